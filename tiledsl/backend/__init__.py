@@ -1,0 +1,1 @@
+"""What all backends share: the seam, the registry, lowering rules, instruction sets."""

@@ -1,0 +1,63 @@
+"""The seam between the compiler and a backend: five names, and the data that crosses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..ir.core import Kernel
+from ..ir.types import Tile
+from ..machine import Machine
+from ..memory import Buffer
+from ..passes.pipeline import Pass
+
+Argument = Buffer | int | float | bool
+
+__all__ = ["Argument", "Backend", "Buffer", "Options", "Program", "Report"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a launch may ask of the compiler and the runtime; all but num_threads are part of the cache key."""
+
+    num_threads: int | None = None  # None: one per core this process may use
+    enable_fp_fusion: bool = True  # whether a*b + c becomes fma
+    deterministic: bool = False  # float atomics between programs in program order
+    fast_math: bool = False  # leaves the numerics contract: reassociation and approximations allowed
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled kernel: bytes for the machine, text for people. It can be pickled and loaded elsewhere."""
+
+    backend: str
+    name: str
+    params: tuple[Tile, ...]
+    binary: bytes
+    text: Mapping[str, str] = field(default_factory=dict)  # stages by name: "llvm", "asm", ...
+
+
+@dataclass
+class Report:
+    """What a launch can tell afterwards; None where the backend does not measure."""
+
+    seconds: float | None = None
+    cycles: int | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """A target. `passes` run before `compile`; `launch` runs a program over a grid of up to three axes, x fastest."""
+
+    name: str
+    machine: Machine
+    passes: Sequence[Pass]
+
+    def compile(self, kernel: Kernel, options: Options) -> Program:
+        """Machine code for a kernel that the passes have lowered; Unsupported names the op and its line."""
+        ...
+
+    def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report | None:
+        """Run every program of the grid on bound arguments."""
+        ...

@@ -1,0 +1,58 @@
+"""Backends by name: those that come with tiledsl, and any that a package offers as an entry point `tiledsl.backends`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import cast
+
+from .. import config
+from ..errors import LaunchError, nearest
+from .base import Backend
+
+BUILT_IN = {  # entry points are absent in a bare checkout
+    "interpreter": "tiledsl.backends.interpreter:Backend",
+    "cpu": "tiledsl.backends.cpu:Backend",
+    "npu": "tiledsl.backends.npu:Backend",
+}
+
+_registered: dict[str, Backend] = {}
+_default: list[str] = []
+
+
+def register(backend: Backend) -> None:
+    """Make a backend object known under its name in this process."""
+    _registered[backend.name] = backend
+
+
+def names() -> list[str]:
+    """All backends that can be asked for."""
+    return sorted({*_registered, *BUILT_IN, *(e.name for e in entry_points(group="tiledsl.backends"))})
+
+
+def use(name: str) -> None:
+    """Make a backend the default of this process."""
+    find(name)
+    _default[:] = [name]
+
+
+def default() -> str:
+    """The backend of a launch that names none: the last `use`, else TILEDSL_BACKEND."""
+    return _default[0] if _default else config.backend()
+
+
+def find(name: str) -> Backend:
+    """The backend of this name; LaunchError lists those there are."""
+    return _registered.get(name) or _load(name)
+
+
+@cache
+def _load(name: str) -> Backend:
+    target = BUILT_IN.get(name)
+    if target is None:
+        target = next((e.value for e in entry_points(group="tiledsl.backends") if e.name == name), None)
+    if target is None:
+        raise LaunchError(f"there is no backend `{name}`", notes=[f"backends: {', '.join(names())}"], help=nearest(name, names()))
+    module, _, attribute = target.partition(":")
+    return cast(Backend, getattr(import_module(module), attribute)())

@@ -1,0 +1,57 @@
+"""Every environment variable of tiledsl: its type, its default, one line of help. Read when asked, not at import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Variable(Generic[T]):
+    """One variable; calling it reads the environment."""
+
+    name: str
+    read: Callable[[str], T]
+    default: T
+    help: str
+
+    def __call__(self) -> T:
+        text = os.environ.get(self.name)
+        if text is None or text == "":
+            return self.default
+        try:
+            return self.read(text)
+        except ValueError:
+            raise ValueError(f"{self.name}={text!r}: {self.help}") from None
+
+
+VARIABLES: list[Variable[object]] = []
+
+
+def _variable(name: str, read: Callable[[str], T], default: T, help: str) -> Variable[T]:
+    made = Variable(name, read, default, help)
+    VARIABLES.append(made)  # type: ignore[arg-type]
+    return made
+
+
+def _flag(text: str) -> bool:
+    return {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}.get(text.lower(), False)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+backend = _variable("TILEDSL_BACKEND", str, "cpu", "the backend of launches that name none")
+show = _variable("TILEDSL_SHOW", _words, (), "print kernels after these passes, comma separated, or `all`")
+stop_after = _variable("TILEDSL_STOP_AFTER", str, "", "stop the shared passes after this one")
+verify = _variable("TILEDSL_VERIFY", _flag, False, "check the IR between passes")
+time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass took")
+cache_dir = _variable("TILEDSL_CACHE_DIR", Path, Path(os.path.expanduser("~/.cache/tiledsl")), "where compiled kernels are kept")
+cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
+num_threads = _variable("TILEDSL_NUM_THREADS", int, 0, "threads of a CPU launch; 0: one per core this process may use")

@@ -1,0 +1,134 @@
+"""What goes wrong, told one way: what is the matter, the user's line with a caret, notes, and something to try."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from .location import Loc
+
+
+class TileError(Exception):
+    """Everything tiledsl raises on purpose; `diagnostic` says it in full."""
+
+    def __init__(self, message: str, loc: Loc | None = None, *, label: str = "", notes: Sequence[str] = (), help: str = ""):
+        self.diagnostic = Diagnostic(message, loc, label, tuple(notes), help)
+        super().__init__(str(self.diagnostic))
+
+    @property
+    def message(self) -> str:
+        return self.diagnostic.message
+
+    @property
+    def loc(self) -> Loc | None:
+        return self.diagnostic.loc
+
+    def at(self, loc: Loc | None) -> TileError:
+        """The same error with a place, if it has none yet."""
+        if self.diagnostic.loc is None and loc is not None:
+            d = self.diagnostic
+            self.diagnostic = Diagnostic(d.message, loc, d.label, d.notes, d.help)
+            self.args = (str(self.diagnostic),)
+        return self
+
+    def __str__(self) -> str:
+        return str(self.diagnostic)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        d = self.diagnostic
+        return (_revive, (type(self), d))
+
+
+def _revive(kind: type[TileError], diagnostic: Diagnostic) -> TileError:
+    d = diagnostic
+    return kind(d.message, d.loc, label=d.label, notes=d.notes, help=d.help)
+
+
+class CompilationError(TileError):
+    """The kernel cannot be compiled as written."""
+
+
+class UnsupportedSyntax(CompilationError):
+    """Python that a kernel cannot contain."""
+
+
+class TypeRuleError(CompilationError):
+    """A typing rule rejected its operands."""
+
+
+class StaticAssertionError(CompilationError):
+    """A `static_assert` in the kernel does not hold."""
+
+
+class Unsupported(CompilationError):
+    """The chosen backend has no way to run an op."""
+
+
+class LaunchError(TileError):
+    """The arguments, the grid or the options of a launch do not fit the kernel."""
+
+
+class MemoryFault(TileError):
+    """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
+
+
+class ParseError(TileError):
+    """The textual form of a kernel is not well formed."""
+
+
+class VerifyError(TileError):
+    """A kernel breaks a rule of the tile IR; a pass or a frontend made a mistake."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One message: a sentence, the place it speaks of, a few words under the caret, notes, and a help."""
+
+    message: str
+    loc: Loc | None = None
+    label: str = ""
+    notes: tuple[str, ...] = field(default=())
+    help: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.message if self.loc is None else f"error: {self.message}"]
+        if self.loc is not None:
+            lines += _excerpt(self.loc, self.label)
+            for caller in self.loc.chain()[1:]:
+                lines.append(f"note: called from {caller}")
+                lines += _excerpt(caller, "")[1:]
+        lines += [f"note: {note}" for note in self.notes]
+        if self.help:
+            lines.append(f"help: {self.help}")
+        return "\n".join(lines)
+
+
+def _excerpt(loc: Loc, label: str) -> list[str]:
+    """The line a place is on, with a caret under its columns."""
+    text = linecache.getline(loc.file, loc.line).rstrip("\n")
+    head = [f"  --> {loc}"]
+    if not text:
+        return head
+    gutter = f"{loc.line:4} | "
+    # columns are UTF-8 offsets (as the ast module gives them); the caret is placed in characters
+    raw = text.encode()
+    start = len(raw[: loc.column].decode(errors="replace"))
+    stop = len(raw[: loc.end_column].decode(errors="replace")) if loc.end_column else start + 1
+    width = max(1, min(stop, len(text)) - start)
+    pad = "".join("\t" if c == "\t" else " " for c in text[:start])
+    mark = f"     | {pad}{'^' * width} {label}".rstrip()
+    return [*head, gutter + text, mark]
+
+
+def require(condition: bool, message: str, *, help: str = "") -> None:
+    """Reject operands in a typing rule, with one plain sentence."""
+    if not condition:
+        raise TypeRuleError(message, help=help)
+
+
+def nearest(name: str, choices: Sequence[str]) -> str:
+    """A help that names the closest of the choices, or the empty string."""
+    close = get_close_matches(name, choices, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else ""

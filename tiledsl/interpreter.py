@@ -1,0 +1,97 @@
+"""The reference: runs any kernel with NumPy from the op declarations alone. Slow, strict, and the definition of correct."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import MemoryFault
+from .ir.core import Block, Kernel, Op, Value
+from .ir.types import DType
+from .memory import Buffer, Memory
+
+Argument = Buffer | int | float | bool
+
+
+class Run:
+    """One program: its place in the grid, the memory it sees, the values computed so far."""
+
+    def __init__(self, memory: Memory, grid: tuple[int, ...], program_id: tuple[int, ...]):
+        self.memory, self.grid, self.program_id = memory, grid, program_id
+        self.values: dict[Value, np.ndarray] = {}
+
+    def block(self, block: Block, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Run a block; what its yield hands over."""
+        self.values.update(zip(block.args, args, strict=True))
+        for op in block.ops:
+            out = self._evaluate(op, [self.values[v] for v in op.operands])
+            if "terminator" in op.spec.traits:
+                return tuple(out)
+            for result, made in zip(op.results, out, strict=True):
+                value = np.asarray(made)
+                if value.shape != result.type.shape or value.dtype != result.type.elem.numpy:
+                    raise AssertionError(f"{op.spec.name} gave {value.dtype}{value.shape} for {result.type}")
+                self.values[result] = value
+        return ()
+
+    def lifted(self, block: Block, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Run a block of elementwise ops, declared on scalars, on whole tiles."""
+        values = dict(zip(block.args, args, strict=True))
+        shape = np.shape(args[0])
+        for op in block.ops:
+            out = self._evaluate(op, [values[v] if v in values else self.values[v] for v in op.operands])
+            if "terminator" in op.spec.traits:
+                return tuple(np.broadcast_to(x, shape) for x in out)
+            values.update(zip(op.results, out, strict=True))
+        raise AssertionError("a combining block ends in yield")
+
+    def _evaluate(self, op: Op, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        spec = op.spec
+        state = () if spec.effect == "pure" and not spec.blocks else (self,)
+        more: dict[str, Any] = dict(op.attrs)
+        if spec.blocks:
+            more["blocks"] = op.blocks
+        if "typed" in spec.traits:
+            more["types"] = tuple(v.type for v in op.operands)
+        try:
+            with np.errstate(all="ignore"):
+                out = spec.evaluate(*state, *inputs, **more)
+        except MemoryFault as fault:
+            raise fault.at(op.loc) from None
+        results = out if isinstance(out, tuple) else () if out is None else (out,)
+        return tuple(_rounded(r, x) for r, x in zip(op.results, results, strict=True)) if op.results else results
+
+
+def _rounded(result: Value, value: np.ndarray) -> np.ndarray:
+    """The value in its own type: one that NumPy lacks computes in its carrier and rounds once."""
+    elem = result.type.elem
+    if isinstance(elem, DType) and elem.is_float and elem.storage != elem.numpy:
+        return elem.round(np.asarray(value))
+    return value
+
+
+def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument]) -> None:
+    """Run every program of the grid, x fastest, on bound arguments. Faults name the user's line."""
+    sizes = (tuple(grid) + (1, 1, 1))[:3]
+    memory = Memory([a for a in args if isinstance(a, Buffer)])
+    inputs = [_argument(a, v) for a, v in zip(args, kernel.body.args, strict=True)]
+    for z, y, x in itertools.product(*(range(n) for n in reversed(sizes))):
+        Run(memory, sizes, (x, y, z)).block(kernel.body, inputs)
+
+
+def _argument(arg: Argument, param: Value) -> np.ndarray:
+    if isinstance(arg, Buffer):
+        return np.asarray(arg.address, np.int64)
+    elem = param.type.elem
+    assert isinstance(elem, DType)
+    return elem.round(np.asarray(arg, np.float64)) if elem.is_float else np.asarray(arg).astype(elem.numpy)
+
+
+def values(kernel: Kernel) -> dict[Value, np.ndarray]:
+    """All values of the outermost block of a kernel without parameters; for tests and constant folding."""
+    run = Run(Memory([]), (1, 1, 1), (0, 0, 0))
+    run.block(kernel.body, ())
+    return run.values

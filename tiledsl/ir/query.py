@@ -1,0 +1,59 @@
+"""Questions about kernels, answered when asked: who uses a value, what is live, what has effects."""
+
+from __future__ import annotations
+
+from .core import Block, Kernel, Op, Value
+from .spec import OpSpec
+
+
+def users(block: Block) -> dict[Value, list[Op]]:
+    """For every value used in a block or below it, the ops that use it, in order."""
+    found: dict[Value, list[Op]] = {}
+    for op in block.walk():
+        for value in op.operands:
+            found.setdefault(value, []).append(op)
+    return found
+
+
+def made_by(value: Value, spec: OpSpec) -> Op | None:
+    """The op that made a value, if it is of this kind."""
+    return value.source if value.source is not None and value.source.spec is spec else None
+
+
+def effects(op: Op) -> frozenset[str]:
+    """The effects of an op and of everything in its blocks, control aside."""
+    found = {op.spec.effect} if op.spec.effect in ("read", "write") else set()
+    for block in op.blocks:
+        for inner in block.walk():
+            if inner.spec.effect in ("read", "write"):
+                found.add(inner.spec.effect)
+    return frozenset(found)
+
+
+def outer_uses(block: Block) -> list[Value]:
+    """Values a block uses but does not define, each once, in order of first use."""
+    defined: set[Value] = set(block.args)
+    for op in block.walk():
+        defined.update(op.results)
+        for inner in op.blocks:
+            defined.update(inner.args)
+    return list(dict.fromkeys(v for op in block.walk() for v in op.operands if v not in defined))
+
+
+def needed(kernel: Kernel) -> set[Op]:
+    """Ops that have an effect or on whose results one depends."""
+    live: set[Value] = set()
+    keep: set[Op] = set()
+
+    def scan(block: Block) -> None:
+        for op in reversed(block.ops):
+            # a loop is kept whole: whether it ends is part of its meaning only if something in it matters
+            inside = any(o.spec.effect == "write" for b in op.blocks for o in b.walk())
+            if op.spec.effect == "write" or "terminator" in op.spec.traits or inside or live & set(op.results):
+                keep.add(op)
+                live.update(op.operands)
+                for inner in op.blocks:
+                    scan(inner)
+
+    scan(kernel.body)
+    return keep

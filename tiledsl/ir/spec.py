@@ -1,0 +1,124 @@
+"""How an op is declared: once, by its typing rule, with its meaning, its manual and its attributes beside it."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import TypeRuleError
+from .types import DType, Tile
+
+EFFECTS = ("pure", "grid", "read", "write", "control")
+
+
+@dataclass(frozen=True, eq=False)
+class OpSpec:
+    """All there is to know about one kind of op; everything else derives from it."""
+
+    name: str
+    doc: str
+    infer: Callable[..., Any]  # operand types and attributes -> result type(s)
+    evaluate: Callable[..., Any]  # operand arrays and attributes -> result array(s), in NumPy
+    operands: tuple[str, ...]
+    required: int  # how many operands must be given; later ones may be absent
+    variadic: bool
+    attrs: Mapping[str, Any]
+    effect: str  # pure; grid: constant within a program; read; write; control
+    traits: frozenset[str]
+    blocks: int  # how many blocks it owns
+    ulp: float | None  # None: exact; else how far its definition may lie from `evaluate`, in fp32 ulps
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_spec_named, (self.name,))
+
+    @property
+    def is_pure(self) -> bool:
+        """May be computed any number of times, or not at all."""
+        return self.effect in ("pure", "grid")
+
+
+SPECS: dict[str, OpSpec] = {}
+
+
+def _spec_named(name: str) -> OpSpec:
+    return SPECS[name]
+
+
+def op(
+    evaluate: Callable[..., Any],
+    *,
+    effect: str = "pure",
+    traits: Iterable[str] = (),
+    blocks: int = 0,
+    ulp: float | None = None,
+) -> Callable[[Callable[..., Any]], OpSpec]:
+    """Declare an op. The decorated function is its typing rule.
+
+    Positional parameters are operands (with the default None they may be absent, from the last), keyword-only
+    parameters are attributes, typed by their annotation; the docstring is the manual; `evaluate` is the meaning.
+    A rule of an op that owns blocks also receives `blocks`. The `evaluate` of an op that is not pure, or owns
+    blocks, receives the interpreter's `run` first; with the trait "typed" it also receives the operands' `types`.
+    """
+
+    def declare(infer: Callable[..., Any]) -> OpSpec:
+        parameters = list(inspect.signature(infer, eval_str=True).parameters.values())
+        operands = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        spec = OpSpec(
+            name=infer.__name__.rstrip("_"),
+            doc=inspect.getdoc(infer) or "",
+            infer=infer,
+            evaluate=evaluate,
+            operands=tuple(p.name for p in operands),
+            required=sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in operands),
+            variadic=any(p.kind is p.VAR_POSITIONAL for p in operands),
+            attrs={p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "blocks"},
+            effect=effect,
+            traits=frozenset(traits),
+            blocks=blocks,
+            ulp=ulp,
+        )
+        assert spec.doc, f"op {spec.name} has no docstring"
+        assert spec.effect in EFFECTS, f"op {spec.name} has effect {effect}"
+        assert spec.name not in SPECS, f"op {spec.name} is declared twice"
+        SPECS[spec.name] = spec
+        return spec
+
+    return declare
+
+
+def infer_results(spec: OpSpec, operands: Sequence[Tile], attrs: Mapping[str, Any], blocks: Sequence[Any] = ()) -> tuple[Tile, ...]:
+    """The result types of an op, by its typing rule; TypeRuleError says why there are none."""
+    given = len(operands)
+    if given < spec.required or (given > len(spec.operands) and not spec.variadic):
+        raise TypeRuleError(f"{spec.name} takes {spec.required} operands, got {given}")
+    if attrs.keys() != spec.attrs.keys():
+        raise TypeRuleError(f"{spec.name} has attributes {sorted(spec.attrs)}, got {sorted(attrs)}")
+    for key, kind in spec.attrs.items():
+        if not _is_a(attrs[key], kind):
+            raise TypeRuleError(f"{spec.name}: attribute {key} must be {_kind_name(kind)}, got {attrs[key]!r}")
+    if len(blocks) != spec.blocks:
+        raise TypeRuleError(f"{spec.name} owns {spec.blocks} blocks, got {len(blocks)}")
+    out = spec.infer(*operands, **attrs, **({"blocks": blocks} if spec.blocks else {}))
+    return out if isinstance(out, tuple) else () if out is None else (out,)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(type(x) is int for x in value)
+    if kind in (bool, int, float, str, DType, Tile) or (isinstance(kind, type) and issubclass(kind, enum.Enum)):
+        return type(value) is kind
+    return isinstance(value, kind)  # a union, such as int | float
+
+
+def _kind_name(kind: Any) -> str:
+    return getattr(kind, "__name__", None) or str(kind)

@@ -1,0 +1,191 @@
+"""The memory a reference run sees: a few regions of bytes, every access checked, atomics one lane after another."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import ops
+from .errors import MemoryFault
+from .ir.types import DType
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A pointer argument of a launch: where it is, how long, of what, and who keeps it alive."""
+
+    address: int
+    nbytes: int
+    dtype: DType
+    writable: bool = True
+    owner: object = None
+    name: str = ""
+
+
+@dataclass
+class Region:
+    """Bytes that overlapping buffers share; `written` marks the initialised ones, None when all are."""
+
+    start: int
+    stop: int
+    writable: bool
+    names: list[str] = field(default_factory=list)
+    written: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        size = max(self.stop - self.start, 0)
+        self.bytes = np.frombuffer((ctypes.c_ubyte * size).from_address(self.start), np.uint8) if size else np.empty(0, np.uint8)
+
+
+def regions_of(buffers: Sequence[Buffer]) -> list[Region]:
+    """Regions in order of address; buffers that overlap become one."""
+    regions: list[Region] = []
+    for b in sorted(buffers, key=lambda b: b.address):
+        marks = getattr(b.owner, "written", None)
+        if regions and b.address < regions[-1].stop:
+            last = regions[-1]
+            stop = max(last.stop, b.address + b.nbytes)
+            regions[-1] = Region(last.start, stop, last.writable or b.writable, [*last.names, b.name])
+        else:
+            regions.append(Region(b.address, b.address + b.nbytes, b.writable, [b.name], marks))
+    return regions
+
+
+Update = Callable[[np.ndarray, int], np.ndarray]  # (old value, lane) -> new value, both of one element
+Piece = tuple[np.ndarray, Region, np.ndarray]  # lanes, the region they touch, their byte offsets in it
+
+
+class Memory:
+    """Loads, stores and atomics on tiles of byte addresses; MemoryFault names the buffer and the lane."""
+
+    def __init__(self, buffers: Sequence[Buffer]):
+        self.regions = regions_of(buffers)
+        self.starts = np.array([r.start for r in self.regions], np.int64)
+
+    def load(self, elem: DType, address: np.ndarray, mask: np.ndarray | None = None, other: np.ndarray | None = None) -> np.ndarray:
+        """Values at addresses where mask holds; other, or 0, elsewhere."""
+        shape = np.shape(address)
+        out = np.zeros(shape, elem.numpy) if other is None else np.array(other, elem.numpy)
+        where = _lanes(address, mask)
+        flat = out.reshape(-1)
+        stored = np.empty(where.size, elem.storage)
+        for lanes, region, at in self._locate(elem, np.ravel(address)[where], "read", shape, where):
+            if region.written is not None:
+                self._require_written(region, at, elem, shape, where[lanes])
+            stored[lanes] = _read(region, at, elem)
+        flat[where] = elem.decode(stored)
+        return flat.reshape(shape)
+
+    def store(self, elem: DType, address: np.ndarray, value: np.ndarray, mask: np.ndarray | None = None) -> None:
+        """Write values where mask holds; of lanes with one address the last wins."""
+        where = _lanes(address, mask)
+        stored = np.ascontiguousarray(elem.encode(np.ravel(value)[where]))
+        for lanes, region, at in self._locate(elem, np.ravel(address)[where], "write", np.shape(address), where):
+            if region.written is not None:
+                region.written[at[:, None] + np.arange(elem.itemsize)] = True
+            _write(region, at, elem, stored[lanes])
+
+    def atomic(self, elem: DType, address: np.ndarray, value: np.ndarray, mask: np.ndarray | None, kind: str) -> np.ndarray:
+        """Combine values into memory lane by lane; what was there before, 0 where mask does not hold."""
+        new = np.ravel(value)
+        if kind == "xchg":
+            return self._each(elem, address, mask, lambda old, lane: new[lane : lane + 1])
+        combine = ATOMICS[kind].evaluate
+        return self._each(elem, address, mask, lambda old, lane: combine(old, new[lane : lane + 1]))
+
+    def compare_and_swap(self, elem: DType, address: np.ndarray, expected: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """Write value where memory holds the bits of expected, lane by lane; what was there before."""
+
+        def swap(old: np.ndarray, lane: int) -> np.ndarray:
+            same = elem.encode(old).tobytes() == elem.encode(np.ravel(expected)[lane : lane + 1]).tobytes()
+            return np.ravel(value)[lane : lane + 1] if same else old
+
+        return self._each(elem, address, None, swap)
+
+    def _each(self, elem: DType, address: np.ndarray, mask: np.ndarray | None, update: Update) -> np.ndarray:
+        shape = np.shape(address)
+        out = np.zeros(shape, elem.numpy).reshape(-1)
+        for lane in _lanes(address, mask):
+            one = np.ravel(address)[lane : lane + 1]
+            old = self.load(elem, one)
+            out[lane] = old[0]
+            with np.errstate(all="ignore"):
+                new = update(old, int(lane))
+            self.store(elem, one, elem.round(new) if elem.is_float else new)
+        return out.reshape(shape)
+
+    def _locate(self, elem: DType, address: np.ndarray, verb: str, shape: tuple[int, ...], where: np.ndarray) -> Iterator[Piece]:
+        """(lanes, region, byte offsets) for each region that is touched; a fault for a lane that touches none."""
+        if not address.size:
+            return
+        index = np.searchsorted(self.starts, address, "right") - 1
+        for i in np.unique(index):
+            lanes = np.flatnonzero(index == i)
+            at = address[lanes] - (self.starts[i] if i >= 0 else 0)
+            if i < 0:
+                raise self._outside(verb, elem, int(address[lanes[0]]), shape, int(where[lanes[0]]))
+            region = self.regions[i]
+            beyond = np.flatnonzero(at + elem.itemsize > region.stop - region.start)
+            if beyond.size:
+                lane = lanes[beyond[0]]
+                raise self._outside(verb, elem, int(address[lane]), shape, int(where[lane]))
+            if verb == "write" and not region.writable:
+                raise MemoryFault(f"the kernel writes to `{'`, `'.join(region.names)}`, which is read-only", help="pass a writable array")
+            yield lanes, region, at
+
+    def _outside(self, verb: str, elem: DType, address: int, shape: tuple[int, ...], lane: int) -> MemoryFault:
+        def distance(r: Region) -> int:
+            return max(r.start - address, address - r.stop, 0)
+
+        near = min(self.regions, key=distance, default=None)
+        place = f" (lane {list(map(int, np.unravel_index(lane, shape)))} of {list(shape)})" if shape else ""
+        if near is None:
+            return MemoryFault(f"the kernel {verb}s{place}, but no array was passed")
+        element, count = (address - near.start) // elem.itemsize, (near.stop - near.start) // elem.itemsize
+        return MemoryFault(
+            f"{verb} outside `{'`, `'.join(near.names)}`: element {element} of {count}{place}",
+            help="mask the lanes that lie outside, or pass the right size",
+        )
+
+    def _require_written(self, region: Region, at: np.ndarray, elem: DType, shape: tuple[int, ...], lanes: np.ndarray) -> None:
+        assert region.written is not None
+        fresh = np.flatnonzero(~region.written[at[:, None] + np.arange(elem.itemsize)].all(1))
+        if fresh.size:
+            place = f" (lane {list(map(int, np.unravel_index(lanes[fresh[0]], shape)))} of {list(shape)})" if shape else ""
+            raise MemoryFault(f"read of `{region.names[0]}` element {at[fresh[0]] // elem.itemsize}, which nothing has written{place}")
+
+
+def _lanes(address: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Flat indices of the lanes that take part, in row-major order."""
+    return np.arange(np.size(address)) if mask is None else np.flatnonzero(np.ravel(mask))
+
+
+def _elements(region: Region, elem: DType) -> np.ndarray:
+    """The region as an array of elements, as far as whole ones fit."""
+    return region.bytes[: region.bytes.size // elem.itemsize * elem.itemsize].view(elem.storage)
+
+
+def _read(region: Region, at: np.ndarray, elem: DType) -> np.ndarray:
+    if not np.any(at % elem.itemsize):
+        return _elements(region, elem)[at // elem.itemsize]
+    return np.ascontiguousarray(region.bytes[at[:, None] + np.arange(elem.itemsize)]).view(elem.storage).reshape(-1)
+
+
+def _write(region: Region, at: np.ndarray, elem: DType, stored: np.ndarray) -> None:
+    if not np.any(at % elem.itemsize):
+        _elements(region, elem)[at // elem.itemsize] = stored
+    else:
+        region.bytes[at[:, None] + np.arange(elem.itemsize)] = stored.view(np.uint8).reshape(-1, elem.itemsize)
+
+
+ATOMICS = {
+    "add": ops.add,
+    "max": ops.maximum,
+    "min": ops.minimum,
+    "and": ops.and_,
+    "or": ops.or_,
+    "xor": ops.xor,
+}

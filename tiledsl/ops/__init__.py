@@ -1,0 +1,58 @@
+"""The vocabulary of tile programs: every op, declared once, by family."""
+
+from .contract import ACCUMULATORS, PARTIALS, dot, reduce, scan
+from .control import for_, if_, while_, yield_
+from .creation import arange, constant
+from .elementwise import (
+    abs_,
+    add,
+    address,
+    and_,
+    bitcast,
+    cast,
+    ceil,
+    cos,
+    div,
+    eq,
+    erf,
+    exp,
+    exp2,
+    floor,
+    fma,
+    ge,
+    gt,
+    idiv,
+    le,
+    log,
+    log2,
+    lt,
+    maximum,
+    maximum_nan,
+    minimum,
+    minimum_nan,
+    mul,
+    ne,
+    neg,
+    not_,
+    offset,
+    or_,
+    pointer,
+    pow_,
+    rem,
+    round_,
+    rsqrt,
+    select,
+    shl,
+    shr,
+    sigmoid,
+    sin,
+    sqrt,
+    sub,
+    tanh,
+    trunc,
+    umulhi,
+    xor,
+)
+from .grid import num_programs, program_id
+from .memory import Atomic, atomic_cas, atomic_rmw, load, load_block, split_block_operands, store, store_block
+from .shape import broadcast, reshape, transpose

@@ -1,0 +1,34 @@
+"""Ops that arrange elements; none computes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import require
+from ..ir.spec import op
+from ..ir.types import Tile
+
+
+@op(lambda x, *, shape: np.reshape(x, shape))
+def reshape(x: Tile, *, shape: tuple[int, ...]) -> Tile:
+    """The same elements, in row-major order, in another shape."""
+    require(min(shape, default=1) > 0, f"extents must be positive, got {list(shape)}")
+    require(math.prod(shape) == x.size, f"cannot reshape {x} to {list(shape)}: {x.size} elements against {math.prod(shape)}")
+    return Tile(x.elem, shape)
+
+
+@op(lambda x, *, shape: np.broadcast_to(x, shape))
+def broadcast(x: Tile, *, shape: tuple[int, ...]) -> Tile:
+    """Axes of extent one repeated to reach shape; a scalar fills it."""
+    fits = x.rank == 0 or (x.rank == len(shape) and all(a in (1, b) for a, b in zip(x.shape, shape, strict=True)))
+    require(fits and min(shape, default=1) > 0, f"cannot broadcast {x} to {list(shape)}")
+    return Tile(x.elem, shape)
+
+
+@op(lambda x, *, order: np.transpose(x, order))
+def transpose(x: Tile, *, order: tuple[int, ...]) -> Tile:
+    """Axis i of the result is axis order[i] of x."""
+    require(sorted(order) == list(range(x.rank)), f"{list(order)} does not order the {x.rank} axes of {x}")
+    return Tile(x.elem, tuple(x.shape[i] for i in order))
