@@ -1,0 +1,74 @@
+"""Runs T1 programs: fetches decoded words, carries out what they mean, and tells observers what was issued.
+
+Values come from the instructions' meanings alone. The timing model and the race checker are observers: they see every
+instruction with the core as it is at issue, and can change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tiledsl.backend.isa import Decoded, Illegal
+from tiledsl.errors import MemoryFault, TileError
+from tiledsl.location import Loc
+
+from .isa import T1
+from .state import Core, Trap
+
+Observer = Callable[[Core, int, Decoded], None]
+
+
+def decode(words: Sequence[int]) -> list[Decoded]:
+    """The instructions of a program; a word that is none is a trap."""
+    try:
+        return [T1.decode(word) for word in words]
+    except Illegal as error:
+        raise Trap("ILLEGAL", str(error)) from None
+
+
+def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None) -> int:
+    """Execute until halt; returns how many instructions were issued."""
+    issued = 0
+    limit = core.machine.watchdog
+    end = len(program)
+    with np.errstate(all="ignore"):
+        while core.running:
+            pc = core.pc
+            if not 0 <= pc < end:
+                raise Trap("ILLEGAL", f"no instruction {pc} in a program of {end}")
+            one = program[pc]
+            core.pc = pc + 1
+            issued += 1
+            if issued > limit:
+                raise Trap("WATCHDOG", f"more than {limit} instructions")
+            if observe is not None:
+                observe(core, pc, one)
+            when = one.common["when"]
+            if when == 0 or (core.r[when] != 0) != bool(one.common["unless"]):
+                one.instruction.execute(core, *one.operands)
+                core.r[0] = 0
+    return issued
+
+
+def run_program(
+    core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None
+) -> int:
+    """Run one program of a grid; what goes wrong names the program, the instruction and the user's line."""
+    try:
+        return run(core, program, observe)
+    except MemoryFault as fault:
+        place, note = _where(core, program, lines)
+        d = fault.diagnostic
+        raise MemoryFault(d.message, place, label=d.label, notes=(*d.notes, note), help=d.help) from None
+    except Trap as trap:
+        place, note = _where(core, program, lines)
+        raise TileError(str(trap), place, notes=(note,)) from trap
+
+
+def _where(core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, str]:
+    pc = core.pc - 1
+    text = T1.show(program[pc]) if 0 <= pc < len(program) else "nothing"
+    loc = lines[pc] if 0 <= pc < len(lines) else None
+    return loc, f"program {tuple(core.program)}, instruction {pc}: {text}"

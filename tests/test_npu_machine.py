@@ -1,0 +1,83 @@
+"""The T1 simulator: it runs words, and nothing but words."""
+
+import numpy as np
+import pytest
+
+from tiledsl.backends.npu.isa import T1
+from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.simulate import decode, run, run_program
+from tiledsl.backends.npu.state import Core, Trap
+from tiledsl.errors import MemoryFault
+from tiledsl.ir.types import f32
+from tiledsl.memory import Buffer, Memory
+
+VECTOR_ADD = """
+    arg r1, #0
+    arg r2, #1
+    arg r3, #2
+    arg r4, #3          ; n
+    movi r5, #4
+    movi r6, #0
+    gset g0, f32, r1
+    gdim g0, r5, #64
+    gbox g0, #0, r6, r4
+    gset g1, f32, r2
+    gdim g1, r5, #64
+    gbox g1, #0, r6, r4
+    gset g2, f32, r3
+    gdim g2, r5, #64
+    gbox g2, #0, r6, r4
+    tset t0, spm, f32, #0
+    tdim t0, #64, #4
+    tset t1, spm, f32, #256
+    tdim t1, #64, #4
+    dld #0, t0, g0, -
+    dld #0, t1, g1, - post=s0
+    vec2 add, t0, t0, t1 wait0=s0 post=s1
+    dst g2, t0, - wait0=s1
+    halt
+"""
+
+
+def machine_run(text, arrays, scalars=(), watch=None):
+    buffers = [Buffer(a.ctypes.data, a.nbytes, f32, a.flags.writeable, a, f"x{i}") for i, a in enumerate(arrays)]
+    core = Core(T1_BASE, Memory(buffers), [*(b.address for b in buffers), *scalars], (0, 0, 0), (1, 1, 1))
+    program = decode(T1.assemble(text))
+    run_program(core, program, [None] * len(program), watch)
+    return core
+
+
+def test_vector_add_in_assembly():
+    x, y = np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)
+    out = np.full(64, 7, np.float32)
+    machine_run(VECTOR_ADD, [x, y, out], [50])
+    assert (out[:50] == (x + y)[:50]).all() and (out[50:] == 7).all()
+
+
+def test_outside_of_a_buffer_is_a_fault_with_its_program():
+    x = np.zeros(40, np.float32)
+    with pytest.raises(MemoryFault, match=r"element 40 of 40[^$]*instruction 19: dld"):
+        machine_run(VECTOR_ADD, [x, np.zeros(64, np.float32), np.zeros(64, np.float32)], [64])
+
+
+def test_traps_say_why():
+    cases = {
+        "vec1 neg, t1, t1": "ILLEGAL: t1 is not set",
+        "jump #9": "ILLEGAL: no instruction 9",
+        "tset t0, spm, f32, #1048576\nmovi r1, #0\npoke t0, r1": "SPM_RANGE",
+        "tset t0, acc, f32, #262144\nmovi r1, #0\npoke t0, r1": "ACC_RANGE",
+    }
+    for text, reason in cases.items():
+        core = Core(T1_BASE, Memory([]), [], (0, 0, 0), (1, 1, 1))
+        with pytest.raises(Trap, match=reason):
+            run(core, decode(T1.assemble(text)))
+
+
+def test_a_predicate_skips_an_instruction():
+    core = machine_run("movi r1, #1\nmovi r2, #5 when=r1\nmovi r3, #5 when=r1 unless=#1\nmovi r0, #3\nhalt", [])
+    assert core.r[:4] == [0, 1, 5, 0]
+
+
+def test_a_loop_counts():
+    core = machine_run("movi r1, #10\nmovi r3, #1\nhead:\nscalar2 add, i32, r2, r2, r1\nscalar2 sub, i32, r1, r1, r3\njumpnz r1, head\nhalt", [])
+    assert core.r[2] == 55
