@@ -1,0 +1,143 @@
+"""What a jit function reads from outside: globals, variables of enclosing functions, other functions, transitively."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import CellType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .signature import text_of
+
+if TYPE_CHECKING:
+    from .function import JITFunction
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One name read from outside and what it meant when the function was compiled."""
+
+    scope: dict[str, Any] | CellType = field(repr=False)
+    name: str
+    value: object
+    text: str
+
+    def changed(self) -> bool:
+        """Whether the name means something else now."""
+        now = read(self.scope, self.name)
+        return now is not self.value and (describe(now) != self.text)
+
+
+@dataclass(frozen=True)
+class Captures:
+    """The captures of a function and of all that it calls, and a digest of them and of every source."""
+
+    found: tuple[Capture, ...]
+    digest: str
+
+    def changed(self) -> Capture | None:
+        """The first capture that no longer is what it was."""
+        return next((c for c in self.found if c.changed()), None)
+
+
+def read(scope: dict[str, Any] | CellType, name: str) -> object:
+    """The value of a name in a scope; None where there is none."""
+    if isinstance(scope, CellType):
+        try:
+            return scope.cell_contents
+        except ValueError:
+            return None
+    return scope.get(name)
+
+
+def find_captures(function: JITFunction) -> Captures:
+    """Walk the function and everything it calls."""
+    found: dict[tuple[int, str], Capture] = {}
+    texts: list[str] = []
+    done: set[int] = set()
+
+    def visit(function: Any) -> None:
+        if id(function) in done:  # a function may call itself
+            return
+        done.add(id(function))
+        tree, fn, source = _parts(function)
+        defaults = [text_of(v) if not _is_jit(v) else v.name for v in (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())]
+        texts.append(f"{fn.__qualname__}({', '.join(defaults)})\n{source}")
+        for scope, name, value in _references(tree, fn):
+            if _is_jit(value):
+                visit(value)
+            elif isinstance(value, FunctionType) and not value.__module__.startswith("tiledsl."):
+                visit(value)  # plain Python, called at compile time
+            capture = Capture(scope, name, value, describe(value))
+            found.setdefault((id(scope), name), capture)
+            texts.append(f"{name} = {capture.text}")
+
+    visit(function)
+    return Captures(tuple(found.values()), hashlib.sha256("\0".join(texts).encode()).hexdigest())
+
+
+def describe(value: object) -> str:
+    """A captured value as text; a function by its own source, its captures are described on their own."""
+    if _is_jit(value):
+        return f"jit {value.name}\n{value.source}"  # type: ignore[attr-defined]
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    return text_of(value)
+
+
+def _is_jit(value: object) -> bool:
+    return bool(getattr(value, "is_jit_function", False))
+
+
+def _parts(function: Any) -> tuple[ast.AST, FunctionType, str]:
+    if _is_jit(function):
+        return function.tree, function.fn, function.source
+    try:
+        source = inspect.getsource(function)
+        return ast.parse(textwrap.dedent(source)).body[0], function, source
+    except (OSError, TypeError, SyntaxError):
+        return ast.Module([], []), function, function.__code__.co_code.hex()
+
+
+def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any] | CellType, str, object]]:
+    """(scope, name, value) for every outside name the function reads; `module.name` counts as a name of the module."""
+    free = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
+    local = {*fn.__code__.co_varnames, *fn.__code__.co_cellvars}
+    for chain in _chains(tree):
+        scope = free.get(chain[0]) or (fn.__globals__ if chain[0] not in local and chain[0] in fn.__globals__ else None)
+        if scope is None:
+            continue
+        name, value = chain[0], read(scope, chain[0])
+        for attribute in chain[1:]:
+            if not isinstance(value, ModuleType) or not hasattr(value, attribute):
+                break
+            scope, name, value = vars(value), attribute, getattr(value, attribute)
+        of_the_language = isinstance(scope, dict) and str(scope.get("__name__")).startswith("tiledsl.language")
+        if not of_the_language and not isinstance(value, ModuleType) and value is not vars(builtins).get(name):
+            yield scope, name, value
+
+
+def _chains(tree: ast.AST) -> Iterator[list[str]]:
+    """["a", "b", "c"] for every a.b.c that the body or an annotation reads; decorators and defaults are not part of the code."""
+    outside = set(getattr(tree, "decorator_list", ()))
+    if isinstance(tree, ast.FunctionDef):
+        outside |= {*tree.args.defaults, *tree.args.kw_defaults}
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if node in outside:
+            continue
+        names: list[str] = []
+        base = node
+        while isinstance(base, ast.Attribute):
+            names.insert(0, base.attr)
+            base = base.value
+        if isinstance(base, ast.Name) and isinstance(base.ctx, ast.Load):
+            yield [base.id, *names]
+        else:
+            stack.extend(ast.iter_child_nodes(node))

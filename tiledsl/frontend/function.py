@@ -1,0 +1,125 @@
+"""A function marked `jit`, before anything is known about its arguments: its source, its parameters, what it captures."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..errors import CompilationError
+from ..location import Loc
+from .captures import Captures, find_captures
+
+MISSING = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Formal:
+    """One parameter as declared."""
+
+    name: str
+    index: int
+    annotation: object = None  # None: none
+    default: object = MISSING
+    is_constexpr: bool = False
+    is_variadic: bool = False  # *args
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not MISSING
+
+
+class JITFunction:
+    """A Python function to be compiled, called from a kernel or launched; the file is read when it is declared."""
+
+    is_jit_function = True  # what modules that may not import this one go by
+
+    def __init__(self, fn: Callable[..., Any], *, noinline: bool = False, debug: bool = False):
+        if not inspect.isfunction(fn):
+            raise TypeError(f"jit takes a function, got {fn!r}")
+        self.fn = fn
+        self.noinline, self.debug = noinline, debug
+        self.name = fn.__name__
+        self.params = formals(fn)
+        self.arg_names = [p.name for p in self.params]
+        self.file, self.first_line = fn.__code__.co_filename, fn.__code__.co_firstlineno
+        linecache.checkcache(self.file)
+        self._lines = linecache.getlines(self.file, fn.__globals__)
+        self.__name__, self.__qualname__, self.__doc__, self.__module__ = fn.__name__, fn.__qualname__, fn.__doc__, fn.__module__
+        self.__wrapped__ = fn
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        raise RuntimeError(f"`{self.name}` is compiled code: launch it with {self.name}[grid](...), or call it from a kernel")
+
+    def __repr__(self) -> str:
+        return f"<jit function {self.__qualname__}>"
+
+    @property
+    def loc(self) -> Loc:
+        """The line of `def`."""
+        return Loc(self.file, self.tree.lineno, self.tree.col_offset, function=self.name)
+
+    @cached_property
+    def source(self) -> str:
+        """The text from the first decorator to the end of the body, indented as in the file."""
+        found = self._lines[self.first_line - 1 :]
+        if not found:
+            raise CompilationError(
+                f"the source of `{self.name}` is not available", notes=[f"it was made in {self.file}"], help="define it in a file"
+            )
+        return "".join(inspect.getblock(found))
+
+    @cached_property
+    def tree(self) -> ast.FunctionDef:
+        """The syntax tree; its lines and columns are those of the file."""
+        nested = self.source[:1].isspace()
+        parsed = ast.parse(("if True:\n" if nested else "") + self.source, self.file)
+        inner = parsed.body[0].body[0] if nested else parsed.body[0]  # type: ignore[attr-defined]
+        if not isinstance(inner, ast.FunctionDef):
+            raise CompilationError(f"`{self.name}` is not defined by a plain `def`", Loc(self.file, self.first_line))
+        ast.increment_lineno(inner, self.first_line - 1 - nested)
+        return inner
+
+    def lookup(self, name: str) -> object:
+        """What a free name means now: a variable of an enclosing function, a global, or a builtin; KeyError if nothing."""
+        code = self.fn.__code__
+        if name in code.co_freevars and self.fn.__closure__ is not None:
+            try:
+                return self.fn.__closure__[code.co_freevars.index(name)].cell_contents
+            except ValueError:  # not assigned yet
+                raise KeyError(name) from None
+        scope = self.fn.__globals__
+        return scope[name] if name in scope else vars(builtins)[name]
+
+    def captures(self) -> Captures:
+        """Everything outside that the function, and those it calls, read; as it is now."""
+        return find_captures(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the source and of all captures: the same text means the same code."""
+        return self.captures().digest
+
+
+def formals(fn: Callable[..., Any]) -> tuple[Formal, ...]:
+    """The declared parameters of a function."""
+    found = []
+    for index, p in enumerate(inspect.signature(fn).parameters.values()):
+        if p.kind is p.VAR_KEYWORD:
+            raise CompilationError(f"`{fn.__name__}` takes `**{p.name}`", help="name the parameters")
+        note = None if p.annotation is p.empty else p.annotation
+        found.append(Formal(p.name, index, note, p.default, is_constexpr(note), p.kind is p.VAR_POSITIONAL))
+    return tuple(found)
+
+
+def is_constexpr(annotation: object) -> bool:
+    """Whether an annotation is `tl.constexpr`, as an object or as text."""
+    if isinstance(annotation, str):
+        return re.search(r"\bconstexpr\b", annotation) is not None
+    return getattr(annotation, "__name__", type(annotation).__name__) == "constexpr"
