@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tiledsl.backend.base import Argument, Options, Program, Report
 from tiledsl.interpreter import interpret
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
+from tiledsl.ir.printer import show
 from tiledsl.machine import Machine
 from tiledsl.passes import SHARED
 
@@ -20,3 +22,25 @@ class Backend:
     name = "interpreter"
     machine = Machine("interpreter")
     passes = SHARED
+
+    def compile(self, kernel: Kernel, options: Options) -> Program:
+        """The kernel's text, and where each op was written."""
+        text = show(kernel)
+        places = [op.loc for op in kernel.body.walk()]
+        return Program(self.name, kernel.name, tuple(a.type for a in kernel.body.args), pickle.dumps((text, places)), {"tile": text})
+
+    def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report | None:
+        """Run every program of the grid, one after another, x fastest."""
+        start = time.perf_counter()
+        interpret(load(program.binary), grid, args)
+        return Report(seconds=time.perf_counter() - start)
+
+
+@lru_cache(maxsize=256)
+def load(binary: bytes) -> Kernel:
+    """The kernel of a compiled program."""
+    text, places = pickle.loads(binary)
+    kernel = parse(text)
+    for op, place in zip(kernel.body.walk(), places, strict=True):
+        op.loc = place
+    return kernel

@@ -20,7 +20,16 @@ class Copier(Builder):
 
     def copy(self, op: Op, operands: Sequence[Value]) -> Any:
         """The op itself on new operands, with its blocks rebuilt."""
+        if not op.blocks and all(new.type is old.type or new.type == old.type for new, old in zip(operands, op.operands, strict=True)):
+            return self._same(op, operands)
         return self.emit(op.spec, *operands, blocks=[self.copy_block(b) for b in op.blocks], loc=op.loc, **op.attrs)
+
+    def _same(self, op: Op, operands: Sequence[Value]) -> Any:
+        """What emit gives, without asking the typing rule again: types in are as they were, so types out are too."""
+        new = Op(op.spec, list(operands), op.attrs, [], [], op.loc)
+        new.results = [Value(r.type, r.name, new) for r in op.results]
+        self.block.ops.append(new)
+        return new.results[0] if len(new.results) == 1 else tuple(new.results)
 
     def copy_block(self, old: Block) -> Block:
         """A new block with arguments of its own, rebuilt from an old one."""
