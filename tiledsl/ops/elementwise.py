@@ -198,7 +198,7 @@ def cast(x: Tile, *, to: DType) -> Tile:
 
 
 def _bitcast(x: np.ndarray, *, to: DType, types: tuple[Tile, ...]) -> np.ndarray:
-    return to.decode(np.ascontiguousarray(dtype_of(types[0]).encode(x)).view(to.storage))
+    return to.decode(np.asarray(dtype_of(types[0]).encode(x), order="C").view(to.storage))
 
 
 @op(_bitcast, traits={"elementwise", "typed"})

@@ -1,0 +1,151 @@
+"""Functions with an error bound: their definitions keep it, at every edge, in every format."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from tiledsl import ops
+from tiledsl.ir.core import Block, Builder, Kernel, Value
+from tiledsl.ir.spec import SPECS, OpSpec
+from tiledsl.ir.types import Tile, bf16, f16, f32
+from tiledsl.machine import Machine
+from tiledsl.numerics import FUNCTIONS, coefficients, fit
+from tiledsl.numerics.check import define, distance
+from tiledsl.passes.numerics import numerics
+
+UNARY = [spec for spec in FUNCTIONS if len(spec.operands) == 1]
+BOUND_F64 = 2.0
+EDGES = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 1.5, -1.5, 1e6, 1e30, -1e30]
+THRESHOLDS = [88.72284, 89.0, -87.33655, -103.97208, -104.0, 128.0, -126.0, -149.0, -150.0, 0.70710677, 1.4142135, 0.97, 4.0, 10.0]
+THRESHOLDS += [709.782712893384, -708.4, -745.13, 1024.0, -1022.0, -1074.0, -1075.0]
+THRESHOLDS += [2.0**48, 2.0**70, 2.0**92, 2.0**114, math.pi, math.pi / 2]
+
+
+def near(values: list[float], dtype: type[np.floating], steps: int = 20) -> np.ndarray:
+    """Values and their neighbours, with both signs; the ends of the normal and the denormal numbers too."""
+    info = np.finfo(dtype)
+    with np.errstate(over="ignore"):
+        centres = np.array([*values, float(info.tiny), float(info.max), float(info.smallest_subnormal)], dtype)
+    found = [centres]
+    for toward in (-np.inf, np.inf):
+        step = centres
+        for _ in range(steps):
+            with np.errstate(over="ignore"):
+                step = np.nextafter(step, dtype(toward))
+            found.append(step)
+    both = np.concatenate(found)
+    return np.concatenate([both, -both])
+
+
+def numbers(dtype: type[np.floating], count: int, scale: float = 1.0) -> np.ndarray:
+    """Numbers of every magnitude, and as many of moderate ones."""
+    random = np.random.default_rng(7)
+    bits = np.dtype(dtype).itemsize * 8
+    anything = random.integers(0, 2**bits, count, np.uint64).astype(f"u{bits // 8}").view(dtype)
+    return np.concatenate([anything, (random.standard_normal(count) * scale).astype(dtype), random.uniform(0.5, 2, count).astype(dtype)])
+
+
+def exceeding(spec: OpSpec, truth: np.ndarray, bound: float, *inputs: np.ndarray) -> list[tuple[float, ...]]:
+    """Where the definition is further from the truth than the bound: inputs, result, truth, distance."""
+    result = define(spec, *inputs)
+    off = distance(result, truth)
+    return [tuple(float(a[i]) for a in (*inputs, result, truth, off)) for i in np.flatnonzero(off > bound)[:5]]
+
+
+def test_every_op_with_a_bound_is_defined() -> None:
+    assert {spec for spec in SPECS.values() if spec.ulp} == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("spec", UNARY, ids=str)
+def test_f32_definitions_keep_their_bound(spec: OpSpec) -> None:
+    strided = np.arange(0, 2**32, 30011, np.uint64).astype(np.uint32).view(np.float32)
+    x = np.concatenate([strided, near(EDGES + THRESHOLDS, np.float32), numbers(np.float32, 5000, 10.0)])
+    with np.errstate(all="ignore"):
+        assert not exceeding(spec, spec.evaluate(x.astype(np.float64)), spec.ulp, x)
+
+
+LONG = {
+    ops.exp: np.exp,
+    ops.exp2: np.exp2,
+    ops.log: np.log,
+    ops.log2: np.log2,
+    ops.sin: np.sin,
+    ops.cos: np.cos,
+    ops.tanh: np.tanh,
+    ops.sigmoid: lambda x: 1 / (1 + np.exp(-x)),
+    ops.rsqrt: lambda x: 1 / np.sqrt(x),
+    ops.pow_: np.power,
+}
+long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double has no more digits than double here")
+
+
+@long_double
+@pytest.mark.parametrize("spec", [spec for spec in UNARY if spec in LONG], ids=str)
+def test_f64_definitions_keep_their_bound(spec: OpSpec) -> None:
+    x = np.concatenate([near(EDGES + THRESHOLDS, np.float64, 3), numbers(np.float64, 500, 50.0)])
+    with np.errstate(all="ignore"):
+        assert not exceeding(spec, LONG[spec](x.astype(np.longdouble)), BOUND_F64, x)
+
+
+def test_erf_of_f64_agrees_with_its_series() -> None:
+    x = np.concatenate([np.linspace(-6.5, 6.5, 201), [0.97, np.nextafter(0.97, 1), 1e-10]])
+    result = define(ops.erf, x)
+    for value, got in zip(x, result, strict=True):
+        truth = fit.erf(Decimal(float(value)))
+        assert abs(Decimal(float(got)) - truth) <= Decimal(BOUND_F64) * Decimal(float(np.spacing(abs(float(truth)))))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pow_has_the_special_cases_of_c(dtype: type[np.floating]) -> None:
+    edges = np.array([*EDGES, 2.0**24, 2.0**24 + 1, 0.3, 7.0, -7.0], dtype)
+    x, y = (a.ravel() for a in np.meshgrid(edges, edges))
+    with np.errstate(all="ignore"):
+        truth = np.power(x.astype(np.float64), y.astype(np.float64))
+        assert not exceeding(ops.pow_, truth.astype(np.longdouble), 2.0, x, y)
+
+
+@long_double
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pow_keeps_its_bound(dtype: type[np.floating]) -> None:
+    random = np.random.default_rng(3)
+    x = np.exp(random.standard_normal(4000) * random.choice([1e-6, 0.1, 1.0, 20.0], 4000)).astype(dtype)
+    x = np.where(x == 1, dtype(1.5), x)
+    span = np.log2(float(np.finfo(dtype).max)) * 1.1
+    y = (random.uniform(-span, span, 4000) / np.log2(x)).astype(dtype)
+    with np.errstate(all="ignore"):
+        truth = np.power(x.astype(np.longdouble), y.astype(np.longdouble))
+    assert not exceeding(ops.pow_, truth, 2.0, x, y)
+
+
+@pytest.mark.parametrize("elem", [f16, bf16], ids=str)
+@pytest.mark.parametrize("spec", UNARY, ids=str)
+def test_half_precision_goes_through_f32(spec: OpSpec, elem: object) -> None:
+    every = elem.decode(np.arange(2**16, dtype=np.uint16).view(elem.storage))
+    result = define(spec, every, elem=elem)
+    through = elem.round(define(spec, every.astype(np.float32)))
+    assert np.array_equal(result, through, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(), (4, 2)])
+def test_definitions_suit_any_shape(shape: tuple[int, ...]) -> None:
+    x = np.full(shape, 0.75, np.float32)
+    for spec in UNARY:
+        assert define(spec, x).shape == shape
+
+
+@pytest.mark.parametrize("spec", UNARY, ids=str)
+def test_only_exact_ops_remain(spec: OpSpec) -> None:
+    build = Builder(Block([Value(Tile(f32, (8,)), "x")]))
+    build.emit(spec, *build.block.args)
+    kernel = numerics(Kernel("only", build.block), Machine("any"))
+    assert all(op.spec.ulp is None for op in kernel.body.walk())
+
+
+def test_coefficients_are_what_the_fit_gives() -> None:
+    text = fit.table()
+    with open(coefficients.__file__, encoding="utf-8") as file:
+        assert file.read() == text

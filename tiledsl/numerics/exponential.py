@@ -1,0 +1,118 @@
+"""exp, exp2 and what is made of them: sigmoid, tanh, erf.
+
+    x = n ln2 + r,  abs(r) <= ln2 / 2:      exp(x) = 2**n (1 + r + r**2 P(r))
+
+n is rounded by adding a magic number, which leaves it in the low bits of the sum; 2**n is then two factors, so that a
+result below the normal numbers is rounded once.
+"""
+
+from __future__ import annotations
+
+from . import coefficients as table
+from .term import Term, at_least, at_most, fma, polynomial, select, with_sign_of
+
+# beyond these the result is 0 or infinity
+EXP_RANGE = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}
+EXP2_RANGE = {"f32": (-151.0, 129.0), "f64": (-1076.0, 1025.0)}
+# beyond these tanh and erf round to 1
+TANH_END = {"f32": 10.0, "f64": 20.0}
+ERF_END = {"f32": 4.0, "f64": 6.0}
+
+
+def exp(x: Term) -> Term:
+    """e to the power x.
+
+    At most 0.91 ulp off in f32, 0.86 in f64.
+    """
+    low, high = EXP_RANGE[x.elem.name]
+    octaves, rest = split(at_least(at_most(x, high), low))
+    return scaled(exp_of_rest(rest), octaves)
+
+
+def exp2(x: Term) -> Term:
+    """2 to the power x.
+
+    At most 0.88 ulp off in f32, 0.86 in f64.
+    """
+    low, high = EXP2_RANGE[x.elem.name]
+    x = at_least(at_most(x, high), low)
+    octaves = x + x.format.magic
+    rest = x - (octaves - x.format.magic)
+    return scaled(polynomial(rest, (1.0, *table.EXP2[x.elem.name])), octaves)
+
+
+def sigmoid(x: Term) -> Term:
+    """1 / (1 + exp(-x)): with z = exp(-abs(x)) in two parts, 1 / (1 + z) or z / (1 + z), and the quotient corrected.
+
+    At most 1.0 ulp off in f32, 0.86 in f64.
+    """
+    low, _ = EXP_RANGE[x.elem.name]
+    octaves, rest = split(at_least(-abs(x), low))
+    tail = fma(rest, polynomial(rest, table.EXP[x.elem.name]), 1.0)
+    head = fma(rest, tail, 1.0)
+    z = scaled(head, octaves)
+    z_tail = scaled(fma(rest, tail, 1.0 - head), octaves)
+    bottom = z + 1.0
+    bottom_tail = (1.0 - bottom) + z + z_tail
+    negative = x < 0.0
+    top, top_tail = select(negative, z, 1.0), select(negative, z_tail, 0.0)
+    inverse = 1.0 / bottom
+    quotient = top * inverse
+    lacking = fma(-quotient, bottom_tail, fma(-quotient, bottom, top)) + top_tail
+    return fma(lacking, inverse, quotient)
+
+
+def tanh(x: Term) -> Term:
+    """x + x**3 P(x**2) below 1, else 1 - 2 / (exp(2 abs(x)) + 1).
+
+    At most 0.97 ulp off in f32, 0.97 in f64.
+    """
+    size = abs(x)
+    square = x * x
+    inner = fma(square * size, polynomial(square, table.TANH[x.elem.name]), size)
+    octaves, rest = split(at_most(size, TANH_END[x.elem.name]) * 2.0)
+    outer = 1.0 - 2.0 / (shifted(exp_of_rest(rest), octaves) + 1.0)
+    return with_sign_of(select(size > 1.0, outer, inner), x)
+
+
+def erf(x: Term) -> Term:
+    """x + x P(x**2) below 0.97, else 1 - exp(Q(abs(x))).
+
+    At most 0.99 ulp off in f32, 0.95 in f64.
+    """
+    square = x * x
+    inner = fma(x, polynomial(square, table.ERF[x.elem.name]), x)
+    octaves, rest = split(polynomial(at_most(abs(x), ERF_END[x.elem.name]) - 1.0, table.ERFC[x.elem.name]))
+    outer = 1.0 - shifted(exp_of_rest(rest), octaves)
+    return select(abs(x) > 0.97, with_sign_of(outer, x), inner)
+
+
+def split(x: Term) -> tuple[Term, Term]:
+    """n, in the low bits of a float, and r, with x = n ln2 + r. The product of n with the high part of ln2 is exact."""
+    high, low = table.LN2[x.elem.name]
+    octaves = fma(x, table.LOG2_E[x.elem.name][0], x.format.magic)
+    n = octaves - x.format.magic
+    return octaves, fma(n, -low, fma(n, -high, x))
+
+
+def exp_of_rest(rest: Term) -> Term:
+    """exp(r) for abs(r) <= ln2 / 2."""
+    return polynomial(rest, (1.0, 1.0, *table.EXP[rest.elem.name]))
+
+
+def scaled(y: Term, octaves: Term) -> Term:
+    """y times 2**n, for every n that a result can need; rounded once when it is below the normal numbers."""
+    form = y.format
+    n = octaves.bits - form.magic_bits
+    half = n >> 1
+    return y * power_of_two(half, y) * power_of_two(n - half, y)
+
+
+def power_of_two(n: Term, like: Term) -> Term:
+    """2**n for an integer n, as a normal number."""
+    return ((n << like.format.mantissa) + like.format.one).floating(like.elem)
+
+
+def shifted(y: Term, octaves: Term) -> Term:
+    """y times 2**n where y and the product are normal numbers: n is added to the exponent."""
+    return (y.bits + (octaves.bits << y.format.mantissa)).floating(y.elem)

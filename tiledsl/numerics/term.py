@@ -1,0 +1,191 @@
+"""Arithmetic on tiles of one shape, written with Python's operators, so that an algorithm reads like its formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .. import ops
+from ..ir.core import Builder, Value
+from ..ir.spec import OpSpec
+from ..ir.types import DType, Tile, dtype_of, f32, f64, i32, i64, u32, u64
+
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Format:
+    """What an algorithm has to know about a floating-point format."""
+
+    integer: DType
+    unsigned: DType
+    mantissa: int
+    bias: int
+
+    @cached_property
+    def magic(self) -> float:
+        """Adding it rounds to an integer, which then stands in the low bits."""
+        return 1.5 * 2.0**self.mantissa
+
+    @cached_property
+    def magic_bits(self) -> int:
+        """The bits of the magic number: its exponent, 1 and a half."""
+        return ((self.bias + self.mantissa) << self.mantissa) + (1 << (self.mantissa - 1))
+
+    @cached_property
+    def one(self) -> int:
+        """The bits of 1.0."""
+        return self.bias << self.mantissa
+
+    @cached_property
+    def sign(self) -> int:
+        """The sign bit, as a signed integer."""
+        return -(1 << (self.integer.bits - 1))
+
+
+FORMATS = {f32: Format(i32, u32, 23, 127), f64: Format(i64, u64, 52, 1023)}
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A value and the builder that says more about it."""
+
+    build: Builder
+    value: Value
+
+    @property
+    def elem(self) -> DType:
+        return dtype_of(self.value.type)
+
+    @property
+    def format(self) -> Format:
+        return FORMATS[self.elem]
+
+    def like(self, number: Number, elem: DType | None = None) -> Term:
+        """The number as a tile of this shape, rounded to the element type."""
+        elem = elem or self.elem
+        number = float(elem.numpy.type(number)) if elem.is_float else int(number)
+        constant = self.build.emit(ops.constant, value=number, type=Tile(elem, self.value.type.shape))
+        return Term(self.build, constant)
+
+    def apply(self, spec: OpSpec, *others: Term | Number, **attributes: Any) -> Term:
+        terms = [other if isinstance(other, Term) else self.like(other) for other in others]
+        return Term(self.build, self.build.emit(spec, self.value, *(term.value for term in terms), **attributes))
+
+    def __add__(self, other: Term | Number) -> Term:
+        return self.apply(ops.add, other)
+
+    def __sub__(self, other: Term | Number) -> Term:
+        return self.apply(ops.sub, other)
+
+    def __rsub__(self, other: Number) -> Term:
+        return self.like(other) - self
+
+    def __mul__(self, other: Term | Number) -> Term:
+        return self.apply(ops.mul, other)
+
+    def __truediv__(self, other: Term | Number) -> Term:
+        return self.apply(ops.div, other)
+
+    def __rtruediv__(self, other: Number) -> Term:
+        return self.like(other) / self
+
+    def __neg__(self) -> Term:
+        return self.apply(ops.neg)
+
+    def __abs__(self) -> Term:
+        return self.apply(ops.abs_)
+
+    def __lshift__(self, other: Term | Number) -> Term:
+        return self.apply(ops.shl, other)
+
+    def __rshift__(self, other: Term | Number) -> Term:
+        return self.apply(ops.shr, other)
+
+    def __and__(self, other: Term | Number) -> Term:
+        return self.apply(ops.and_, other)
+
+    def __or__(self, other: Term | Number) -> Term:
+        return self.apply(ops.or_, other)
+
+    def __xor__(self, other: Term | Number) -> Term:
+        return self.apply(ops.xor, other)
+
+    def __invert__(self) -> Term:
+        return self.apply(ops.not_)
+
+    def __lt__(self, other: Term | Number) -> Term:
+        return self.apply(ops.lt, other)
+
+    def __gt__(self, other: Term | Number) -> Term:
+        return self.apply(ops.gt, other)
+
+    def __ge__(self, other: Term | Number) -> Term:
+        return self.apply(ops.ge, other)
+
+    def equals(self, other: Term | Number) -> Term:
+        return self.apply(ops.eq, other)
+
+    def differs(self, other: Term | Number) -> Term:
+        return self.apply(ops.ne, other)
+
+    def cast(self, to: DType) -> Term:
+        return self.apply(ops.cast, to=to)
+
+    @property
+    def bits(self) -> Term:
+        """The same bits as a signed integer."""
+        return self.apply(ops.bitcast, to=self.format.integer)
+
+    def floating(self, to: DType) -> Term:
+        """The same bits as a floating-point number."""
+        return self.apply(ops.bitcast, to=to)
+
+
+def fma(x: Term, y: Term | Number, z: Term | Number) -> Term:
+    """x * y + z, rounded once."""
+    return x.apply(ops.fma, y, z)
+
+
+def select(condition: Term, x: Term | Number, y: Term | Number) -> Term:
+    """x where condition holds, else y; at least one of them is a term."""
+    like = x if isinstance(x, Term) else y
+    assert isinstance(like, Term)
+    x, y = (term if isinstance(term, Term) else like.like(term) for term in (x, y))
+    return condition.apply(ops.select, x, y)
+
+
+def sqrt(x: Term) -> Term:
+    return x.apply(ops.sqrt)
+
+
+def floor(x: Term) -> Term:
+    return x.apply(ops.floor)
+
+
+def at_most(x: Term, bound: float) -> Term:
+    """x, or bound where x is above it; NaN stays NaN. In this order of operands it is one instruction on x86."""
+    bounded = x.like(bound)
+    return select(bounded < x, bounded, x)
+
+
+def at_least(x: Term, bound: float) -> Term:
+    """x, or bound where x is below it; NaN stays NaN."""
+    bounded = x.like(bound)
+    return select(bounded > x, bounded, x)
+
+
+def with_sign_of(magnitude: Term, sign: Term) -> Term:
+    """A magnitude that is not negative, with another number's sign."""
+    return (magnitude.bits | (sign.bits & sign.format.sign)).floating(magnitude.elem)
+
+
+def polynomial(x: Term, coefficients: tuple[float, ...]) -> Term:
+    """The sum of coefficients[i] * x**i, by Horner's rule with fma."""
+    *rest, last = coefficients
+    total: Term | float = last
+    for coefficient in reversed(rest):
+        total = fma(x, total, coefficient)
+    assert isinstance(total, Term)
+    return total
