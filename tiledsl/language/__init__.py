@@ -1,0 +1,87 @@
+"""The language: `import tiledsl.language as tl`; the names Triton users know."""
+
+from . import math
+from .core import Builtin, Library, builtin, constexpr, library
+from .creation import arange, full, num_programs, program_id, to_tensor, zeros, zeros_like
+from .dtypes import (
+    bfloat16,
+    dtype,
+    float16,
+    float32,
+    float64,
+    int1,
+    int8,
+    int16,
+    int32,
+    int64,
+    pointer_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .library import cdiv, softmax, swizzle2d
+from .math import (
+    PropagateNan,
+    abs,
+    add,
+    assume,
+    cast,
+    ceil,
+    clamp,
+    cos,
+    debug_barrier,
+    div_rn,
+    erf,
+    exp,
+    exp2,
+    fdiv,
+    floor,
+    fma,
+    log,
+    log2,
+    max_constancy,
+    max_contiguous,
+    maximum,
+    minimum,
+    mul,
+    multiple_of,
+    rsqrt,
+    sigmoid,
+    sin,
+    sqrt,
+    sqrt_rn,
+    sub,
+    tanh,
+    umulhi,
+    where,
+)
+from .memory import (
+    atomic_add,
+    atomic_and,
+    atomic_cas,
+    atomic_max,
+    atomic_min,
+    atomic_or,
+    atomic_xchg,
+    atomic_xor,
+    load,
+    store,
+)
+from .reduction import (
+    argmax,
+    argmin,
+    associative_scan,
+    cumprod,
+    cumsum,
+    dot,
+    max,
+    min,
+    reduce,
+    reduce_or,
+    sum,
+    xor_sum,
+)
+from .shape import broadcast, broadcast_to, expand_dims, permute, ravel, reshape, trans, view
+from .static import range, static_assert, static_print, static_range
+from .tensor import tensor

@@ -1,0 +1,138 @@
+"""What a kernel's names can stand for: compile-time values, builtins, and the context a builtin works in."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..ir.core import Builder, Value
+from ..ir.types import Tile
+
+
+class constexpr:
+    """A compile-time value: the annotation of a parameter or local, or `constexpr(v)` around a value."""
+
+    def __init__(self, value: Any):
+        self.value = value.value if isinstance(value, constexpr) else value
+
+    def __repr__(self) -> str:
+        return f"constexpr[{self.value}]"
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __index__(self) -> int:
+        return self.value.__index__()
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.value(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[unwrap(key)]
+
+
+def _forwarded(name: str) -> Callable[..., constexpr]:
+    def apply(self: constexpr, *others: Any) -> constexpr:
+        return constexpr(getattr(self.value, name)(*map(unwrap, others)))
+
+    return apply
+
+
+_BINARY = "add sub mul truediv floordiv mod pow lshift rshift and or xor".split()
+for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *"lt le gt ge eq ne neg pos invert".split()]:
+    setattr(constexpr, f"__{_name}__", _forwarded(f"__{_name}__"))
+
+
+def unwrap(value: Any) -> Any:
+    """The value inside a constexpr; anything else as it is."""
+    return value.value if isinstance(value, constexpr) else value
+
+
+class Context(Protocol):
+    """What a builtin may ask of the frontend that calls it."""
+
+    build: Builder
+
+    def call(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Inline a jit function."""
+        ...
+
+    def nested(self, types: Iterable[Tile]) -> Context:
+        """A context whose ops go to a new block with arguments of these types (`build.block.args`)."""
+        ...
+
+
+class Builtin:
+    """A function of the language: inside a kernel it receives the context first, outside it cannot be called."""
+
+    def __init__(self, function: Callable[..., Any]):
+        functools.update_wrapper(self, function)
+        self.function = function
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self.__signature__ = inspect.Signature(parameters)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"tl.{self.__name__} can only be called inside a function decorated with @tiledsl.jit")
+
+    def __repr__(self) -> str:
+        return f"<tl.{self.__name__}>"
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+
+METHODS: dict[str, Builtin] = {}
+
+
+def builtin(function: Callable[..., Any]) -> Builtin:
+    """Declare a function of the language; its first parameter is the context."""
+    return Builtin(function)
+
+
+def method(function: Builtin) -> Builtin:
+    """Also offer a builtin as a method of tiles: x.sum() is tl.sum(x)."""
+    METHODS[function.__name__] = function
+    return function
+
+
+class Library:
+    """A function written in the language itself; calls of it are inlined."""
+
+    def __init__(self, fn: Callable[..., Any]):
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"tl.{self.__name__} can only be called inside a function decorated with @tiledsl.jit")
+
+    def __repr__(self) -> str:
+        return f"<tl.{self.__name__}>"
+
+
+def library(fn: Callable[..., Any]) -> Library:
+    """Declare a function of the language in the language."""
+    return Library(fn)
+
+
+def is_tensor(value: Any) -> bool:
+    """A value of the running kernel, as opposed to one of compile time."""
+    return isinstance(value, Value)
+
+
+def static_int(value: Any) -> int | None:
+    """An int known at compile time, also when it was bound to a plain name; None if there is none."""
+    value = unwrap(value)
+    if isinstance(value, Value) and value.source is not None and value.source.spec.name == "constant" and not value.type.shape:
+        value = value.source.attrs["value"]
+    return int(value) if isinstance(value, int) else None

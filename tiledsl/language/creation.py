@@ -1,0 +1,108 @@
+"""Programs, ranges and constant tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import ops
+from ..errors import TypeRuleError, require
+from ..ir.core import Value
+from ..ir.types import DType, Pointer
+from . import coerce
+from .core import Context, builtin, is_tensor, static_int, unwrap
+from .dtypes import dtype, pointer_type
+
+
+def element(name: Any) -> DType:
+    """The IR's element type for what a user names as a dtype."""
+    name = unwrap(name)
+    if isinstance(name, dtype):
+        return name.elem
+    raise TypeRuleError(f"expected a dtype, got {coerce.describe(name)}", help="name one, such as tl.float32")
+
+
+def extent(value: Any) -> int:
+    """One extent of a shape: a positive compile-time int, a power of two."""
+    n = static_int(value)
+    if n is None:
+        raise TypeRuleError(f"the extents of a shape are compile-time ints, got {coerce.describe(value)}", help="declare it `tl.constexpr`")
+    require(n > 0, f"the extents of a shape are positive, got {n}")
+    require(n & (n - 1) == 0, f"the extents of a shape are powers of two, got {n}", help=f"use {1 << n.bit_length()} and a mask")
+    return n
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """A shape from a tuple, a list or one int."""
+    value = unwrap(value)
+    items = value if isinstance(value, (tuple, list)) else (value,)
+    return tuple(extent(v) for v in items)
+
+
+@builtin
+def program_id(ctx: Context, axis: int) -> Value:
+    """The index of this program along one axis of the grid, an int32."""
+    axis = unwrap(axis)
+    require(axis in (0, 1, 2), f"program_id axis must be 0, 1, or 2 but got {axis}")
+    return ctx.build.emit(ops.program_id, axis=int(axis))
+
+
+@builtin
+def num_programs(ctx: Context, axis: int) -> Value:
+    """How many programs the grid has along one axis, an int32."""
+    axis = unwrap(axis)
+    require(axis in (0, 1, 2), f"num_programs axis must be 0, 1, or 2 but got {axis}")
+    return ctx.build.emit(ops.num_programs, axis=int(axis))
+
+
+@builtin
+def arange(ctx: Context, start: int, end: int) -> Value:
+    """The int32 tile start, start + 1, ... end - 1; both are compile-time ints, their difference a power of two."""
+    first, last = static_int(start), static_int(end)
+    if first is None or last is None:
+        raise TypeRuleError("arange's arguments must be of type tl.constexpr", help="declare the parameter `tl.constexpr`")
+    require(last > first, f"arange's end argument must be greater than the start argument, got {first}..{last}")
+    count = last - first
+    require(count & (count - 1) == 0, f"arange's range must be a power of 2, got {count}", help=f"use {1 << count.bit_length()} and mask the rest")
+    return ctx.build.emit(ops.arange, start=first, stop=last)
+
+
+@builtin
+def full(ctx: Context, shape: Sequence[int], value: Any, dtype: dtype) -> Value:
+    """A tile filled with a number, or with a scalar."""
+    value, to = unwrap(value), element(dtype)
+    if is_tensor(value):
+        require(value.type.size == 1, f"full takes one value, got {value.type}")
+        scalar = ctx.build.emit(ops.reshape, value, shape=()) if value.type.shape else value
+        return coerce.broadcast_to(ctx.build, coerce.cast(ctx.build, scalar, to), shape_of(shape))
+    return coerce.constant(ctx.build, value, to, shape_of(shape))
+
+
+@builtin
+def zeros(ctx: Context, shape: Sequence[int], dtype: dtype) -> Value:
+    """A tile of zeros."""
+    return coerce.constant(ctx.build, 0, element(dtype), shape_of(shape))
+
+
+@builtin
+def zeros_like(ctx: Context, input: Value) -> Value:
+    """Zeros in the shape and type of a tile."""
+    elem = input.type.elem
+    assert isinstance(elem, DType)
+    return coerce.constant(ctx.build, 0, elem, input.type.shape)
+
+
+@builtin
+def to_tensor(ctx: Context, x: Any) -> Value:
+    """A number as a scalar of the kernel."""
+    return coerce.tensor(ctx.build, x)
+
+
+def pointee(x: Value) -> DType:
+    """What a tile of pointers points to."""
+    if not isinstance(x.type.elem, Pointer):
+        raise TypeRuleError(f"expected a pointer, got {x.type}", help="offset a pointer parameter: ptr + offsets")
+    return x.type.elem.to
+
+
+__all__ = ["arange", "full", "num_programs", "pointer_type", "program_id", "to_tensor", "zeros", "zeros_like"]

@@ -1,0 +1,165 @@
+"""The dtype objects that kernels name: tl.float32 and its kin, with the questions Triton's answer."""
+
+from __future__ import annotations
+
+from ..ir.types import DTYPES, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
+
+_SHORT = {"i1": "int1", "f16": "fp16", "bf16": "bf16", "f32": "fp32", "f64": "fp64"}
+_LONG = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
+
+
+def short_name(elem: DType) -> str:
+    """fp32, int32, uint8: how Triton names an element type in messages."""
+    return _SHORT.get(elem.name) or elem.name.replace("u", "uint").replace("i", "int", 1 if elem.name[0] == "i" else 0)
+
+
+class dtype:
+    """An element type as a kernel sees it. `str` gives the short name (fp32), `repr` one that evaluates."""
+
+    _by_elem: dict[Elem, dtype] = {}
+
+    def __init__(self, elem: DType):
+        self.elem = elem
+        self.name = short_name(elem)
+        self.primitive_bitwidth = elem.bits
+        self.itemsize = elem.itemsize
+        dtype._by_elem[elem] = self
+
+    @staticmethod
+    def of(elem: Elem) -> dtype | pointer_type:
+        """The object for an element type of the IR; a pointer_type for a pointer."""
+        return pointer_type(dtype._by_elem[elem.to]) if isinstance(elem, Pointer) else dtype._by_elem[elem]
+
+    @property
+    def scalar(self) -> dtype:
+        return self
+
+    @property
+    def int_bitwidth(self) -> int:
+        return self.primitive_bitwidth
+
+    @property
+    def int_signedness(self) -> str:
+        return "signed" if self.elem.is_signed else "unsigned"
+
+    @property
+    def fp_mantissa_width(self) -> int:
+        assert self.elem.format is not None
+        return self.elem.format.mantissa
+
+    @property
+    def exponent_bias(self) -> int:
+        assert self.elem.format is not None
+        return self.elem.format.bias
+
+    def is_floating(self) -> bool:
+        return self.elem.is_float
+
+    def is_standard_floating(self) -> bool:
+        return self.elem.is_float and self.primitive_bitwidth >= 16
+
+    def is_int(self) -> bool:
+        return self.elem.is_int
+
+    def is_int_signed(self) -> bool:
+        return self.elem.is_signed
+
+    def is_int_unsigned(self) -> bool:
+        return self.elem.is_int and not self.elem.is_signed
+
+    def is_bool(self) -> bool:
+        return self.elem is i1
+
+    def is_ptr(self) -> bool:
+        return False
+
+    def is_block(self) -> bool:
+        return False
+
+    def is_const(self) -> bool:
+        return False
+
+    def is_fp8(self) -> bool:
+        return self.elem.is_float and self.primitive_bitwidth == 8
+
+    def get_int_max_value(self) -> int:
+        return 2 ** (self.primitive_bitwidth - self.elem.is_signed) - 1
+
+    def get_int_min_value(self) -> int:
+        return -(2 ** (self.primitive_bitwidth - 1)) if self.elem.is_signed else 0
+
+    @staticmethod
+    def is_dtype(name: str) -> bool:
+        return any(d.name == name for d in dtype._by_elem.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dtype) and self.elem is other.elem
+
+    def __hash__(self) -> int:
+        return hash(self.elem.name)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"tiledsl.language.{_LONG.get(self.name, self.name)}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_dtype_of_name, (self.elem.name,))
+
+
+def _dtype_of_name(name: str) -> dtype | pointer_type:
+    return dtype.of(DTYPES[name])
+
+
+def _asks_for(elem: DType):  # type: ignore[no-untyped-def]
+    return lambda self: self.elem is elem
+
+
+for _elem in DTYPES.values():  # is_fp16(), is_int8(), ...: one question per type
+    setattr(dtype, f"is_{short_name(_elem)}", _asks_for(_elem))
+
+
+class pointer_type:
+    """The type of a pointer; `element_ty` is what it points to."""
+
+    def __init__(self, element_ty: dtype, address_space: int = 1, const: bool = False):
+        self.element_ty, self.address_space, self.const = element_ty, address_space, const
+        self.name = f"pointer<{element_ty.name}>"
+        self.primitive_bitwidth = 64
+
+    @property
+    def elem(self) -> Pointer:
+        return Pointer(self.element_ty.elem)
+
+    @property
+    def scalar(self) -> pointer_type:
+        return self
+
+    def is_ptr(self) -> bool:
+        return True
+
+    def is_floating(self) -> bool:
+        return False
+
+    is_int = is_bool = is_block = is_fp8 = is_floating
+
+    def is_const(self) -> bool:
+        return self.const
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, pointer_type) and self.element_ty == other.element_ty
+
+    def __hash__(self) -> int:
+        return hash((self.element_ty, "pointer"))
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"tiledsl.language.pointer_type({self.element_ty!r})"
+
+
+int1, int8, int16, int32, int64 = map(dtype, (i1, i8, i16, i32, i64))
+uint8, uint16, uint32, uint64 = map(dtype, (u8, u16, u32, u64))
+float16, bfloat16, float32, float64 = map(dtype, (f16, bf16, f32, f64))

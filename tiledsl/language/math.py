@@ -1,0 +1,238 @@
+"""Elementwise functions, casts and choice; also what `tl.math` offers."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from .. import ops
+from ..errors import TypeRuleError, require
+from ..ir.core import Value
+from ..ir.spec import OpSpec
+from ..ir.types import DType, Pointer, bf16, dtype_of, f32, f64, i1, i32, i64, u32, u64
+from . import coerce
+from .core import Builtin, Context, builtin, is_tensor, method, unwrap
+from .creation import element
+from .dtypes import dtype, pointer_type, short_name
+from .operators import apply_binary
+
+
+class PropagateNan(Enum):
+    """What maximum and minimum do with NaN: NONE takes the other operand, ALL gives NaN."""
+
+    NONE = 0
+    ALL = 0xFFFF
+
+
+def _unary(name: str, spec: OpSpec, doc: str, accepts: tuple[DType, ...]) -> Builtin:
+    """A function of one tile, defined for a few types only."""
+
+    def apply(ctx: Context, x: Any) -> Value:
+        tile = coerce.tensor(ctx.build, x)
+        names = [short_name(t) for t in accepts]
+        require(tile.type.elem in accepts, f"Expected dtype {names} but got {_spoken(tile)}", help=f"convert it first: x.to(tl.{'float32'})")
+        return ctx.build.emit(spec, tile)
+
+    apply.__name__, apply.__doc__ = name, doc
+    return method(builtin(apply))
+
+
+def _spoken(tile: Value) -> str:
+    return short_name(tile.type.elem) if isinstance(tile.type.elem, DType) else str(tile.type.elem)
+
+
+SINGLE = (f32, f64)
+exp = _unary("exp", ops.exp, "e to the power x; fp32 and fp64.", SINGLE)
+exp2 = _unary("exp2", ops.exp2, "2 to the power x; fp32 and fp64.", SINGLE)
+log = _unary("log", ops.log, "The natural logarithm; fp32 and fp64.", SINGLE)
+log2 = _unary("log2", ops.log2, "The logarithm to base 2; fp32 and fp64.", SINGLE)
+sin = _unary("sin", ops.sin, "The sine of x radians; fp32 and fp64.", SINGLE)
+cos = _unary("cos", ops.cos, "The cosine of x radians; fp32 and fp64.", SINGLE)
+tanh = _unary("tanh", ops.tanh, "The hyperbolic tangent; fp32 and fp64.", SINGLE)
+erf = _unary("erf", ops.erf, "The error function; fp32 and fp64.", SINGLE)
+sqrt = _unary("sqrt", ops.sqrt, "The square root, correctly rounded; fp32 and fp64.", SINGLE)
+sqrt_rn = _unary("sqrt_rn", ops.sqrt, "The square root, correctly rounded; fp32.", (f32,))
+rsqrt = _unary("rsqrt", ops.rsqrt, "One over the square root; fp32 and fp64.", SINGLE)
+floor = _unary("floor", ops.floor, "The largest integer not above x; fp32 and fp64.", SINGLE)
+ceil = _unary("ceil", ops.ceil, "The smallest integer not below x; fp32 and fp64.", SINGLE)
+
+
+@method
+@builtin
+def sigmoid(ctx: Context, x: Any) -> Value:
+    """1 / (1 + exp(-x)); fp16 and bf16 compute in fp32 and round once."""
+    tile = coerce.tensor(ctx.build, x)
+    require(tile.type.elem.is_float, f"sigmoid takes floats, got {tile.type}")
+    return ctx.build.emit(ops.sigmoid, tile)
+
+
+@method
+@builtin
+def abs(ctx: Context, x: Any) -> Value:
+    """x without its sign, of any number type."""
+    tile = coerce.tensor(ctx.build, x)
+    dtype_of(tile.type)
+    return ctx.build.emit(ops.abs_, tile)
+
+
+def _extreme(name: str, plain: OpSpec, propagating: OpSpec, doc: str) -> Builtin:
+    def apply(ctx: Context, x: Any, y: Any, propagate_nan: PropagateNan = PropagateNan.NONE) -> Value:
+        a, b = coerce.operands(ctx.build, x, y, weak=False)
+        if a.type.elem is bf16:
+            a, b = coerce.cast(ctx.build, a, f32), coerce.cast(ctx.build, b, f32)
+        all_nan = unwrap(propagate_nan) is PropagateNan.ALL and a.type.elem.is_float
+        return ctx.build.emit(propagating if all_nan else plain, a, b)
+
+    apply.__name__, apply.__doc__ = name, doc + " A number is typed as if it stood alone; bf16 gives fp32."
+    return builtin(apply)
+
+
+maximum = _extreme("maximum", ops.maximum, ops.maximum_nan, "The larger of x and y.")
+minimum = _extreme("minimum", ops.minimum, ops.minimum_nan, "The smaller of x and y.")
+
+
+@method
+@builtin
+def clamp(ctx: Context, x: Any, min: Any, max: Any, propagate_nan: PropagateNan = PropagateNan.NONE) -> Value:
+    """x, but at least min and at most max; floats only. NaN gives min, or NaN with PropagateNan.ALL."""
+    build = ctx.build
+    tile = coerce.tensor(build, x)
+    require(tile.type.elem.is_float, f"clamp takes floats, got {tile.type}")
+    everywhere = unwrap(propagate_nan) is PropagateNan.ALL
+    low = coerce.operands(build, tile, min, weak=False)
+    lifted = build.emit(ops.maximum_nan if everywhere else ops.maximum, *(_single(ctx, v) for v in low))
+    high = coerce.operands(build, lifted, max, weak=False)
+    return build.emit(ops.minimum_nan if everywhere else ops.minimum, *high)
+
+
+def _single(ctx: Context, x: Value) -> Value:
+    return coerce.cast(ctx.build, x, f32) if x.type.elem is bf16 else x
+
+
+@builtin
+def where(ctx: Context, condition: Any, x: Any, y: Any) -> Value:
+    """x where condition holds, else y; both are computed, all are broadcast."""
+    build = ctx.build
+    cond = coerce.tensor(build, condition)
+    cond = cond if cond.type.elem is i1 else coerce.condition(build, cond)
+    a, b = coerce.operands(build, x, y)
+    return build.emit(ops.select, *coerce.broadcast(build, cond, a, b))
+
+
+@builtin
+def fma(ctx: Context, x: Any, y: Any, z: Any) -> Value:
+    """x * y + z, rounded once."""
+    build = ctx.build
+    a, b = coerce.operands(build, x, y, weak=False)
+    a, c = coerce.operands(build, a, z, weak=False)
+    b, c = coerce.operands(build, b, c, weak=False)
+    a, b, c = coerce.broadcast(build, a, b, c)
+    if a.type.elem.is_int:
+        return build.emit(ops.add, build.emit(ops.mul, a, b), c)
+    return build.emit(ops.fma, a, b, c)
+
+
+@builtin
+def umulhi(ctx: Context, x: Any, y: Any) -> Value:
+    """The upper half of the product of 32- or 64-bit integers."""
+    a, b = coerce.operands(ctx.build, x, y, weak=False)
+    require(a.type.elem in (i32, u32, i64, u64), f"Expected dtype ['int32', 'int64', 'uint32', 'uint64'] but got {_spoken(a)}")
+    return ctx.build.emit(ops.umulhi, a, b)
+
+
+@builtin
+def fdiv(ctx: Context, x: Any, y: Any, ieee_rounding: bool = False) -> Value:
+    """x / y of floats, correctly rounded."""
+    a, b = coerce.operands(ctx.build, x, y, weak=False)
+    require(a.type.elem.is_float, f"fdiv takes floats, got {a.type} and {b.type}")
+    return ctx.build.emit(ops.div, a, b)
+
+
+@builtin
+def div_rn(ctx: Context, x: Any, y: Any) -> Value:
+    """x / y of fp32, correctly rounded."""
+    a, b = coerce.operands(ctx.build, x, y, weak=False)
+    require(a.type.elem is f32, f"Expected dtype ['fp32'] but got {_spoken(a)}")
+    return ctx.build.emit(ops.div, a, b)
+
+
+def _arithmetic(name: str, symbol: str, doc: str) -> Builtin:
+    def apply(ctx: Context, x: Any, y: Any, sanitize_overflow: bool = True) -> Any:
+        return apply_binary(ctx.build, symbol, coerce.tensor(ctx.build, x) if not is_tensor(unwrap(y)) else x, y)
+
+    apply.__name__, apply.__doc__ = name, doc
+    return builtin(apply)
+
+
+add = _arithmetic("add", "Add", "x + y.")
+sub = _arithmetic("sub", "Sub", "x - y.")
+mul = _arithmetic("mul", "Mult", "x * y.")
+
+
+@method
+@builtin
+def cast(ctx: Context, input: Any, dtype: dtype, fp_downcast_rounding: str | None = None, bitcast: bool = False) -> Value:
+    """Convert to another type: to floats to nearest even, from float to int towards zero and saturating, to int1 whether
+    it is not zero. With bitcast=True the bits are read anew; widths must be equal."""
+    build = ctx.build
+    tile, to = coerce.tensor(build, input), unwrap(dtype)
+    rounding = unwrap(fp_downcast_rounding)
+    if rounding not in (None, "rtne"):
+        raise TypeRuleError(f"fp_downcast_rounding {rounding!r} is not available", help='leave it out, or use "rtne"')
+    if isinstance(to, pointer_type) or isinstance(tile.type.elem, Pointer):
+        return _cast_pointer(ctx, tile, to)
+    elem = element(to)
+    if unwrap(bitcast):
+        if dtype_of(tile.type).bits != elem.bits:
+            raise TypeRuleError(f"Cannot bitcast data-type of size {dtype_of(tile.type).bits} to data-type of size {elem.bits}")
+        return build.emit(ops.bitcast, tile, to=elem)
+    if rounding and not (elem.is_float and tile.type.elem.is_float and elem.bits < tile.type.elem.bits):
+        raise TypeRuleError("fp_downcast_rounding is for casts of floats to narrower floats only")
+    return coerce.cast(build, tile, elem)
+
+
+def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
+    build = ctx.build
+    whole = build.emit(ops.address, tile) if isinstance(tile.type.elem, Pointer) else coerce.cast(build, tile, i64)
+    if isinstance(to, pointer_type):
+        return build.emit(ops.pointer, whole, to=to.element_ty.elem)
+    elem = element(to)
+    require(elem.is_int, f"cannot convert {tile.type} to {short_name(elem)}")
+    return coerce.cast(build, whole, elem)
+
+
+
+
+@builtin
+def multiple_of(ctx: Context, input: Value, values: Any) -> Value:
+    """A promise about divisibility; returns input."""
+    return input
+
+
+@builtin
+def max_contiguous(ctx: Context, input: Value, values: Any) -> Value:
+    """A promise about contiguity; returns input."""
+    return input
+
+
+@builtin
+def max_constancy(ctx: Context, input: Value, values: Any) -> Value:
+    """A promise about equal neighbours; returns input."""
+    return input
+
+
+@builtin
+def assume(ctx: Context, cond: Any) -> None:
+    """A promise that a condition holds; without effect."""
+
+
+@builtin
+def debug_barrier(ctx: Context) -> None:
+    """Threads of one program meet; a program here is one thread, so nothing happens."""
+
+
+__all__ = [
+    "PropagateNan", "abs", "add", "assume", "cast", "ceil", "clamp", "cos", "debug_barrier", "div_rn", "erf", "exp", "exp2",
+    "fdiv", "floor", "fma", "log", "log2", "max_constancy", "max_contiguous", "maximum", "minimum", "mul", "multiple_of",
+    "rsqrt", "sigmoid", "sin", "sqrt", "sqrt_rn", "sub", "tanh", "umulhi", "where",
+]  # fmt: skip

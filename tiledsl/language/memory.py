@@ -1,0 +1,146 @@
+"""Loads, stores and atomics on tiles of pointers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..errors import TypeRuleError, require
+from ..ir.core import Builder, Value
+from ..ir.types import DType, i1
+from ..ops import Atomic
+from . import coerce
+from .core import Context, builtin, is_tensor, method, unwrap
+from .creation import pointee
+from .dtypes import short_name
+
+CACHE = {"load": ("", ".ca", ".cg", ".cs", ".cv"), "store": ("", ".wb", ".cg", ".cs", ".wt")}
+EVICTION = ("", "evict_last", "evict_first", "evict_normal")
+SEMANTICS = (None, "acquire", "release", "acq_rel", "relaxed")
+SCOPES = (None, "gpu", "cta", "sys")
+
+
+def _check_hints(verb: str, cache: Any, eviction: Any) -> None:
+    """Cache hints are accepted and have no meaning here; misspelt ones are refused."""
+    for name, value, choices in (("cache modifier", cache, CACHE[verb]), ("eviction policy", eviction, EVICTION)):
+        if unwrap(value) not in choices:
+            raise TypeRuleError(f"{name} {unwrap(value)!r} is not one of {', '.join(map(repr, choices))}")
+
+
+def _check_order(sem: Any, scope: Any) -> None:
+    for name, value, choices in (("sem", sem, SEMANTICS), ("scope", scope, SCOPES)):
+        if unwrap(value) not in choices:
+            raise TypeRuleError(f"{name} {unwrap(value)!r} is not one of {', '.join(map(repr, choices[1:]))}")
+
+
+def _mask(build: Builder, mask: Any) -> Value | None:
+    mask = unwrap(mask)
+    if mask is None or mask is True:
+        return None
+    tile = coerce.tensor(build, mask)
+    return coerce.condition(build, tile) if not is_tensor(mask) or tile.type.elem is not i1 else tile
+
+
+@builtin
+def load(
+    ctx: Context,
+    pointer: Value,
+    mask: Any = None,
+    other: Any = None,
+    boundary_check: Any = (),
+    padding_option: str = "",
+    cache_modifier: str = "",
+    eviction_policy: str = "",
+    volatile: bool = False,
+) -> Value:
+    """Read through a tile of pointers. Lanes where mask is false touch no memory and are `other`, or 0."""
+    _check_hints("load", cache_modifier, eviction_policy)
+    build, elem = ctx.build, pointee(pointer)
+    require(not unwrap(boundary_check) and not unwrap(padding_option), "boundary_check and padding_option belong to block pointers")
+    other = unwrap(other)
+    require(other is None or unwrap(mask) is not None, "`other` cannot be provided without `mask`")
+    lanes = _mask(build, mask)
+    if lanes is None:
+        return build.emit(ops.load, pointer)
+    pointer, lanes = coerce.broadcast_pair(build, pointer, lanes)
+    if other is None:
+        return build.emit(ops.load, pointer, lanes)
+    fill = coerce.cast(build, coerce.tensor(build, other), elem) if is_tensor(other) else _number(build, other, elem)
+    return build.emit(ops.load, pointer, lanes, coerce.broadcast_to(build, fill, pointer.type.shape))
+
+
+def _number(build: Builder, value: Any, elem: DType) -> Value:
+    """A number in the type of memory: as an int if that is exact, else through its own type."""
+    if elem.is_float or (isinstance(value, (bool, int)) and coerce.fits(int(value), elem)):
+        return coerce.constant(build, value, elem)
+    return coerce.cast(build, coerce.tensor(build, value), elem)
+
+
+def _value(build: Builder, pointer: Value, value: Any, what: str) -> Value:
+    """A value in the type and shape of what a pointer points to."""
+    elem, value = pointee(pointer), unwrap(value)
+    tile = coerce.cast(build, value, elem) if is_tensor(value) else _number(build, value, elem)
+    if coerce.broadcast_shape(pointer.type.shape, tile.type.shape) != pointer.type.shape:
+        raise TypeRuleError(f"{what} of {tile.type} through {pointer.type}: the pointer has fewer elements", help="offset the pointer by a tl.arange")
+    return coerce.broadcast_to(build, tile, pointer.type.shape)
+
+
+def _lanes(build: Builder, pointer: Value, mask: Any) -> tuple[Value, ...]:
+    lanes = _mask(build, mask)
+    if lanes is None:
+        return ()
+    if coerce.broadcast_shape(pointer.type.shape, lanes.type.shape) != pointer.type.shape:
+        raise TypeRuleError(f"Expected pointer argument to have shape {list(lanes.type.shape)} but got {list(pointer.type.shape)}")
+    return (coerce.broadcast_to(build, lanes, pointer.type.shape),)
+
+
+@builtin
+def store(
+    ctx: Context,
+    pointer: Value,
+    value: Any,
+    mask: Any = None,
+    boundary_check: Any = (),
+    cache_modifier: str = "",
+    eviction_policy: str = "",
+) -> None:
+    """Write through a tile of pointers where mask is true; the value is converted to the element type."""
+    _check_hints("store", cache_modifier, eviction_policy)
+    require(not unwrap(boundary_check), "boundary_check belongs to block pointers")
+    tile = _value(ctx.build, pointer, value, "store")
+    ctx.build.emit(ops.store, pointer, tile, *_lanes(ctx.build, pointer, mask))
+
+
+def _atomic(name: str, kind: Atomic, doc: str) -> Any:
+    def atomic(ctx: Context, pointer: Value, val: Any, mask: Any = None, sem: str | None = None, scope: str | None = None) -> Value:
+        _check_order(sem, scope)
+        elem = pointee(pointer)
+        refused = elem.bits < 32 and (elem.is_int or kind not in (Atomic.ADD, Atomic.XCHG))
+        require(not refused, f"{name} does not support {short_name(elem)}")
+        tile = _value(ctx.build, pointer, val, name)
+        return ctx.build.emit(ops.atomic_rmw, pointer, tile, *_lanes(ctx.build, pointer, mask), kind=kind)
+
+    atomic.__name__, atomic.__doc__ = name, doc + " Returns what was there before; 0 in lanes without mask."
+    return builtin(atomic)
+
+
+atomic_add = _atomic("atomic_add", Atomic.ADD, "Add to memory.")
+atomic_max = _atomic("atomic_max", Atomic.MAX, "Keep the larger in memory.")
+atomic_min = _atomic("atomic_min", Atomic.MIN, "Keep the smaller in memory.")
+atomic_and = _atomic("atomic_and", Atomic.AND, "Bitwise and into memory.")
+atomic_or = _atomic("atomic_or", Atomic.OR, "Bitwise or into memory.")
+atomic_xor = _atomic("atomic_xor", Atomic.XOR, "Bitwise exclusive or into memory.")
+atomic_xchg = _atomic("atomic_xchg", Atomic.XCHG, "Put a value into memory.")
+
+
+@builtin
+def atomic_cas(ctx: Context, pointer: Value, cmp: Any, val: Any, sem: str | None = None, scope: str | None = None) -> Value:
+    """Write val where memory holds cmp; returns what was there before."""
+    _check_order(sem, scope)
+    require(pointee(pointer).bits >= 16, f"atomic_cas does not support {short_name(pointee(pointer))}")
+    expected, new = _value(ctx.build, pointer, cmp, "atomic_cas"), _value(ctx.build, pointer, val, "atomic_cas")
+    return ctx.build.emit(ops.atomic_cas, pointer, expected, new)
+
+
+for _each in (atomic_add, atomic_max, atomic_min, atomic_and, atomic_or, atomic_xor, atomic_xchg, atomic_cas, store):
+    method(_each)

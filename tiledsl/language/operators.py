@@ -1,0 +1,151 @@
+"""Python's operators on tiles, with Triton's types and C's integer rules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from .. import ops
+from ..errors import TypeRuleError, require
+from ..ir.core import Builder, Value
+from ..ir.spec import OpSpec
+from ..ir.types import DType, Pointer, dtype_of, f32, i1
+from .coerce import binary, broadcast_pair, cast, operands, promoted, tensor, weakened
+from .core import is_tensor, unwrap
+from .dtypes import short_name
+
+
+def _plus(build: Builder, x: Any, y: Any) -> Value:
+    for pointer, by in ((x, y), (y, x)):
+        if _is_pointer(pointer):
+            return _offset(build, pointer, by, "+")
+    return binary(build, ops.add, x, y)
+
+
+def _minus(build: Builder, x: Any, y: Any) -> Value:
+    if _is_pointer(x):
+        by = tensor(build, y)
+        require(by.type.elem.is_int, f"cannot subtract {by.type} from {x.type}")
+        return _offset(build, x, build.emit(ops.neg, by), "-")
+    require(not _is_pointer(y), "a pointer cannot be subtracted")
+    return binary(build, ops.sub, x, y)
+
+
+def _is_pointer(value: Any) -> bool:
+    return is_tensor(value) and isinstance(value.type.elem, Pointer)
+
+
+def _offset(build: Builder, pointer: Value, by: Any, sign: str) -> Value:
+    number = tensor(build, by)
+    require(number.type.elem.is_int, f"cannot compute {pointer.type} {sign} {number.type}", help="offset a pointer by an integer")
+    return build.emit(ops.offset, *broadcast_pair(build, pointer, number))
+
+
+def _times(build: Builder, x: Any, y: Any) -> Value:
+    return binary(build, ops.mul, x, y)
+
+
+def _divide(build: Builder, x: Any, y: Any) -> Value:
+    a, b = weakened(build, unwrap(x), unwrap(y), dividing=True)
+    to = promoted(dtype_of(a.type), dtype_of(b.type), dividing=True)
+    to = to if to.is_float else f32
+    return build.emit(ops.div, *broadcast_pair(build, cast(build, a, to), cast(build, b, to)))
+
+
+def _integers(symbol: str, spec: OpSpec, *, floats: bool = False) -> Callable[..., Value]:
+    """An operator on integers; % also takes floats. Mixed signedness has no quotient."""
+
+    def apply(build: Builder, x: Any, y: Any) -> Value:
+        x, y = unwrap(x), unwrap(y)
+        a, b = weakened(build, x, y, dividing=True)
+        for tile in (a, b):
+            require(isinstance(tile.type.elem, DType), f"`{symbol}` is not defined for {tile.type}")
+        if (a.type.elem.is_float or b.type.elem.is_float) and not floats:
+            raise TypeRuleError(f"`{symbol}` takes integers, got {a.type} and {b.type}", help="use `/`, or convert with .to(tl.int32)")
+        if a.type.elem.is_int and b.type.elem.is_int:
+            mixed = f"`{symbol}` of {a.type} and {b.type}: one is signed, the other not"
+            require(a.type.elem.is_signed == b.type.elem.is_signed, mixed, help="convert one of them with .to(...)")
+        return build.emit(spec, *operands(build, x, y, dividing=True))
+
+    return apply
+
+
+def _bits(symbol: str, spec: OpSpec) -> Callable[..., Value]:
+    def apply(build: Builder, x: Any, y: Any) -> Value:
+        a, b = operands(build, x, y)
+        for tile in (a, b):
+            require(tile.type.elem.is_int, f"`{symbol}` takes integers, got {a.type} and {b.type}")
+        return build.emit(spec, a, b)
+
+    return apply
+
+
+def _compare(spec: OpSpec) -> Callable[..., Value]:
+    def apply(build: Builder, x: Any, y: Any) -> Value:
+        return binary(build, spec, x, y, weak=False)
+
+    return apply
+
+
+BINARY: dict[str, tuple[Callable[..., Value], Callable[[Any, Any], Any]]] = {
+    # AST class: on tiles, on compile-time values
+    "Add": (_plus, operator.add),
+    "Sub": (_minus, operator.sub),
+    "Mult": (_times, operator.mul),
+    "Div": (_divide, operator.truediv),
+    "FloorDiv": (_integers("//", ops.idiv), operator.floordiv),
+    "Mod": (_integers("%", ops.rem, floats=True), operator.mod),
+    "BitAnd": (_bits("&", ops.and_), operator.and_),
+    "BitOr": (_bits("|", ops.or_), operator.or_),
+    "BitXor": (_bits("^", ops.xor), operator.xor),
+    "LShift": (_bits("<<", ops.shl), operator.lshift),
+    "RShift": (_bits(">>", ops.shr), operator.rshift),
+    "Eq": (_compare(ops.eq), operator.eq),
+    "NotEq": (_compare(ops.ne), operator.ne),
+    "Lt": (_compare(ops.lt), operator.lt),
+    "LtE": (_compare(ops.le), operator.le),
+    "Gt": (_compare(ops.gt), operator.gt),
+    "GtE": (_compare(ops.ge), operator.ge),
+}
+
+
+def apply_binary(build: Builder, name: str, x: Any, y: Any) -> Any:
+    """An operator by its AST class name; computed by Python when no operand is a tile."""
+    on_tiles, on_values = BINARY.get(name, (None, operator.pow if name == "Pow" else None))
+    x, y = unwrap(x), unwrap(y)
+    if not is_tensor(x) and not is_tensor(y):
+        assert on_values is not None
+        return on_values(x, y)
+    if on_tiles is None:
+        raise TypeRuleError("`**` takes compile-time numbers", help="use tl.math.pow, or multiply")
+    return on_tiles(build, x, y)
+
+
+def apply_unary(build: Builder, name: str, x: Any) -> Any:
+    """A unary operator by its AST class name."""
+    x = unwrap(x)
+    if not is_tensor(x):
+        return {"USub": operator.neg, "UAdd": operator.pos, "Invert": operator.invert, "Not": operator.not_}[name](x)
+    require(isinstance(x.type.elem, DType), f"the operand is a pointer, {x.type}")
+    if name == "USub":
+        return build.emit(ops.neg, x)
+    if name == "Invert":
+        require(x.type.elem.is_int, f"`~` takes integers, got {x.type}")
+        return build.emit(ops.not_, x)
+    if name == "Not":
+        return build.emit(ops.not_, logical(x, "not"))
+    return x
+
+
+def logical(x: Value, symbol: str) -> Value:
+    """An operand of and, or, not: it must be int1."""
+    spoken = short_name(x.type.elem) if isinstance(x.type.elem, DType) else str(x.type)
+    require(x.type.elem is i1, f"`{symbol}` takes int1, got {spoken}", help="compare it first: x != 0")
+    return x
+
+
+def apply_logical(build: Builder, symbol: str, x: Value, y: Value) -> Value:
+    """`and` or `or` of two tiles, both computed."""
+    pair = broadcast_pair(build, logical(x, symbol), logical(y, symbol))
+    return build.emit(ops.and_ if symbol == "and" else ops.or_, *pair)

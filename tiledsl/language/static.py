@@ -1,0 +1,69 @@
+"""What happens at compile time: assertions, messages, loops that are unrolled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import StaticAssertionError, TypeRuleError
+from . import coerce
+from .core import Context, builtin, is_tensor, static_int, unwrap
+
+
+@builtin
+def static_assert(ctx: Context, cond: Any, msg: str = "") -> None:
+    """Refuse to compile unless a compile-time condition holds."""
+    cond = unwrap(cond)
+    if is_tensor(cond):
+        raise TypeRuleError("static_assert takes a compile-time condition", help="use tl.device_assert for values of the kernel")
+    if not cond:
+        raise StaticAssertionError(f"static assertion failed: {unwrap(msg)}" if unwrap(msg) else "static assertion failed")
+
+
+@builtin
+def static_print(ctx: Context, *values: Any, sep: str = " ", end: str = "\n", file: Any = None, flush: bool = False) -> None:
+    """Print while compiling."""
+    print(*map(unwrap, values), sep=unwrap(sep), end=unwrap(end))
+
+
+@dataclass(frozen=True)
+class Range:
+    """The bounds of a loop, as tiles or numbers; `static` ones are unrolled by the frontend."""
+
+    start: Any
+    stop: Any
+    step: Any
+    static: bool = False
+
+
+def _bounds(start: Any, stop: Any, step: Any) -> tuple[Any, Any, Any]:
+    start, stop, step = unwrap(start), unwrap(stop), unwrap(step)
+    first, last = (0, start) if stop is None else (start, stop)
+    return first, last, 1 if step is None else step
+
+
+@builtin
+def range(
+    ctx: Context,
+    arg1: Any,
+    arg2: Any = None,
+    step: Any = None,
+    num_stages: int | None = None,
+    loop_unroll_factor: int | None = None,
+    disallow_acc_multi_buffer: bool = False,
+    flatten: bool = False,
+    warp_specialize: bool = False,
+    disable_licm: bool = False,
+) -> Range:
+    """A loop that runs in the kernel; the hints are accepted and change no result."""
+    return Range(*_bounds(arg1, arg2, step))
+
+
+@builtin
+def static_range(ctx: Context, arg1: Any, arg2: Any = None, step: Any = None) -> Range:
+    """A loop unrolled while compiling; its bounds are compile-time ints, and so is its index."""
+    bounds = [static_int(v) for v in _bounds(arg1, arg2, step)]
+    if None in bounds:
+        given = coerce.describe(_bounds(arg1, arg2, step)[bounds.index(None)])
+        raise TypeRuleError(f"static_range takes compile-time ints, got {given}", help="use tl.range, or declare it `tl.constexpr`")
+    return Range(*bounds, static=True)

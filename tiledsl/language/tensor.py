@@ -1,0 +1,45 @@
+"""The attributes of a tile inside a kernel: x.dtype, x.shape, x.T, and its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TypeRuleError, nearest
+from ..ir.core import Value
+from .core import METHODS, Context
+from .dtypes import dtype
+from .math import cast
+from .shape import trans
+
+
+class tensor:
+    """The annotation for a tile; kernels make them with tl.load, tl.arange, tl.zeros and arithmetic."""
+
+
+METHODS["to"] = cast
+
+
+ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
+    "dtype": lambda ctx, x: dtype.of(x.type.elem),
+    "type": lambda ctx, x: dtype.of(x.type.elem),
+    "shape": lambda ctx, x: x.type.shape,
+    "numel": lambda ctx, x: x.type.size,
+    "T": lambda ctx, x: trans.function(ctx, x),
+}
+
+
+def attribute(ctx: Context, x: Value, name: str) -> Any:
+    """What x.name is: a compile-time fact, or a method bound to x."""
+    if name in ATTRIBUTES:
+        return ATTRIBUTES[name](ctx, x)
+    if name in METHODS:
+        return BoundMethod(METHODS[name], x)
+    raise TypeRuleError(f"a tile has no attribute `{name}`", help=nearest(name, [*ATTRIBUTES, *METHODS]))
+
+
+class BoundMethod:
+    """A method of one tile, ready to be called."""
+
+    def __init__(self, method: Any, receiver: Value):
+        self.method, self.receiver = method, receiver
