@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -40,15 +40,20 @@ def _variable(name: str, read: Callable[[str], T], default: T, help: str) -> Var
 
 
 def _flag(text: str) -> bool:
-    return {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}.get(text.lower(), False)
+    return {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}.get(
+        text.lower(), False
+    )
 
 
-def _words(text: str) -> tuple[str, ...]:
+Words = tuple[str, ...]
+
+
+def _words(text: str) -> Words:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 backend = _variable("TILEDSL_BACKEND", str, "cpu", "the backend of launches that name none")
-show = _variable("TILEDSL_SHOW", _words, (), "print kernels after these passes, comma separated, or `all`")
+show: Variable[Words] = _variable("TILEDSL_SHOW", _words, cast(Words, ()), "print kernels after these passes, comma separated, or `all`")
 stop_after = _variable("TILEDSL_STOP_AFTER", str, "", "stop the shared passes after this one")
 verify = _variable("TILEDSL_VERIFY", _flag, False, "check the IR between passes")
 time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass took")

@@ -37,7 +37,7 @@ class Region:
 
     def __post_init__(self) -> None:
         size = max(self.stop - self.start, 0)
-        self.bytes = np.frombuffer((ctypes.c_ubyte * size).from_address(self.start), np.uint8) if size else np.empty(0, np.uint8)
+        self.bytes = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(self.start))
 
 
 def regions_of(buffers: Sequence[Buffer]) -> list[Region]:

@@ -16,9 +16,7 @@ from .spec import SPECS, OpSpec
 from .types import DTYPES, DType, Pointer, Tile
 
 T = TypeVar("T")
-TOKEN = re.compile(
-    r"\s+|;[^\n]*|(?P<token>[%@][\w.$]+|-?\d+(?:\.\d*)?(?:e[+-]?\d+)?|-(?:inf|nan)|[A-Za-z_][\w.]*|[{}()\[\]:,=*^])"
-)
+TOKEN = re.compile(r"\s+|;[^\n]*|(?P<token>[%@][\w.$]+|-?\d+(?:\.\d*)?(?:e[+-]?\d+)?|-(?:inf|nan)|[A-Za-z_][\w.]*|[{}()\[\]:,=*^])")
 
 
 def parse(text: str, file: str = "<text>") -> Kernel:

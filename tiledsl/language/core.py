@@ -15,7 +15,7 @@ class constexpr:
     """A compile-time value: the annotation of a parameter or local, or `constexpr(v)` around a value."""
 
     def __init__(self, value: Any):
-        self.value = value.value if isinstance(value, constexpr) else value
+        self.value: Any = value.value if isinstance(value, constexpr) else value
 
     def __repr__(self) -> str:
         return f"constexpr[{self.value}]"
@@ -76,6 +76,8 @@ class Context(Protocol):
 class Builtin:
     """A function of the language: inside a kernel it receives the context first, outside it cannot be called."""
 
+    __name__: str
+
     def __init__(self, function: Callable[..., Any]):
         functools.update_wrapper(self, function)
         self.function = function
@@ -108,6 +110,8 @@ def method(function: Builtin) -> Builtin:
 
 class Library:
     """A function written in the language itself; calls of it are inlined."""
+
+    __name__: str
 
     def __init__(self, fn: Callable[..., Any]):
         functools.update_wrapper(self, fn)

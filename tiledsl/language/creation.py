@@ -63,7 +63,11 @@ def arange(ctx: Context, start: int, end: int) -> Value:
         raise TypeRuleError("arange's arguments must be of type tl.constexpr", help="declare the parameter `tl.constexpr`")
     require(last > first, f"arange's end argument must be greater than the start argument, got {first}..{last}")
     count = last - first
-    require(count & (count - 1) == 0, f"arange's range must be a power of 2, got {count}", help=f"use {1 << count.bit_length()} and mask the rest")
+    require(
+        count & (count - 1) == 0,
+        f"arange's range must be a power of 2, got {count}",
+        help=f"use {1 << count.bit_length()} and mask the rest",
+    )
     return ctx.build.emit(ops.arange, start=first, stop=last)
 
 

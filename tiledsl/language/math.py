@@ -30,7 +30,9 @@ def _unary(name: str, spec: OpSpec, doc: str, accepts: tuple[DType, ...]) -> Bui
     def apply(ctx: Context, x: Any) -> Value:
         tile = coerce.tensor(ctx.build, x)
         names = [short_name(t) for t in accepts]
-        require(tile.type.elem in accepts, f"Expected dtype {names} but got {_spoken(tile)}", help=f"convert it first: x.to(tl.{'float32'})")
+        require(
+            tile.type.elem in accepts, f"Expected dtype {names} but got {_spoken(tile)}", help=f"convert it first: x.to(tl.{'float32'})"
+        )
         return ctx.build.emit(spec, tile)
 
     apply.__name__, apply.__doc__ = name, doc
@@ -199,8 +201,6 @@ def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
     elem = element(to)
     require(elem.is_int, f"cannot convert {tile.type} to {short_name(elem)}")
     return coerce.cast(build, whole, elem)
-
-
 
 
 @builtin

@@ -81,7 +81,9 @@ def _value(build: Builder, pointer: Value, value: Any, what: str) -> Value:
     elem, value = pointee(pointer), unwrap(value)
     tile = coerce.cast(build, value, elem) if is_tensor(value) else _number(build, value, elem)
     if coerce.broadcast_shape(pointer.type.shape, tile.type.shape) != pointer.type.shape:
-        raise TypeRuleError(f"{what} of {tile.type} through {pointer.type}: the pointer has fewer elements", help="offset the pointer by a tl.arange")
+        raise TypeRuleError(
+            f"{what} of {tile.type} through {pointer.type}: the pointer has fewer elements", help="offset the pointer by a tl.arange"
+        )
     return coerce.broadcast_to(build, tile, pointer.type.shape)
 
 

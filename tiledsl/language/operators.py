@@ -88,7 +88,7 @@ def _compare(spec: OpSpec) -> Callable[..., Value]:
     return apply
 
 
-BINARY: dict[str, tuple[Callable[..., Value], Callable[[Any, Any], Any]]] = {
+BINARY: dict[str, tuple[Callable[..., Value] | None, Callable[[Any, Any], Any]]] = {
     # AST class: on tiles, on compile-time values
     "Add": (_plus, operator.add),
     "Sub": (_minus, operator.sub),
@@ -112,10 +112,9 @@ BINARY: dict[str, tuple[Callable[..., Value], Callable[[Any, Any], Any]]] = {
 
 def apply_binary(build: Builder, name: str, x: Any, y: Any) -> Any:
     """An operator by its AST class name; computed by Python when no operand is a tile."""
-    on_tiles, on_values = BINARY.get(name, (None, operator.pow if name == "Pow" else None))
+    on_tiles, on_values = BINARY.get(name, (None, operator.pow))
     x, y = unwrap(x), unwrap(y)
     if not is_tensor(x) and not is_tensor(y):
-        assert on_values is not None
         return on_values(x, y)
     if on_tiles is None:
         raise TypeRuleError("`**` takes compile-time numbers", help="use tl.math.pow, or multiply")

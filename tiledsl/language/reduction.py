@@ -240,7 +240,10 @@ def _name(x: Value) -> str:
 def _dot_shape(a: Tile, b: Tile) -> tuple[int, ...]:
     require(a.rank == b.rank == 2, f"dot takes two-dimensional tiles, got {a} and {b}")
     fits = a.shape[1] == b.shape[0]
-    require(fits, f"First input shape ({list(a.shape)}) and second input shape {list(b.shape)} are not compatible for matmul: {a.shape[1]} against {b.shape[0]}")
+    require(
+        fits,
+        f"First input shape ({list(a.shape)}) and second input shape {list(b.shape)} are not compatible for matmul: {a.shape[1]} against {b.shape[0]}",
+    )
     return (a.shape[0], b.shape[1])
 
 
@@ -249,6 +252,9 @@ def _result_dtype(elem: DType, wide: DType, acc: Any, out_dtype: Any) -> DType:
     require(asked is not bf16, "out_dtype=bfloat16 is unsupported. Please use out_dtype=float32/float16 and cast with .to(tl.bfloat16)")
     found = dtype_of(acc.type) if isinstance(acc, Value) else None
     result = found or (asked if elem is f16 and asked in (f16, f32) else None) or wide
-    require(result is wide or (elem is f16 and result is f16), f"dot of {short_name(elem)} accumulates in {short_name(wide)}, got {short_name(result)}")
+    require(
+        result is wide or (elem is f16 and result is f16),
+        f"dot of {short_name(elem)} accumulates in {short_name(wide)}, got {short_name(result)}",
+    )
     require(elem is not i1, "dot is not defined for int1")
     return result

@@ -62,8 +62,13 @@ def range(
 @builtin
 def static_range(ctx: Context, arg1: Any, arg2: Any = None, step: Any = None) -> Range:
     """A loop unrolled while compiling; its bounds are compile-time ints, and so is its index."""
-    bounds = [static_int(v) for v in _bounds(arg1, arg2, step)]
-    if None in bounds:
-        given = coerce.describe(_bounds(arg1, arg2, step)[bounds.index(None)])
-        raise TypeRuleError(f"static_range takes compile-time ints, got {given}", help="use tl.range, or declare it `tl.constexpr`")
-    return Range(*bounds, static=True)
+    start, stop, by = (_known(v) for v in _bounds(arg1, arg2, step))
+    return Range(start, stop, by, static=True)
+
+
+def _known(bound: Any) -> int:
+    n = static_int(bound)
+    if n is None:
+        spoken = coerce.describe(bound)
+        raise TypeRuleError(f"static_range takes compile-time ints, got {spoken}", help="use tl.range, or declare it `tl.constexpr`")
+    return n

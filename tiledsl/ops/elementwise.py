@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import require
 from ..ir.spec import OpSpec, op
-from ..ir.types import DType, Pointer, Tile, dtype_of, i1, i32, same, u32, u64, i64
+from ..ir.types import DType, Pointer, Tile, dtype_of, i1, i32, i64, same, u32, u64
 from . import exact
 
 Accepts = Callable[[Tile], bool]
@@ -65,7 +65,7 @@ def elementwise(
     def ternary(x: Tile, y: Tile, z: Tile) -> Tile:
         return rule(x, y, z)
 
-    infer = {1: unary, 2: binary, 3: ternary}[arity]
+    infer: Any = {1: unary, 2: binary, 3: ternary}[arity]
     infer.__name__, infer.__doc__ = name, doc
     return op(function, traits={"elementwise", *traits}, ulp=ulp)(infer)
 
@@ -88,18 +88,30 @@ add = elementwise(modulo_two(np.add), "add", "x + y; integers wrap.", traits=("c
 sub = elementwise(modulo_two(np.subtract), "sub", "x - y; integers wrap.")
 mul = elementwise(modulo_two(np.multiply), "mul", "x * y; integers wrap.", traits=("commutative",))
 div = elementwise(np.divide, "div", "x / y, floats only; x / 0 is infinite or NaN.", accepts=floating)
-idiv = elementwise(modulo_two(exact.divide), "idiv", "The quotient of integers, towards zero; x / 0 is all ones, MIN / -1 is MIN.", accepts=integer)
+idiv = elementwise(
+    modulo_two(exact.divide), "idiv", "The quotient of integers, towards zero; x / 0 is all ones, MIN / -1 is MIN.", accepts=integer
+)
 
 
 def _rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.fmod(x, y) if x.dtype.kind == "f" else exact.remainder(x, y)
 
 
-rem = elementwise(modulo_two(_rem), "rem", "What division towards zero leaves, with the sign of x (C's fmod for floats); integers: x % 0 is x, MIN % -1 is 0.")
+rem = elementwise(
+    modulo_two(_rem),
+    "rem",
+    "What division towards zero leaves, with the sign of x (C's fmod for floats); integers: x % 0 is x, MIN % -1 is 0.",
+)
 neg = elementwise(modulo_two(np.negative), "neg", "-x: flips the sign of a float, also of zero and NaN; integers wrap.", arity=1)
 abs_ = elementwise(np.abs, "abs_", "x without its sign; MIN stays MIN, unsigned integers stay as they are.", arity=1)
 fma = elementwise(exact.fma, "fma", "x * y + z rounded once (f16 and bf16: in f32, then to the type).", arity=3, accepts=floating)
-umulhi = elementwise(exact.multiply_high, "umulhi", "The upper half of the product of 32- or 64-bit integers taken as unsigned.", accepts=_wide_integer, traits=("commutative",))
+umulhi = elementwise(
+    exact.multiply_high,
+    "umulhi",
+    "The upper half of the product of 32- or 64-bit integers taken as unsigned.",
+    accepts=_wide_integer,
+    traits=("commutative",),
+)
 sqrt = elementwise(np.sqrt, "sqrt", "The square root, correctly rounded; NaN below zero, -0 for -0.", arity=1, accepts=floating)
 floor = elementwise(np.floor, "floor", "The largest integer not above x.", arity=1, accepts=floating)
 ceil = elementwise(np.ceil, "ceil", "The smallest integer not below x.", arity=1, accepts=floating)
@@ -122,10 +134,26 @@ def _pick(larger: bool, nan_wins: bool) -> Callable[..., Any]:
     return choose
 
 
-maximum = elementwise(_pick(True, False), "maximum", "The larger of x and y; the other one if one is NaN; +0 is larger than -0.", traits=("commutative",))
-minimum = elementwise(_pick(False, False), "minimum", "The smaller of x and y; the other one if one is NaN; -0 is smaller than +0.", traits=("commutative",))
-maximum_nan = elementwise(_pick(True, True), "maximum_nan", "The larger of x and y; NaN if either is; +0 is larger than -0.", accepts=floating, traits=("commutative",))
-minimum_nan = elementwise(_pick(False, True), "minimum_nan", "The smaller of x and y; NaN if either is; -0 is smaller than +0.", accepts=floating, traits=("commutative",))
+maximum = elementwise(
+    _pick(True, False), "maximum", "The larger of x and y; the other one if one is NaN; +0 is larger than -0.", traits=("commutative",)
+)
+minimum = elementwise(
+    _pick(False, False), "minimum", "The smaller of x and y; the other one if one is NaN; -0 is smaller than +0.", traits=("commutative",)
+)
+maximum_nan = elementwise(
+    _pick(True, True),
+    "maximum_nan",
+    "The larger of x and y; NaN if either is; +0 is larger than -0.",
+    accepts=floating,
+    traits=("commutative",),
+)
+minimum_nan = elementwise(
+    _pick(False, True),
+    "minimum_nan",
+    "The smaller of x and y; NaN if either is; -0 is smaller than +0.",
+    accepts=floating,
+    traits=("commutative",),
+)
 
 # --- bits
 
@@ -138,7 +166,8 @@ def _shift(left: bool) -> Callable[..., Any]:
         inside = (y >= 0) & (y < np.asarray(bits, x.dtype))
         amount = np.where(inside, y, np.zeros_like(y))
         moved = np.left_shift(x, amount) if left else np.right_shift(x, amount)
-        beyond = np.zeros_like(x) if left else np.where(x < 0, -np.ones_like(x), np.zeros_like(x)) if x.dtype.kind == "i" else np.zeros_like(x)
+        keeps_sign = not left and x.dtype.kind == "i"
+        beyond = np.where(x < 0, -1, 0) if keeps_sign else 0
         return np.where(inside, moved, beyond).astype(x.dtype)
 
     return shift
@@ -149,7 +178,12 @@ or_ = elementwise(np.bitwise_or, "or_", "The bits set in either.", accepts=integ
 xor = elementwise(np.bitwise_xor, "xor", "The bits set in one of the two.", accepts=integer, traits=("commutative",))
 not_ = elementwise(np.invert, "not_", "Every bit flipped.", arity=1, accepts=integer)
 shl = elementwise(_shift(True), "shl", "x shifted left by y bits; 0 when y, taken as unsigned, is not below the width.", accepts=integer)
-shr = elementwise(_shift(False), "shr", "x shifted right by y bits, keeping the sign of signed types; past the width only the sign remains.", accepts=integer)
+shr = elementwise(
+    _shift(False),
+    "shr",
+    "x shifted right by y bits, keeping the sign of signed types; past the width only the sign remains.",
+    accepts=integer,
+)
 
 # --- comparisons and choice
 

@@ -104,7 +104,9 @@ def _block_lanes(base: Any, shape: tuple[int, ...], rest: Any, checked: tuple[in
     """The addresses of a block, which lanes are valid, and the value of the others."""
     strides, bounds, mask, other = split_block_operands(rest, len(shape), checked, masked, filled)
     index = np.indices(shape, np.int64, sparse=True)
-    address = np.broadcast_to(np.int64(base) + sum((i * int(s) * itemsize for i, s in zip(index, strides, strict=True)), np.int64(0)), shape)
+    address = np.broadcast_to(
+        np.int64(base) + sum((i * int(s) * itemsize for i, s in zip(index, strides, strict=True)), np.int64(0)), shape
+    )
     valid = np.ones(shape, bool) if mask is None else mask
     for d, (lo, hi) in bounds.items():
         valid = valid & (index[d] >= lo) & (index[d] < hi)

@@ -1,0 +1,204 @@
+"""Calls: builtins of the language, jit functions (inlined), and the few Python functions a kernel may use."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ..errors import TypeRuleError
+from ..ir.core import Value
+from ..language import coerce
+from ..language import math as tile_math
+from ..language import static as tile_static
+from ..language.core import Builtin, Library, constexpr, static_int, unwrap
+from ..language.tensor import BoundMethod
+from .frame import DEEPEST_CALL, Frame, Returned, expression
+from .function import JITFunction
+from .syntax import check
+
+
+@expression(ast.Call)
+def call(frame: Frame, node: ast.Call) -> Any:
+    callee = unwrap(frame.evaluate(node.func))
+    args: list[Any] = []
+    for arg in node.args:
+        if isinstance(arg, ast.Starred):
+            args += frame.evaluate(arg.value)
+        else:
+            args.append(frame.evaluate(arg))
+    kwargs: dict[str, Any] = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise frame.error(node, "`**` in a call is not supported", help="name the arguments")
+        kwargs[keyword.arg] = frame.evaluate(keyword.value)
+    frame.at(node)
+    return apply(frame, callee, args, kwargs, ast.unparse(node.func))
+
+
+def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], spoken: str) -> Any:
+    """Call what a kernel may call."""
+    if isinstance(callee, BoundMethod):
+        callee, args = callee.method, [callee.receiver, *args]
+    if isinstance(callee, Builtin):
+        return call_builtin(frame, callee, args, kwargs)
+    if isinstance(callee, (JITFunction, Library)):
+        return inline(frame, callee, args, kwargs)
+    if callee is constexpr:
+        return constexpr(_static(args[0], spoken))
+    special = _special(callee)
+    if special is not None:
+        return special(frame, *args, **kwargs)
+    if _compile_time(callee):
+        return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
+    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=f"decorate `{spoken}` with @tiledsl.jit")
+
+
+def call_builtin(frame: Frame, callee: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a builtin; arguments that do not fit its signature are named."""
+    try:
+        callee.__signature__.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeRuleError(f"tl.{callee.__name__}: {error}", help=f"tl.{callee.__name__}{_spoken_signature(callee)}") from None
+    return callee.function(frame, *map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()})
+
+
+def _spoken_signature(callee: Builtin) -> str:
+    shown = [p.replace(annotation=p.empty) for p in callee.__signature__.parameters.values()]
+    return str(callee.__signature__.replace(parameters=shown))
+
+
+@cache
+def library_function(library: Library) -> JITFunction:
+    """A function of the language that is written in it, as what it is."""
+    return JITFunction(library.fn)
+
+
+def inline(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The body of a jit function in place of its call; returns what it returns."""
+    function = library_function(callee) if isinstance(callee, Library) else callee
+    if not isinstance(function, JITFunction):
+        raise TypeRuleError(f"{coerce.describe(function)} is not a jit function", help="decorate it with @tiledsl.jit")
+    if frame.depth >= DEEPEST_CALL:
+        raise TypeRuleError(f"calls are nested more than {DEEPEST_CALL} deep", help="recursion must end at compile time")
+    names = bind(function, args, kwargs)
+    check(function)
+    inner = Frame(function, frame.build, names, frame.loc(frame.node), frame.depth + 1)
+    out = inner.execute(function.tree.body)
+    return out.value if isinstance(out, Returned) else None
+
+
+Frame.inliner = staticmethod(inline)
+
+
+def bind(function: JITFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by name; constexpr ones must be known now."""
+    names: dict[str, Any] = {}
+    rest = list(args)
+    for formal in function.params:
+        if formal.is_variadic:
+            names[formal.name], rest = tuple(map(unwrap, rest)), []
+        elif rest:
+            if formal.name in kwargs:
+                raise TypeRuleError(f"`{function.name}` got two values for `{formal.name}`")
+            names[formal.name] = rest.pop(0)
+        elif formal.name in kwargs:
+            names[formal.name] = kwargs[formal.name]
+        elif formal.has_default:
+            names[formal.name] = formal.default
+        else:
+            raise TypeRuleError(f"`{function.name}` is called without `{formal.name}`", help=f"pass {formal.name}=...")
+        value = unwrap(names[formal.name])
+        names[formal.name] = _static(value, f"parameter `{formal.name}` of `{function.name}`") if formal.is_constexpr else value
+    unknown = [k for k in kwargs if k not in function.arg_names]
+    if rest or unknown:
+        extra = f"`{unknown[0]}`" if unknown else f"{len(rest)} arguments too many"
+        raise TypeRuleError(f"`{function.name}` does not take {extra}", help=f"its parameters are {', '.join(function.arg_names)}")
+    return names
+
+
+def _static(value: Any, what: str) -> Any:
+    value = unwrap(value)
+    if isinstance(value, Value):
+        known = static_int(value)
+        if known is None:
+            raise TypeRuleError(f"{what} takes a compile-time value, got {value.type}", help="declare it `tl.constexpr`")
+        return known
+    return value
+
+
+# --- the Python functions a kernel may use
+
+
+def _pairwise(on_tiles: Builtin, on_values: Callable[..., Any]) -> Callable[..., Any]:
+    def apply(frame: Frame, *args: Any) -> Any:
+        items = [unwrap(a) for a in (args[0] if len(args) == 1 and isinstance(args[0], tuple) else args)]
+        if not any(isinstance(a, Value) for a in items):
+            return on_values(items)
+        result = items[0]
+        for item in items[1:]:
+            result = on_tiles.function(frame, result, item)
+        return result
+
+    return apply
+
+
+def _number(kind: type) -> Callable[..., Any]:
+    def convert(frame: Frame, x: Any = 0) -> Any:
+        x = unwrap(x)
+        if isinstance(x, Value):
+            known = static_int(x)
+            if known is None:
+                names = {float: "tl.float32", int: "tl.int32", bool: "tl.int1"}
+                raise TypeRuleError(f"`{kind.__name__}` takes a compile-time value, got {x.type}", help=f"write x.to({names[kind]})")
+            x = known
+        return kind(x)
+
+    return convert
+
+
+def _isinstance(frame: Frame, value: Any, kinds: Any) -> bool:
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    names = {getattr(k, "__name__", "") for k in kinds}
+    if isinstance(value, Value):
+        return "tensor" in names
+    plain = tuple(k for k in kinds if isinstance(k, type) and k.__name__ not in ("tensor", "constexpr"))
+    return isinstance(unwrap(value), plain) or "constexpr" in names
+
+
+SPECIAL: dict[Any, Callable[..., Any]] = {
+    builtins.range: lambda frame, *args: tile_static.range.function(frame, *args),
+    builtins.min: _pairwise(tile_math.minimum, builtins.min),
+    builtins.max: _pairwise(tile_math.maximum, builtins.max),
+    builtins.abs: lambda frame, x: tile_math.abs.function(frame, x) if isinstance(x, Value) else builtins.abs(x),
+    builtins.float: _number(float),
+    builtins.int: _number(int),
+    builtins.bool: _number(bool),
+    builtins.len: lambda frame, x: x.type.shape[0] if isinstance(x, Value) else len(x),
+    builtins.isinstance: _isinstance,
+    builtins.getattr: lambda frame, owner, name, *default: unwrap(getattr(unwrap(owner), unwrap(name), *default)),
+    builtins.hasattr: lambda frame, owner, name: hasattr(unwrap(owner), unwrap(name)),
+    builtins.list: lambda frame, items=(): tuple(items),
+    builtins.tuple: lambda frame, items=(): tuple(items),
+    builtins.print: lambda frame, *values, **how: tile_static.static_print.function(frame, *values, **how),
+}
+
+
+def _special(callee: Any) -> Callable[..., Any] | None:
+    try:
+        return SPECIAL.get(callee)
+    except TypeError:  # not hashable, so not one of them
+        return None
+
+
+def _compile_time(callee: Any) -> bool:
+    """Pure functions of numbers, and classes of named tuples."""
+    return (
+        getattr(callee, "__module__", None) == math.__name__
+        or callee in (str, repr, round, sum, sorted)
+        or hasattr(callee, "_fields")
+        or bool(getattr(callee, "is_constexpr_function", False))
+    )

@@ -1,0 +1,273 @@
+"""Expressions: compile-time ones are computed by Python, the others become ops."""
+
+from __future__ import annotations
+
+import ast
+import os
+from types import ModuleType
+from typing import Any
+
+from .. import ops
+from ..errors import TileError, TypeRuleError, nearest
+from ..ir.core import Value
+from ..language import coerce
+from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
+from ..language.dtypes import dtype
+from ..language.operators import apply_binary, apply_logical, apply_unary
+from ..language.shape import expand_dims
+from ..language.tensor import BoundMethod, attribute
+from .carry import Undefined
+from .frame import Frame, expression
+
+MISSING = object()
+
+
+@expression(ast.Constant)
+def constant(frame: Frame, node: ast.Constant) -> Any:
+    return node.value
+
+
+@expression(ast.Name)
+def name(frame: Frame, node: ast.Name) -> Any:
+    if node.id in frame.names:
+        value = frame.names[node.id]
+        if isinstance(value, Undefined):
+            raise frame.error(node, f"`{node.id}` is not defined here", notes=[value.reason], help=f"give `{node.id}` a value before")
+        return value
+    try:
+        return captured(frame, node, frame.function.lookup(node.id))
+    except KeyError:
+        known = [*frame.names, *frame.function.fn.__globals__]
+        raise frame.error(node, f"`{node.id}` is not defined", help=nearest(node.id, known)) from None
+
+
+def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
+    """A global as a kernel may use it: compile-time objects, but no plain numbers, which might change unseen."""
+    if isinstance(value, constexpr):
+        return value.value
+    plain = isinstance(value, (bool, int, float, str, list, dict))
+    if plain and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true"):
+        raise frame.error(
+            node,
+            f"Cannot access global variable {node.id} from within @jit'ed function",
+            notes=["a kernel may read only globals that are tl.constexpr"],
+            help=f"write `{node.id} = tl.constexpr({value!r})`",
+        )
+    return value
+
+
+@expression(ast.Attribute)
+def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
+    owner = unwrap(frame.evaluate(node.value))
+    if isinstance(owner, Value):
+        return attribute(frame.at(node), owner, node.attr)
+    if isinstance(owner, (bool, int, float)) and node.attr in METHODS:
+        return BoundMethod(METHODS[node.attr], coerce.tensor(frame.at(node).build, owner))
+    if isinstance(owner, (bool, int, float, str, tuple, dtype, Builtin)) and node.attr == "value":
+        return owner
+    found = getattr(owner, node.attr, MISSING)
+    if found is MISSING:
+        what = f"module `{owner.__name__}`" if isinstance(owner, ModuleType) else coerce.describe(owner)
+        spoken = ast.unparse(node.value)
+        help = nearest(node.attr, [n for n in dir(owner) if not n.startswith("_")]).replace("`", f"`{spoken}.", 1)
+        raise frame.error(node, f"{what} has no attribute `{node.attr}`", help=help)
+    return unwrap(found)
+
+
+@expression(ast.BinOp)
+def binary(frame: Frame, node: ast.BinOp) -> Any:
+    x, y = frame.evaluate(node.left), frame.evaluate(node.right)
+    try:
+        if isinstance(node.op, ast.Mod) and isinstance(x, str):
+            return x % y
+        return apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
+    except TileError as error:
+        raise explained(frame, error, node, {node.left: x, node.right: y}) from None
+
+
+def explained(frame: Frame, error: TileError, node: ast.AST, operands: dict[ast.expr, Any]) -> TileError:
+    """The error with a note per operand that is a tile: what it is called, its type, where it was made."""
+    notes = list(error.diagnostic.notes)
+    for operand, value in operands.items():
+        if isinstance(value, Value):
+            place = f", made at {value.source.loc}" if value.source and value.source.loc else ""
+            notes.append(f"`{ast.unparse(operand)}` is {value.type}{place}")
+    return type(error)(error.message, error.loc or frame.loc(node), label=error.diagnostic.label, notes=notes, help=error.diagnostic.help)
+
+
+@expression(ast.UnaryOp)
+def unary(frame: Frame, node: ast.UnaryOp) -> Any:
+    return apply_unary_at(frame, node, frame.evaluate(node.operand))
+
+
+def apply_unary_at(frame: Frame, node: ast.UnaryOp, x: Any) -> Any:
+    return apply_unary(frame.at(node).build, type(node.op).__name__, x)
+
+
+@expression(ast.Compare)
+def compare(frame: Frame, node: ast.Compare) -> Any:
+    (op,), (right,) = node.ops, node.comparators
+    x, y = unwrap(frame.evaluate(node.left)), unwrap(frame.evaluate(right))
+    if isinstance(op, ast.Is):
+        return x is y
+    if isinstance(op, ast.IsNot):
+        return x is not y
+    if x is None or y is None or not (isinstance(x, Value) or isinstance(y, Value)):
+        return (
+            x == y
+            if isinstance(op, ast.Eq)
+            else x != y
+            if isinstance(op, ast.NotEq)
+            else apply_binary(frame.build, type(op).__name__, x, y)
+        )
+    try:
+        return apply_binary(frame.at(node).build, type(op).__name__, x, y)
+    except TileError as error:
+        raise explained(frame, error, node, {node.left: x, right: y}) from None
+
+
+@expression(ast.BoolOp)
+def boolean(frame: Frame, node: ast.BoolOp) -> Any:
+    """Compile-time operands decide without looking further; of tiles all are computed."""
+    symbol = "and" if isinstance(node.op, ast.And) else "or"
+    result: Any = MISSING
+    for operand in node.values:
+        value = unwrap(frame.evaluate(operand))
+        if result is MISSING or not isinstance(result, Value):
+            if result is not MISSING and not isinstance(value, Value):
+                result = value
+            elif isinstance(value, Value) or result is MISSING:
+                result = value
+            if not isinstance(result, Value) and bool(result) == (symbol == "or"):
+                return result
+            continue
+        if isinstance(value, Value):
+            result = apply_logical(frame.at(node).build, symbol, result, value)
+        elif bool(value) == (symbol == "or"):
+            return value
+    return result
+
+
+@expression(ast.IfExp)
+def choose(frame: Frame, node: ast.IfExp) -> Any:
+    cond = known_condition(frame.evaluate(node.test))
+    if not isinstance(cond, Value):
+        return frame.evaluate(node.body if cond else node.orelse)
+    test = scalar_condition(frame, node.test, cond)
+    blocks, values = [], []
+    for branch in (node.body, node.orelse):
+        with frame.block([]) as block:
+            values.append(coerce.tensor(frame.build, frame.evaluate(branch)))
+            frame.build.emit(ops.yield_, values[-1])
+            blocks.append(block)
+    if values[0].type != values[1].type:
+        raise frame.error(node, f"the two sides differ: {values[0].type} and {values[1].type}", help="convert one of them with .to(...)")
+    return frame.at(node).build.emit(ops.if_, test, blocks=blocks)
+
+
+def known_condition(value: Any) -> Any:
+    """A condition as a compile-time bool, if it is one; else the tile."""
+    value = unwrap(value)
+    if not isinstance(value, Value):
+        return value
+    known = static_int(value)
+    return value if known is None else bool(known)
+
+
+def scalar_condition(frame: Frame, node: ast.AST, value: Value) -> Value:
+    """A condition of the running kernel as an i1 scalar."""
+    build = frame.at(node).build
+    if value.type.size != 1:
+        raise frame.error(
+            node,
+            f"the condition is {value.type}: Boolean value of Tensor with more than one value is ambiguous",
+            help="choose elementwise with tl.where, or reduce it first, for example with tl.max",
+        )
+    scalar = build.emit(ops.reshape, value, shape=()) if value.type.shape else value
+    return coerce.condition(build, scalar)
+
+
+@expression(ast.Tuple, ast.List)
+def sequence(frame: Frame, node: ast.Tuple | ast.List) -> tuple[Any, ...]:
+    items: list[Any] = []
+    for element in node.elts:
+        if isinstance(element, ast.Starred):
+            items += frame.evaluate(element.value)
+        else:
+            items.append(unwrap(frame.evaluate(element)))
+    return tuple(items)
+
+
+@expression(ast.ListComp)
+def comprehension(frame: Frame, node: ast.ListComp) -> tuple[Any, ...]:
+    (source,) = node.generators
+    if not isinstance(source.target, ast.Name):
+        raise frame.error(node, "a comprehension binds one name")
+    items, kept = [], dict(frame.names)
+    for item in unwrap(frame.evaluate(source.iter)):
+        frame.names[source.target.id] = item
+        if all(frame.evaluate(test) for test in source.ifs):
+            items.append(unwrap(frame.evaluate(node.elt)))
+    frame.names = kept
+    return tuple(items)
+
+
+@expression(ast.JoinedStr)
+def formatted(frame: Frame, node: ast.JoinedStr) -> str:
+    return "".join(str(v.value) if isinstance(v, ast.Constant) else _format(frame, v) for v in node.values)
+
+
+def _format(frame: Frame, node: ast.expr) -> str:
+    assert isinstance(node, ast.FormattedValue)
+    value = unwrap(frame.evaluate(node.value))
+    if isinstance(value, Value):
+        raise frame.error(node, "an f-string takes compile-time values only")
+    spec = formatted(frame, node.format_spec) if isinstance(node.format_spec, ast.JoinedStr) else ""
+    return format(repr(value) if node.conversion == ord("r") else value, spec)
+
+
+@expression(ast.NamedExpr)
+def named(frame: Frame, node: ast.NamedExpr) -> Any:
+    value = unwrap(frame.evaluate(node.value))
+    frame.assign(node.target.id, value)
+    return value
+
+
+@expression(ast.Slice)
+def slice_(frame: Frame, node: ast.Slice) -> slice:
+    bounds = [None if part is None else frame.evaluate(part) for part in (node.lower, node.upper, node.step)]
+    return slice(*(b if b is None else static_int(b) for b in bounds))
+
+
+@expression(ast.Subscript)
+def subscript(frame: Frame, node: ast.Subscript) -> Any:
+    owner = unwrap(frame.evaluate(node.value))
+    index = unwrap(frame.evaluate(node.slice))
+    if isinstance(owner, (Value, bool, int, float)):
+        tile = coerce.tensor(frame.at(node).build, owner)
+        return new_axes(frame, tile, index if isinstance(index, tuple) else (index,))
+    if isinstance(index, Value):
+        known = static_int(index)
+        if known is None:
+            raise frame.error(node, f"a tuple is indexed by a compile-time int, got {index.type}")
+        index = known
+    return unwrap(owner[index])
+
+
+def new_axes(frame: Frame, tile: Value, index: tuple[Any, ...]) -> Value:
+    """x[:, None] and its like: None inserts an axis, a colon keeps one."""
+    for item in index:
+        if item is not None and item != slice(None):
+            raise TypeRuleError(
+                "unsupported tensor index: only `:` and `None` are", help="read one element with a mask and tl.sum, or load it"
+            )
+    kept = sum(item == slice(None) for item in index)
+    if kept > tile.type.rank:
+        raise TypeRuleError(f"{kept} axes are indexed, but {tile.type} has {tile.type.rank}")
+    axes = tuple(i for i, item in enumerate(index) if item is None)
+    return expand_dims.function(frame, tile, axes) if axes else tile
+
+
+@expression(ast.Starred)
+def starred(frame: Frame, node: ast.Starred) -> Any:
+    raise frame.error(node, "a starred expression stands only in a call or a tuple")

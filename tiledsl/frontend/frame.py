@@ -1,0 +1,138 @@
+"""One function on its way to tile ops: its names, the block being filled, and where in the source we are."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CompilationError, TileError
+from ..ir.core import Block, Builder, Value
+from ..ir.types import Tile
+from ..location import Loc
+from .carry import Undefined
+from .function import JITFunction
+from .syntax import location
+
+Handler = Callable[["Frame", Any], Any]
+EXPRESSIONS: dict[type[ast.AST], Handler] = {}
+STATEMENTS: dict[type[ast.AST], Handler] = {}
+DEEPEST_CALL = 100
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The value a statement returned from the function."""
+
+    value: Any
+
+
+def expression(*kinds: type[ast.AST]) -> Callable[[Handler], Handler]:
+    """Declare the handler of an expression: (frame, node) -> its value."""
+    return lambda handler: [EXPRESSIONS.setdefault(kind, handler) for kind in kinds][0]
+
+
+def statement(*kinds: type[ast.AST]) -> Callable[[Handler], Handler]:
+    """Declare the handler of a statement: (frame, node) -> None, or Returned."""
+    return lambda handler: [STATEMENTS.setdefault(kind, handler) for kind in kinds][0]
+
+
+class Frame:
+    """The context of one function body; builtins receive it first."""
+
+    inliner: Callable[..., Any]  # set by calls.py, which needs frames itself
+
+    def __init__(self, function: JITFunction, build: Builder, names: dict[str, Any], called_from: Loc | None = None, depth: int = 0):
+        self.function, self.build, self.names = function, build, names
+        self.called_from, self.depth = called_from, depth
+        self.node: ast.AST = function.tree
+
+    # --- source
+
+    def loc(self, node: ast.AST) -> Loc:
+        """The place of a node, with the calls that led here."""
+        return location(self.function, node, self.called_from)
+
+    def at(self, node: ast.AST) -> Frame:
+        """From now on ops belong to this node."""
+        self.node = node
+        self.build.loc = self.loc(node)
+        return self
+
+    def error(self, node: ast.AST, message: str, *, notes: Sequence[str] = (), help: str = "") -> CompilationError:
+        """An error at a node."""
+        return CompilationError(message, self.loc(node), notes=notes, help=help)
+
+    # --- evaluation
+
+    def evaluate(self, node: ast.AST) -> Any:
+        """The value of an expression."""
+        handler = EXPRESSIONS.get(type(node))
+        if handler is None:
+            raise self.error(node, f"{type(node).__name__} is not supported in a kernel")
+        return self._guarded(handler, node)
+
+    def execute(self, statements: Sequence[ast.stmt]) -> Returned | None:
+        """Run statements; what they returned, if they did. A statement with a `tail` handler sees the rest."""
+        for i, node in enumerate(statements):
+            handler = STATEMENTS.get(type(node))
+            if handler is None:
+                raise self.error(node, f"{type(node).__name__} is not supported in a kernel")
+            if isinstance(node, ast.If):
+                out, finished = handler(self, (node, statements[i + 1 :]))
+                if finished:
+                    return out
+            elif (out := self._guarded(handler, node)) is not None:
+                return out
+        return None
+
+    def _guarded(self, handler: Handler, node: ast.AST) -> Any:
+        try:
+            return handler(self, node)
+        except TileError as error:
+            raise error.at(self.loc(node)) from error.__cause__
+        except (ArithmeticError, ValueError, TypeError, AttributeError, IndexError) as error:
+            # compile-time values are computed by Python, and so may fail as Python does
+            raise self.error(node, f"{type(error).__name__}: {error}") from error
+        except RecursionError:
+            raise self.error(node, "the expression is nested too deeply") from None
+
+    # --- what builtins ask for
+
+    def call(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
+        """Inline a jit function here."""
+        return self.inliner(self, function, args, kwargs or {})
+
+    def nested(self, types: Iterable[Tile]) -> Frame:
+        """A frame like this one that fills a new block with arguments of these types."""
+        inner = Builder(Block([Value(t) for t in types]), self.build.loc)
+        frame = Frame(self.function, inner, dict(self.names), self.called_from, self.depth)
+        frame.node = self.node
+        return frame
+
+    @contextmanager
+    def block(self, types: Iterable[Tile]) -> Iterator[Block]:
+        """Fill a new block with arguments of these types; names assigned meanwhile are forgotten afterwards."""
+        build, names = self.build, self.names
+        self.build = Builder(Block([Value(t) for t in types]), build.loc)
+        self.names = dict(names)
+        try:
+            yield self.build.block
+        finally:
+            self.build, self.names = build, names
+
+    # --- names
+
+    def assign(self, name: str, value: Any) -> None:
+        """Bind a name; a tile without a name takes it."""
+        if isinstance(value, Value) and not value.name:
+            value.name = name
+        self.names[name] = value
+
+    def forget(self, names: Iterable[str], reason: str) -> None:
+        """Mark names as undefined, where they mean nothing yet."""
+        for name in names:
+            if name not in self.names or isinstance(self.names[name], Undefined):
+                self.names[name] = Undefined(reason)

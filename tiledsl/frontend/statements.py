@@ -1,0 +1,311 @@
+"""Statements: assignment, branches, loops, return."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from .. import ops
+from ..errors import TileError
+from ..ir.core import Block, Value
+from ..ir.types import dtype_of
+from ..language import coerce
+from ..language.core import constexpr, static_int, unwrap
+from ..language.operators import apply_binary
+from ..language.static import Range
+from .carry import Undefined, describe, flatten, kind_of, restore, settled
+from .expressions import explained, known_condition, scalar_condition
+from .frame import Frame, Returned, statement
+from .syntax import always_returns, assigned, returns
+
+
+@statement(ast.Expr)
+def expression_statement(frame: Frame, node: ast.Expr) -> None:
+    if not isinstance(node.value, ast.Constant):  # a docstring
+        frame.evaluate(node.value)
+
+
+@statement(ast.Pass)
+def nothing(frame: Frame, node: ast.Pass) -> None:
+    pass
+
+
+@statement(ast.Assert)
+def assertion(frame: Frame, node: ast.Assert) -> None:
+    value = known_condition(frame.evaluate(node.test))
+    if not isinstance(value, Value) and not value:
+        message = unwrap(frame.evaluate(node.msg)) if node.msg is not None else ""
+        raise frame.error(node, f"assertion failed: {message}" if message else "assertion failed")
+
+
+@statement(ast.Return)
+def return_(frame: Frame, node: ast.Return) -> Returned:
+    return Returned(None if node.value is None else unwrap(frame.evaluate(node.value)))
+
+
+# --- assignment
+
+
+@statement(ast.Assign)
+def assign(frame: Frame, node: ast.Assign) -> None:
+    bind_target(frame, node.targets[0], frame.evaluate(node.value), node)
+
+
+def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> None:
+    """Bind a name, or the names of a tuple. A number becomes a scalar of the kernel, unless it is a tl.constexpr."""
+    if isinstance(target, ast.Name):
+        frame.assign(target.id, value.value if isinstance(value, constexpr) else settled(frame.at(node).build, value))
+        return
+    assert isinstance(target, (ast.Tuple, ast.List))
+    items = unwrap(value)
+    if not isinstance(items, (tuple, list)):
+        raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names")
+    if len(items) != len(target.elts):
+        raise frame.error(node, f"{len(items)} values for {len(target.elts)} names")
+    for part, item in zip(target.elts, items, strict=True):
+        bind_target(frame, part, item, node)
+
+
+@statement(ast.AnnAssign)
+def annotated(frame: Frame, node: ast.AnnAssign) -> None:
+    assert isinstance(node.target, ast.Name)
+    if node.value is None:
+        return
+    value = frame.evaluate(node.value)
+    note = frame.evaluate(node.annotation) if not isinstance(node.annotation, ast.Constant) else node.annotation.value
+    if note is constexpr or note in ("constexpr", "tl.constexpr"):
+        known = static_int(value) if isinstance(value, Value) else unwrap(value)
+        if known is None and isinstance(value, Value):
+            raise frame.error(node, f"`{node.target.id}` is declared constexpr, but its value is {value.type}")
+        frame.names[node.target.id] = known
+    else:
+        bind_target(frame, node.target, value, node)
+
+
+@statement(ast.AugAssign)
+def augmented(frame: Frame, node: ast.AugAssign) -> None:
+    assert isinstance(node.target, ast.Name)
+    load = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+    x, y = frame.evaluate(load), frame.evaluate(node.value)
+    try:
+        value = apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
+    except TileError as error:
+        raise explained(frame, error, node, {load: x, node.value: y}) from None
+    bind_target(frame, node.target, value, node)
+
+
+# --- branches
+
+
+@statement(ast.If)
+def branch(frame: Frame, at: tuple[ast.If, Sequence[ast.stmt]]) -> tuple[Returned | None, bool]:
+    """(what was returned, whether the rest of the statements is done): if a branch returns, the rest moves into it."""
+    node, rest = at
+    cond = known_condition(frame.evaluate(node.test))
+    if not isinstance(cond, Value):
+        _check_static_condition(frame, node.test, cond)
+        out = frame.execute(node.body if cond else node.orelse)
+        return out, out is not None
+    test = scalar_condition(frame, node.test, cond)
+    if returns(node.body) or returns(node.orelse):
+        return _returning(frame, node, test, rest), True
+    _merging(frame, node, test)
+    return None, False
+
+
+def _check_static_condition(frame: Frame, node: ast.AST, cond: Any) -> None:
+    if not isinstance(cond, (bool, int, type(None))) and not hasattr(cond, "__bool__"):
+        raise frame.error(node, f"a condition is a bool, an int, None or a scalar tile, got {coerce.describe(cond)}")
+
+
+def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]) -> Returned:
+    """A branch with an early return: what follows the branch runs in the arms that do not return."""
+    arms = []
+    for body in (node.body, node.orelse):
+        tail = [*body] if always_returns(body) else [*body, *rest]
+        with frame.block([]) as block:
+            out = frame.execute(tail)
+            value = settled(frame.build, out.value if out is not None else None)
+            arms.append((block, value))
+            frame.build.emit(ops.yield_, *flatten(value))
+    (then, value), (otherwise, other) = arms
+    if kind_of(value) != kind_of(other):
+        raise frame.error(
+            node,
+            f"the returns differ: {describe(kind_of(value))} here, {describe(kind_of(other))} otherwise",
+            help="return the same type on every path",
+        )
+    results = frame.at(node).build.emit(ops.if_, test, blocks=[then, otherwise])
+    return Returned(restore(value, list(results) if isinstance(results, tuple) else [results]))
+
+
+def _merging(frame: Frame, node: ast.If, test: Value) -> None:
+    """Run both arms into blocks; names they assign become results of the branch."""
+    names = [*assigned([*node.body, *node.orelse])]
+    before = dict(frame.names)
+    blocks: list[Block] = []
+    after: list[dict[str, Any]] = []
+    builders = []
+    for body in (node.body, node.orelse):
+        with frame.block([]) as block:
+            frame.execute(body)
+            blocks.append(block)
+            after.append(frame.names)
+            builders.append(frame.build)
+    merged: dict[str, Any] = {}
+    missing: dict[str, Undefined] = {}
+    for name in names:
+        arms = [names_after.get(name, Undefined("")) for names_after in after]
+        absent = [isinstance(value, Undefined) for value in arms]
+        if all(absent):
+            missing[name] = next((v for v in arms if v.reason), Undefined(f"`{name}` is assigned nowhere"))
+        elif any(absent):
+            which = "when the condition holds" if absent[1] else "when the condition does not hold"
+            missing[name] = Undefined(f"`{name}` is assigned only {which}, at {frame.loc(node.test)}")
+        elif arms[0] is arms[1]:
+            frame.names[name] = arms[0]
+        else:
+            merged[name] = [settled(b, v) for b, v in zip(builders, arms, strict=True)]
+    for name, (then, otherwise) in merged.items():
+        if kind_of(then) != kind_of(otherwise):
+            was = f", before it {describe(kind_of(before[name]))}" if name in before else ""
+            raise frame.error(
+                node,
+                f"`{name}` is {describe(kind_of(then))} when the condition holds, {describe(kind_of(otherwise))} otherwise{was}",
+                help=f"convert one of them, so that `{name}` has one type",
+            )
+    for i, build in enumerate(builders):
+        build.emit(ops.yield_, *(leaf for pair in merged.values() for leaf in flatten(pair[i])))
+    results = frame.at(node).build.emit(ops.if_, test, blocks=blocks)
+    leaves = list(results) if isinstance(results, tuple) else [results]
+    for name, (then, _) in merged.items():
+        frame.assign(name, restore(then, leaves))
+    frame.names.update(missing)
+
+
+# --- loops
+
+
+@statement(ast.For)
+def for_loop(frame: Frame, node: ast.For) -> None:
+    bounds = unwrap(frame.evaluate(node.iter))
+    if isinstance(bounds, tuple):
+        for item in bounds:
+            bind_static(frame, node.target, item, node)
+            frame.execute(node.body)
+        return
+    if not isinstance(bounds, Range):
+        raise frame.error(node.iter, f"cannot loop over {coerce.describe(bounds)}", help="use range, tl.range or tl.static_range")
+    if bounds.static:
+        for index in range(bounds.start, bounds.stop, bounds.step):
+            bind_static(frame, node.target, index, node)
+            frame.execute(node.body)
+        return
+    if not isinstance(node.target, ast.Name):
+        raise frame.error(node.target, "the index of a loop is one name")
+    _counted(frame, node, bounds, node.target.id)
+
+
+def bind_static(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> None:
+    """Bind the index of an unrolled loop; it stays a compile-time value."""
+    if isinstance(target, ast.Name):
+        frame.names[target.id] = value
+    else:
+        bind_target(frame, target, value, node)
+
+
+def _bounds(frame: Frame, node: ast.For, bounds: Range) -> list[Value]:
+    """Lower, upper and step as scalars of one integer type."""
+    build = frame.at(node.iter).build
+    tiles = [coerce.tensor(build, b) for b in (bounds.start, bounds.stop, bounds.step)]
+    for tile in tiles:
+        if not tile.type.elem.is_int or tile.type.shape:
+            raise frame.error(node.iter, f"the bounds of a loop are scalar ints, got {tile.type}")
+    index = dtype_of(tiles[0].type)
+    for tile in tiles[1:]:
+        index = coerce.promoted(index, dtype_of(tile.type))
+    return [coerce.cast(build, tile, index) for tile in tiles]
+
+
+def _carried(frame: Frame, body: list[ast.stmt], index: str = "") -> dict[str, Any]:
+    """The names that live before a loop and change in it, with their values as carried."""
+    found = {}
+    for name in assigned(body):
+        value = frame.names.get(name, Undefined(""))
+        if name != index and not isinstance(value, Undefined):
+            found[name] = settled(frame.build, value)
+    return found
+
+
+def _enter(frame: Frame, carried: dict[str, Any], args: Sequence[Value]) -> None:
+    """Bind carried names to the arguments of a loop's block."""
+    leaves = list(args)
+    for name, value in carried.items():
+        frame.assign(name, restore(value, leaves))
+
+
+def _next(frame: Frame, node: ast.AST, carried: dict[str, Any]) -> list[Value]:
+    """What the names carry to the next iteration; their kind must not change."""
+    leaves: list[Value] = []
+    for name, value in carried.items():
+        new = settled(frame.build, frame.names[name])
+        if isinstance(new, Undefined):
+            raise frame.error(node, f"loop-carried variable `{name}` may be undefined at the end of an iteration", notes=[new.reason])
+        if kind_of(new) != kind_of(value):
+            before, now = describe(kind_of(value)), describe(kind_of(new))
+            raise frame.error(
+                node,
+                f"loop-carried variable `{name}` has initial type {before} but is re-assigned to {now}",
+                notes=[f"`{name}` must keep its type and shape from one iteration to the next"],
+                help=_suggestion(name, new),
+            )
+        leaves += flatten(new)
+    return leaves
+
+
+def _suggestion(name: str, new: Any) -> str:
+    if isinstance(new, Value) and new.type.shape and new.type.elem.is_float:
+        return f"start with `{name} = tl.zeros({list(new.type.shape)}, tl.float{new.type.elem.bits})`"
+    return f"convert the new value, or start `{name}` with its type"
+
+
+def _leave(frame: Frame, node: ast.For | ast.While, carried: dict[str, Any], results: Any, index: str = "") -> None:
+    leaves = list(results) if isinstance(results, tuple) else [results]
+    for name, value in carried.items():
+        frame.assign(name, restore(value, leaves))
+    inner = f"it is assigned only inside the loop at {frame.loc(node)}"
+    frame.forget(assigned(node.body), inner)
+    if index:
+        frame.names[index] = Undefined(f"it is the index of the loop at {frame.loc(node)}, which has ended")
+
+
+def _counted(frame: Frame, node: ast.For, bounds: Range, index: str) -> None:
+    limits = _bounds(frame, node, bounds)
+    carried = _carried(frame, node.body, index)
+    initial = flatten(tuple(carried.values()))
+    with frame.block([limits[0].type, *(v.type for v in initial)]) as block:
+        frame.assign(index, block.args[0])
+        _enter(frame, carried, block.args[1:])
+        frame.execute(node.body)
+        frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
+    results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block])
+    _leave(frame, node, carried, results, index)
+
+
+@statement(ast.While)
+def while_loop(frame: Frame, node: ast.While) -> None:
+    carried = _carried(frame, node.body)
+    initial = flatten(tuple(carried.values()))
+    types = [v.type for v in initial]
+    with frame.block(types) as condition:
+        _enter(frame, carried, condition.args)
+        cond = unwrap(frame.evaluate(node.test))
+        tile = cond if isinstance(cond, Value) else coerce.tensor(frame.at(node.test).build, bool(cond))
+        frame.build.emit(ops.yield_, scalar_condition(frame, node.test, tile))
+    with frame.block(types) as body:
+        _enter(frame, carried, body.args)
+        frame.execute(node.body)
+        frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
+    results = frame.at(node).build.emit(ops.while_, *initial, blocks=[condition, body])
+    _leave(frame, node, carried, results)

@@ -1,0 +1,110 @@
+"""Which Python a kernel may contain; everything else is refused here, with what to write instead."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ..errors import UnsupportedSyntax
+from ..location import Loc
+from .function import JITFunction
+
+LOOPS = (ast.For, ast.While)
+
+REFUSED: dict[type[ast.AST], tuple[str, str]] = {
+    # AST class: what it is, what to do
+    ast.Break: ("`break` is not supported", "loop with `while` and a condition, or mask the remaining iterations"),
+    ast.Continue: ("`continue` is not supported", "put the rest of the body under `if`"),
+    ast.Lambda: ("`lambda` is not supported", "define a function with @tiledsl.jit"),
+    ast.FunctionDef: ("a function inside a kernel is not supported", "define it outside, with @tiledsl.jit"),
+    ast.AsyncFunctionDef: ("`async` is not supported", ""),
+    ast.ClassDef: ("a class inside a kernel is not supported", "define it outside"),
+    ast.Try: ("`try` is not supported", "kernels raise no exceptions"),
+    ast.Raise: ("`raise` is not supported", "use tl.static_assert"),
+    ast.With: ("`with` is not supported", ""),
+    ast.Delete: ("`del` is not supported", ""),
+    ast.Global: ("`global` is not supported", "pass a pointer and store through it"),
+    ast.Nonlocal: ("`nonlocal` is not supported", "return the value"),
+    ast.Import: ("`import` inside a kernel is not supported", "import at the top of the file"),
+    ast.ImportFrom: ("`import` inside a kernel is not supported", "import at the top of the file"),
+    ast.Dict: ("a dict is not supported", "use separate variables, or a tuple"),
+    ast.Set: ("a set is not supported", "use a tuple"),
+    ast.DictComp: ("a dict comprehension is not supported", ""),
+    ast.SetComp: ("a set comprehension is not supported", ""),
+    ast.GeneratorExp: ("a generator is not supported", "use a list comprehension over a tuple"),
+    ast.Yield: ("`yield` is not supported", ""),
+    ast.YieldFrom: ("`yield` is not supported", ""),
+    ast.Await: ("`await` is not supported", ""),
+    ast.Match: ("`match` is not supported", "use `if`"),
+    ast.MatMult: ("the operator `@` is not supported", "use tl.dot"),
+    ast.In: ("`in` is not supported", "compare with ==, and combine with |"),
+    ast.NotIn: ("`not in` is not supported", "compare with !=, and combine with &"),
+}
+
+
+def check(function: JITFunction) -> None:
+    """Raise UnsupportedSyntax for the first thing in a function that a kernel cannot contain."""
+    for statement in function.tree.body:
+        for node, in_loop in _walk(statement, False):
+            problem = REFUSED.get(type(node)) or _problem(node, in_loop)
+            if problem:
+                message, help = problem
+                raise UnsupportedSyntax(message, location(function, node if hasattr(node, "lineno") else statement), help=help)
+
+
+def _walk(node: ast.AST, in_loop: bool) -> Iterator[tuple[ast.AST, bool]]:
+    yield node, in_loop
+    place = node
+    for child in ast.iter_child_nodes(node):
+        if not hasattr(child, "lineno") and type(child) in REFUSED:  # an operator has no place of its own
+            ast.copy_location(child, place)
+        yield from _walk(child, in_loop or isinstance(node, LOOPS))
+
+
+def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
+    if isinstance(node, ast.Return) and in_loop:
+        return "`return` inside a loop is not supported", "set a variable and return it after the loop"
+    if isinstance(node, ast.Compare) and len(node.ops) > 1:
+        return "a chained comparison is not supported", "write (a < b) & (b < c)"
+    if isinstance(node, ast.Assign) and len(node.targets) > 1:
+        return "assignment to several names at once is not supported", "write one assignment per line"
+    if isinstance(node, LOOPS) and node.orelse:
+        return "`else` of a loop is not supported", ""
+    if isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Store):
+        return "a starred target is not supported", "name every element"
+    if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+        return "only plain names can be assigned", "make a new tile, for example with tl.where"
+    return None
+
+
+def location(function: JITFunction, node: ast.AST, called_from: Loc | None = None) -> Loc:
+    """The place of a node in its file."""
+    line, column = getattr(node, "lineno", function.first_line), getattr(node, "col_offset", 0)
+    same_line = getattr(node, "end_lineno", line) == line
+    end = getattr(node, "end_col_offset", 0) if same_line else 0
+    return Loc(function.file, line, column, end, function.name, called_from)
+
+
+def assigned(statements: list[ast.stmt]) -> dict[str, None]:
+    """Every name that statements assign, in order of first assignment."""
+    found: dict[str, None] = {}
+    for statement in statements:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found[node.id] = None
+    return found
+
+
+def returns(statements: list[ast.stmt]) -> bool:
+    """Whether a return stands anywhere in statements."""
+    return any(isinstance(node, ast.Return) for s in statements for node in ast.walk(s))
+
+
+def always_returns(statements: list[ast.stmt]) -> bool:
+    """Whether control never passes the end of statements."""
+    for statement in statements:
+        if isinstance(statement, ast.Return):
+            return True
+        if isinstance(statement, ast.If) and always_returns(statement.body) and always_returns(statement.orelse):
+            return True
+    return False
