@@ -1,0 +1,286 @@
+"""Numbers for names: scalar registers by linear scan, scratchpad and accumulators by lifetime, copies that need not be.
+
+Lifetimes are intervals of positions in the code. Something made before a loop and used in it lives until the loop ends;
+code comes from structured control flow, so nothing is used before it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tiledsl.backend.isa import Field
+from tiledsl.errors import Unsupported
+from tiledsl.ir.types import i64
+from tiledsl.location import Loc
+
+from .emit import Code, Label, Line, Operand, Reg
+from .isa import T1
+from .layout import Buffer, View, dense
+from .machine import Npu
+from .state import SPACES
+
+SCRATCH = 4  # registers kept for values that live in the scratchpad
+ALIGNMENT = 64
+IN_PLACE = {"vec1", "vec2", "vec3", "vcast", "vcopy", "vaddr", "accwr"}  # may write where they read, element by element
+COPIES = {"vcopy", "accwr"}
+REMATERIALISED = {"movi", "arg", "pid", "npid"}
+
+
+def fields(line: Line) -> Iterator[tuple[Field, Operand]]:
+    """The operands of a line with the fields they go to."""
+    declared = T1.by_name[line.name].fields
+    for (_, where), operand in zip(declared, line.operands, strict=True):
+        yield where, operand
+
+
+@dataclass
+class Lifetime:
+    """From the first to the last position that has to do with something."""
+
+    start: int
+    end: int
+    at: list[int] = field(default_factory=list)
+
+
+def loops(code: Code) -> list[tuple[int, int]]:
+    """First and last position of each loop, inner ones before outer ones."""
+    places = {item: i for i, item in enumerate(code) if isinstance(item, Label)}
+    found = []
+    for i, item in enumerate(code):
+        if isinstance(item, Line):
+            found += [(places[x], i) for x in item.operands if isinstance(x, Label) and places[x] < i]
+    return found
+
+
+def lifetimes(code: Code, things: Callable[[Line], Iterable[object]]) -> dict[object, Lifetime]:
+    """When each thing that a line has to do with lives."""
+    found: dict[object, Lifetime] = {}
+    for i, item in enumerate(code):
+        if isinstance(item, Line):
+            for thing in things(item):
+                life = found.setdefault(thing, Lifetime(i, i))
+                life.end = i
+                if not life.at or life.at[-1] != i:
+                    life.at.append(i)
+    for head, tail in loops(code):
+        for life in found.values():
+            if life.start < head <= life.end < tail:
+                life.end = tail
+    return found
+
+
+# --- scalar registers --------------------------------------------------------------------------------------------------------
+
+
+def _regs(line: Line) -> list[Reg]:
+    return [x for x in (*line.operands, line.when) if isinstance(x, Reg)]
+
+
+def registers(code: Code, machine: Npu) -> Code:
+    """Give every scalar a register; those that find none live in the scratchpad and are fetched where they are used."""
+    lives = {reg: life for reg, life in lifetimes(code, _regs).items() if isinstance(reg, Reg)}
+    free = list(range(machine.scalar_registers - SCRATCH - 1, 0, -1))
+    active: list[Reg] = []
+    spilled: set[Reg] = set()
+    for reg, life in sorted(lives.items(), key=lambda item: item[1].start):
+        for old in [a for a in active if lives[a].end < life.start]:
+            active.remove(old)
+            free.append(old.number)
+        active.append(reg)
+        if free:
+            reg.number = free.pop()
+            continue
+        victim = max(active, key=lambda a: lives[a].end)
+        active.remove(victim)
+        spilled.add(victim)
+        if victim is not reg:
+            reg.number, victim.number = victim.number, -1
+    return _spill(code, spilled, machine) if spilled else code
+
+
+def _spill(code: Code, spilled: set[Reg], machine: Npu) -> Code:
+    makers: dict[Reg, list[Line]] = {}
+    for line in code:
+        if isinstance(line, Line):
+            for where, operand in fields(line):
+                if isinstance(operand, Reg) and where.role in ("write", "update"):
+                    makers.setdefault(operand, []).append(line)
+    again = {r: m[0] for r, m in makers.items() if r in spilled and len(m) == 1 and m[0].name in REMATERIALISED and m[0].when is None}
+    cells = {reg: dense((), i64) for reg in spilled if reg not in again}
+    out: Code = []
+    for line in code:
+        if isinstance(line, Label) or not spilled.intersection(_regs(line)):
+            out.append(line)
+        elif not any(maker is line for maker in again.values()):
+            out += _with_scratch(line, spilled, again, cells, machine.scalar_registers - SCRATCH)
+    return out
+
+
+def _with_scratch(line: Line, spilled: set[Reg], again: dict[Reg, Line], cells: dict[Reg, View], first: int) -> list[Line]:
+    """A line whose spilled operands are fetched into scratch registers before it, and put back after it."""
+    stand_in: dict[Reg, Reg] = {}
+    before: list[Line] = []
+    after: list[Line] = []
+    for reg in dict.fromkeys(r for r in _regs(line) if r in spilled):
+        stand_in[reg] = Reg(first + len(stand_in))
+        roles = {where.role for where, operand in fields(line) if operand is reg} | ({"read"} if reg is line.when else set())
+        if "read" in roles or "update" in roles or line.when is not None:
+            if reg in again:
+                made = again[reg]
+                before.append(Line(made.name, (stand_in[reg], *made.operands[1:]), None, line.loc))
+            else:
+                before.append(Line("peek", (stand_in[reg], cells[reg]), None, line.loc))
+        if "write" in roles or "update" in roles:
+            after.append(Line("poke", (cells[reg], stand_in[reg]), None, line.loc))
+    operands = tuple(stand_in.get(x, x) if isinstance(x, Reg) else x for x in line.operands)
+    when = stand_in.get(line.when, line.when) if line.when is not None else None
+    return [*before, Line(line.name, operands, when, line.loc), *after]
+
+
+# --- buffers -----------------------------------------------------------------------------------------------------------------
+
+
+def buffers(code: Code, machine: Npu) -> Code:
+    """Give every buffer an offset; copies whose two ends can share one are dropped."""
+    lives = {b: life for b, life in lifetimes(code, _buffers).items() if isinstance(b, Buffer)}
+    shared = _Sharing(code, lives)
+    shared.merge_copies()
+    shared.merge_in_place()
+    places = {b: shared.home(b) for b in lives}
+    for space, capacity in enumerate((machine.spm_bytes, machine.acc_bytes)):
+        roots = [b for b in dict.fromkeys(places.values()) if b.space == space]
+        _place(roots, {b: lives[b] for b in roots}, capacity, space, code)
+    for buffer, home in places.items():
+        buffer.offset = home.offset
+    return [item for item in code if not (isinstance(item, Line) and _is_idle(item))]
+
+
+def _views(line: Line) -> list[View]:
+    return [x for x in line.operands if isinstance(x, View)]
+
+
+def _buffers(line: Line) -> list[Buffer]:
+    return [v.buffer for v in _views(line)]
+
+
+def _is_idle(line: Line) -> bool:
+    """A copy of something onto itself."""
+    if line.name not in COPIES:
+        return False
+    to, source = _views(line)
+    return to.buffer.space == source.buffer.space and (to.buffer.offset + to.offset, to.shape, to.strides) == (
+        source.buffer.offset + source.offset,
+        source.shape,
+        source.strides,
+    )
+
+
+class _Sharing:
+    """Which buffers are one: a copy's source and target, or an operand that ends where a result begins."""
+
+    def __init__(self, code: Code, lives: dict[Buffer, Lifetime]):
+        self.code, self.lives = code, lives
+        self.parent: dict[Buffer, Buffer] = {}
+
+    def home(self, buffer: Buffer) -> Buffer:
+        while buffer in self.parent:
+            buffer = self.parent[buffer]
+        return buffer
+
+    def lines(self, names: set[str]) -> Iterator[tuple[int, Line]]:
+        for i, item in enumerate(self.code):
+            if isinstance(item, Line) and item.name in names:
+                yield i, item
+
+    def merge_copies(self) -> None:
+        """A copy's target takes the source's place if nothing needs the target while the source lives.
+
+            ... last use of A ... S = f(A?) ... A = copy S (last use of S)   becomes   A = f(A?)
+        """
+        for i, line in self.lines(COPIES):
+            to, source = _views(line)
+            a, s = self.home(to.buffer), self.home(source.buffer)
+            if a is s or a.space != s.space or not (to.is_whole() and source.is_whole() and a.nbytes == s.nbytes):
+                continue
+            first = self.lives[s].start
+            between = [at for at in self.lives[a].at if first <= at < i]
+            made = self.code[first]
+            assert isinstance(made, Line)
+            if self.lives[s].end == i and (not between or between == [first] and self._in_place(made, a)):
+                self._merge(a, s)
+
+    def merge_in_place(self) -> None:
+        """A result takes the place of an operand that dies with it."""
+        for i, line in self.lines(IN_PLACE):
+            to, *sources = _views(line)
+            result = self.home(to.buffer)
+            if not to.is_whole() or self.lives[result].start != i:
+                continue
+            for source in sources:
+                dying = self.home(source.buffer)
+                fits = dying is not result and dying.space == result.space and dying.nbytes == result.nbytes
+                if fits and self.lives[dying].end == i and self._in_place(line, dying):
+                    self._merge(dying, result)
+                    break
+
+    def _in_place(self, line: Line, operand: Buffer) -> bool:
+        """Whether a line may overwrite this operand with its result: it reads each element just before it writes it."""
+        if line.name not in IN_PLACE:
+            return False
+        to, *sources = _views(line)
+        mine = [v for v in sources if self.home(v.buffer) is operand]
+        return to.is_whole() and all(v.is_whole() and v.dtype.itemsize == to.dtype.itemsize for v in mine)
+
+    def _merge(self, kept: Buffer, gone: Buffer) -> None:
+        one, other = self.lives[kept], self.lives[gone]
+        self.parent[gone] = kept
+        self.lives[kept] = Lifetime(min(one.start, other.start), max(one.end, other.end), sorted({*one.at, *other.at}))
+
+
+def _place(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int, space: int, code: Code) -> None:
+    """Large buffers first, each at the lowest offset where nothing that lives with it is."""
+    order = sorted(roots, key=lambda b: (-b.nbytes, lives[b].start))
+    starts, ends = (np.array([getattr(lives[b], edge) for b in order], np.int64) for edge in ("start", "end"))
+    low, high = np.zeros(len(order), np.int64), np.zeros(len(order), np.int64)
+    for i, buffer in enumerate(order):
+        together = np.flatnonzero((starts[:i] <= ends[i]) & (ends[:i] >= starts[i]))
+        offset = 0
+        for j in together[np.argsort(low[together], kind="stable")]:
+            if low[j] - offset >= buffer.nbytes:
+                break
+            offset = max(offset, int(high[j]))
+        low[i], high[i] = offset, offset + -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT
+        buffer.offset = offset
+        if offset + buffer.nbytes > capacity:
+            raise _overflow(order, lives, capacity, space, code)
+
+
+class Overflow(Unsupported):
+    """The tiles of a kernel do not fit into a memory of the machine; `space` says which."""
+
+    space: int = 0
+
+
+def _overflow(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int, space: int, code: Code) -> Overflow:
+    """What is live where most is."""
+    where = max(range(len(code)), key=lambda i: sum(b.nbytes for b in roots if lives[b].start <= i <= lives[b].end))
+    live = [b for b in roots if lives[b].start <= where <= lives[b].end]
+    line = code[where]
+    notes = [f"{b.nbytes} bytes, made {_made(code, lives[b].start)}" for b in sorted(live, key=lambda b: -b.nbytes)[:8]]
+    error = Overflow(
+        f"the tiles alive here take {sum(b.nbytes for b in live)} bytes of {SPACES[space]}; a core has {capacity}",
+        line.loc if isinstance(line, Line) else None,
+        notes=notes,
+        help="use smaller tiles, or fewer at a time",
+    )
+    error.space = space
+    return error
+
+
+def _made(code: Code, position: int) -> str:
+    line = code[position]
+    loc: Loc | None = line.loc if isinstance(line, Line) else None
+    return f"at {loc}" if loc else f"by instruction {position}"

@@ -1,0 +1,90 @@
+"""The binary form of a program: magic, a hash of the instruction set and machine, words, and a table of source lines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tiledsl.backend.isa import pack, unpack
+from tiledsl.errors import LaunchError, Unsupported
+from tiledsl.location import Loc
+
+from .emit import Label
+from .isa import T1
+from .machine import Npu
+from .schedule import Issue, Stream
+
+MAGIC = b"NPU1"
+HEADER = struct.Struct("<4s32sII")  # magic, hash, bytes of words, bytes of line table
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program as the machine sees it, with the source line of each word."""
+
+    words: list[int]
+    lines: list[Loc | None]
+
+
+def image(stream: Stream, machine: Npu) -> Image:
+    """Words for a stream of instructions; labels become instruction numbers."""
+    places: dict[Label, int] = {}
+    issues: list[Issue] = []
+    for item in stream:
+        if isinstance(item, Label):
+            places[item] = len(issues)
+        else:
+            issues.append(item)
+    if len(issues) > machine.program_words:
+        raise Unsupported(
+            f"the kernel takes {len(issues)} instructions; this machine holds {machine.program_words}",
+            help="use a loop instead of unrolling, or smaller tiles",
+        )
+    words = []
+    for issue in issues:
+        operands = [places[x] if isinstance(x, Label) else x for x in issue.operands]
+        words.append(T1.encode(issue.name, *operands, **(issue.common | {"channel": issue.queue[1]})))
+    return Image(words, [issue.loc for issue in issues])
+
+
+def fingerprint(machine: Npu) -> bytes:
+    """What a program depends on: the instruction set, field by field, and the machine's numbers."""
+    layout = [(i.name, i.opcode, i.fields) for i in T1.by_opcode.values()]
+    return hashlib.sha256(repr((T1.name, T1.idle, T1.common, layout, machine)).encode()).digest()
+
+
+def to_bytes(program: Image, machine: Npu) -> bytes:
+    """The container of a program."""
+    words = pack(program.words, T1.bits)
+    places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
+    index = {loc: i for i, loc in enumerate(places)}
+    table = json.dumps({"places": [_plain(p) for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
+    return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table)) + words + table
+
+
+def from_bytes(data: bytes, machine: Npu) -> Image:
+    """The program in a container; one made for another machine is refused."""
+    if len(data) < HEADER.size:
+        raise LaunchError("the program is cut off")
+    magic, made_for, size, table_size = HEADER.unpack_from(data)
+    if magic != MAGIC or len(data) != HEADER.size + size + table_size:
+        raise LaunchError("the program is no T1 container")
+    if made_for != fingerprint(machine):
+        raise LaunchError(f"the program was compiled for another machine than {machine.name}")
+    table = json.loads(data[HEADER.size + size :])
+    places = [_loc(p) for p in table["places"]]
+    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), [places[i] if i >= 0 else None for i in table["lines"]])
+
+
+def _plain(loc: Loc | None) -> list[object] | None:
+    return None if loc is None else [loc.file, loc.line, loc.column, loc.end_column, loc.function, _plain(loc.called_from)]
+
+
+def _loc(plain: Sequence[object] | None) -> Loc | None:
+    if plain is None:
+        return None
+    *where, caller = plain
+    return Loc(*where, called_from=_loc(caller))  # type: ignore[arg-type]

@@ -1,0 +1,256 @@
+"""Writing machine code with names instead of numbers: lines of instructions on virtual registers and buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tiledsl import ops
+from tiledsl.errors import Unsupported
+from tiledsl.ir.core import Block, Kernel, Op, Value
+from tiledsl.ir.query import users
+from tiledsl.ir.spec import OpSpec
+from tiledsl.ir.types import DType
+from tiledsl.location import Loc
+
+from . import alu
+from .layout import View, dense, element, pieces
+from .machine import Npu
+from .state import ACC, DTYPE_NAMES, MASK, SPM
+
+NONE = 255  # an absent tile operand
+ZERO = 0  # the register that is always 0
+
+
+@dataclass(eq=False)
+class Reg:
+    """A scalar register to be; the allocator gives it a number, or a place in the scratchpad."""
+
+    number: int = -1
+
+
+@dataclass(eq=False)
+class Label:
+    """A place to jump to."""
+
+
+Operand = int | Reg | View | Label
+
+
+@dataclass(eq=False)
+class Line:
+    """One instruction before it is a word."""
+
+    name: str
+    operands: tuple[Operand, ...]
+    when: Reg | None = None
+    loc: Loc | None = None
+    common: dict[str, int] = field(default_factory=dict)
+
+
+Code = list[Line | Label]
+Lowering = Callable[["Emitter", Op], None]
+LOWERINGS: dict[OpSpec, Lowering] = {}
+
+
+def lowers(*specs: OpSpec) -> Callable[[Lowering], Lowering]:
+    """Register the function that writes the code of these ops."""
+
+    def register(fn: Lowering) -> Lowering:
+        for spec in specs:
+            LOWERINGS[spec] = fn
+        return fn
+
+    return register
+
+
+def code_of(dtype: DType) -> int:
+    """A type as a field of the instruction word."""
+    return DTYPE_NAMES.index(dtype.name)
+
+
+@dataclass(frozen=True)
+class Accumulators:
+    """Which values stay in the accumulators of the matrix unit, and which of them others need to see."""
+
+    kept: frozenset[Value] = frozenset()
+    drained: frozenset[Value] = frozenset()
+
+
+class Emitter:
+    """Writes the code of one kernel, and knows where each value is: scalars in registers, tiles in buffers."""
+
+    def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators):
+        self.machine, self.accumulators = machine, accumulators
+        self.code: Code = []
+        self.loc: Loc | None = None
+        self.users = users(kernel.body)
+        self.regs: dict[Value, Reg] = {}
+        self.views: dict[Value, View] = {}
+        self.cells: dict[Value, View] = {}  # scalars that were put into the scratchpad, since the last label
+        self.drained: dict[Value, View] = {}  # scratchpad copies of values in the accumulators
+        self.boxes = 0
+        for index, param in enumerate(kernel.body.args):
+            self.regs[param] = self.fresh("arg", index)
+        self.block(kernel.body)
+        self("halt")
+
+    def __call__(self, name: str, *operands: Operand, when: Reg | None = None) -> None:
+        self.code.append(Line(name, operands, when, self.loc))
+
+    def block(self, block: Block) -> Sequence[Value]:
+        """The code of a block; what its yield hands over."""
+        for op in block.ops:
+            self.loc = op.loc
+            if op.spec is ops.yield_:
+                return op.operands
+            lowering = LOWERINGS.get(op.spec)
+            if lowering is None:
+                known = ", ".join(sorted(spec.name for spec in LOWERINGS))
+                raise Unsupported(f"op {op.spec.name}; this machine has {known}", op.loc)
+            lowering(self, op)
+        return ()
+
+    def label(self, label: Label) -> None:
+        self.code.append(label)
+        self.cells.clear()
+
+    # --- scalars ---------------------------------------------------------------------------------------------------
+
+    def fresh(self, name: str, *operands: Operand, when: Reg | None = None) -> Reg:
+        """A new register, set by an instruction whose destination stands where the word has it: first."""
+        result = Reg()
+        self(name, result, *operands, when=when)
+        return result
+
+    def literal(self, value: int) -> Reg:
+        """A register with a number."""
+        value &= MASK
+        low = value & 0xFFFF_FFFF
+        low -= (low >> 31) << 32
+        result = self.fresh("movi", low)
+        if (value - low) & MASK:
+            high = value >> 32
+            self("movhi", result, high - ((high >> 31) << 32))
+        return result
+
+    def alu(self, name: str, dtype: DType, *operands: Reg | int) -> Reg:
+        """An arithmetic operation on registers."""
+        result = Reg()
+        table, unit = TABLES[len(operands)]
+        self(f"scalar{unit}", table.index(name), code_of(dtype), result, *operands)
+        return result
+
+    def scalar(self, value: Value) -> Reg:
+        """The register of a scalar."""
+        if value not in self.regs:
+            return self.fresh("peek", self.views[value])
+        return self.regs[value]
+
+    def known(self, value: Value) -> int | None:
+        """The number an integer scalar always is, if that can be seen."""
+        made = value.source
+        return made.attrs["value"] if made is not None and made.spec is ops.constant and not value.type.shape else None
+
+    # --- tiles -------------------------------------------------------------------------------------------------------
+
+    def view(self, value: Value) -> View:
+        """A value in the scratchpad; a scalar is put there."""
+        if value in self.drained:
+            return self.drained[value]
+        if value in self.views:
+            return self.views[value]
+        if value not in self.cells:
+            cell = dense((), element(value.type))
+            self("vfill", cell, self.regs[value])
+            self.cells[value] = cell
+        return self.cells[value]
+
+    def set_scalar_view(self, value: Value, view: View) -> None:
+        """A scalar was made in the scratchpad: fetch it into a register unless only tiles want it."""
+        self.views[value] = view
+        if any(user.spec is not ops.broadcast for user in self.users.get(value, ())):
+            self.regs[value] = self.fresh("peek", view)
+
+    def set_tile(self, value: Value, view: View) -> None:
+        """Say where a value is, tile or scalar."""
+        if value.type.shape:
+            self.views[value] = view
+        else:
+            self.set_scalar_view(value, view)
+
+    def define(self, value: Value) -> View:
+        """A new buffer for a value."""
+        return dense(value.type.shape, element(value.type))
+
+    def vector(self, name: str, *operands: int | View) -> None:
+        """An engine instruction on views of one shape, as often as descriptors need."""
+        views = [x for x in operands if isinstance(x, View)]
+        for part in pieces(views, self.machine.descriptor_rank):
+            rest = iter(part)
+            self(name, *(next(rest) if isinstance(x, View) else x for x in operands))
+
+    def apply(self, name: str, to: View, *operands: View) -> None:
+        """An arithmetic operation on tiles."""
+        table, unit = TABLES[len(operands)]
+        self.vector(f"vec{unit}", table.index(name), to, *operands)
+
+    def move(self, to: View, source: View) -> None:
+        """Copy elements between any two places."""
+        spaces = (source.buffer.space, to.buffer.space)
+        self.vector({(SPM, SPM): "vcopy", (ACC, SPM): "accrd"}.get(spaces, "accwr"), to, source)
+
+    def copied(self, view: View) -> View:
+        """The same elements in a new buffer, in row-major order."""
+        new = dense(view.shape, view.dtype)
+        self.move(new, view)
+        return new
+
+    # --- values that control flow carries ------------------------------------------------------------------------------
+
+    def slot(self, value: Value) -> Reg | View:
+        """A place for a value that is assigned more than once."""
+        if not value.type.shape:
+            place = self.regs[value] = Reg()
+            return place
+        space = ACC if value in self.accumulators.kept else SPM
+        self.views[value] = dense(value.type.shape, element(value.type), space)
+        return self.views[value]
+
+    def assign(self, slots: Sequence[Reg | View], values: Sequence[Value]) -> None:
+        """Put values into slots all at once: a value that another slot is about to lose is saved first."""
+        sources: list[Reg | View] = []
+        for slot, value in zip(slots, values, strict=True):
+            if isinstance(slot, Reg):
+                sources.append(self.scalar(value))
+            else:
+                sources.append(self.views[value] if slot.buffer.space == ACC else self.view(value))
+        homes = {id(s) if isinstance(s, Reg) else id(s.buffer): s for s in slots}
+        for i, (slot, source) in enumerate(zip(slots, sources, strict=True)):
+            home = homes.get(id(source) if isinstance(source, Reg) else id(source.buffer))
+            if home is None or source == slot:
+                continue
+            if isinstance(source, Reg):
+                sources[i] = self.fresh("mov", source)
+            elif isinstance(slot, View) and slot.buffer.space == ACC:
+                saved = dense(source.shape, source.dtype, ACC)
+                self.move(saved, source)
+                sources[i] = saved
+            else:
+                sources[i] = self.copied(source)
+        for slot, source in zip(slots, sources, strict=True):
+            if slot is source or slot == source:
+                continue
+            if isinstance(slot, Reg):
+                self("mov", slot, source)
+            else:
+                assert isinstance(source, View)
+                self.move(slot, source)
+
+    def drain(self, value: Value) -> None:
+        """Copy an accumulator that others than dots and loops use into the scratchpad."""
+        if value in self.accumulators.drained:
+            self.drained[value] = self.copied(self.views[value])
+
+
+TABLES = {1: (alu.UNARY, 1), 2: (alu.BINARY, 2), 3: (alu.TERNARY, 3)}

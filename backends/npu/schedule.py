@@ -1,0 +1,91 @@
+"""Descriptors and queues: the order is the program's; each view gets a descriptor register, each engine instruction a queue.
+
+Descriptors that are still in a register are used again; the one unused for longest makes room. Loads go round the load
+channels, so that their latencies overlap.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from tiledsl.location import Loc
+
+from .allocate import fields
+from .emit import Code, Label, Line, Reg, code_of
+from .isa import T1
+from .layout import View
+from .machine import Npu
+
+Queue = tuple[str, int]  # unit and channel
+Touch = tuple[int, int, int, bool]  # space, first byte, byte after the last, whether it is written
+DRAM = 2  # the third space, in which everything may be anywhere
+
+
+@dataclass(eq=False)
+class Issue:
+    """An instruction with numbers for operands: nearly a word. Jumps still name labels."""
+
+    name: str
+    operands: tuple[int | Label, ...]
+    common: dict[str, int]
+    queue: Queue
+    touches: tuple[Touch, ...] = ()
+    loc: Loc | None = None
+
+
+Stream = list[Issue | Label]
+
+
+@dataclass
+class _Registers:
+    """The descriptor registers, and what is in them."""
+
+    machine: Npu
+    held: OrderedDict[tuple[object, ...], int] = field(default_factory=OrderedDict)
+
+    def find(self, view: View, out: Stream, loc: Loc | None) -> int:
+        """The register that describes a view; it is set first if need be."""
+        base = view.buffer.offset + view.offset
+        key = (view.buffer.space, view.dtype, base, view.shape, view.strides)
+        if key in self.held:
+            self.held.move_to_end(key)
+            return self.held[key]
+        full = len(self.held) == self.machine.tile_descriptors
+        number = self.held.popitem(last=False)[1] if full else len(self.held)
+        self.held[key] = number
+        out.append(Issue("tset", (number, view.buffer.space, code_of(view.dtype), base), {}, ("S", 0), (), loc))
+        for extent, stride in zip(view.shape, view.strides, strict=True):
+            out.append(Issue("tdim", (number, extent, stride), {}, ("S", 0), (), loc))
+        return number
+
+
+def schedule(code: Code, machine: Npu) -> Stream:
+    """The stream of instructions, without waits and posts."""
+    out: Stream = []
+    registers = _Registers(machine)
+    loads = 0
+    for item in code:
+        if isinstance(item, Label):
+            registers.held.clear()
+            out.append(item)
+            continue
+        instruction = T1.by_name[item.name]
+        touches: list[Touch] = [(DRAM, 0, 1, trait == "dram_write") for trait in instruction.traits]
+        operands: list[int | Label] = []
+        for where, operand in fields(item):
+            if isinstance(operand, View):
+                low, high = operand.span()
+                start = operand.buffer.offset
+                touches.append((operand.buffer.space, start + low, start + high, where.role == "write"))
+                operands.append(registers.find(operand, out, item.loc))
+            else:
+                operands.append(operand.number if isinstance(operand, Reg) else operand)
+        channel = 0
+        if instruction.unit == "L":
+            channel = loads % machine.load_channels
+            loads += 1
+        common = {"when": item.when.number} if item.when else {}
+        queue = (instruction.unit, channel)
+        out.append(Issue(item.name, tuple(operands), common, queue, tuple(touches), item.loc))
+    return out

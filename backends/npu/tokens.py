@@ -1,0 +1,120 @@
+"""Waits and posts: makes every two instructions of different queues that touch the same bytes run in program order.
+
+Within a queue order is given, and the scalar unit issues in order. Between queues a token is needed only where the later
+queue does not know yet, by an earlier token or by what it heard from a third queue, that the earlier instruction is
+done. A token of queue p for queue q always uses the same semaphore; posts and waits pair up first with first. Where
+control flow meets or parts, a barrier lets all engines finish.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from .emit import Label
+from .isa import UNITS
+from .machine import Npu
+from .schedule import Issue, Queue, Stream, Touch
+
+Clock = dict[Queue, int]  # of each queue, the last instruction known to be done
+
+
+@dataclass
+class _Synchroniser:
+    """The state between two barriers."""
+
+    machine: Npu
+    semaphores: dict[tuple[Queue, Queue], int] = field(default_factory=dict)
+    count: dict[Queue, int] = field(default_factory=lambda: defaultdict(int))
+    knows: dict[Queue, Clock] = field(default_factory=lambda: defaultdict(dict))
+    at_issue: dict[tuple[Queue, int], Clock] = field(default_factory=dict)
+    issues: dict[tuple[Queue, int], Issue] = field(default_factory=dict)
+    touched: dict[tuple[int, int, int], list[Clock]] = field(default_factory=dict)  # bytes: last read, last write by queue
+    posts: dict[Issue, list[int]] = field(default_factory=lambda: defaultdict(list))
+    waits: dict[Issue, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, issue: Issue) -> None:
+        """One more instruction: find whom it must wait for."""
+        queue = issue.queue
+        mine = self.knows[queue]
+        if queue[0] != "S":
+            _merge(mine, self.knows[("S", 0)])
+        for other, needed in self._needs(issue.touches).items():
+            if other in (queue, ("S", 0)) or mine.get(other, 0) >= needed:
+                continue
+            pair = (other, queue)
+            semaphore = self.semaphores.setdefault(pair, len(self.semaphores))
+            self.posts[self.issues[other, needed]].append(semaphore)
+            self.waits[issue].append(semaphore)
+            _merge(mine, self.at_issue[other, needed])
+            mine[other] = needed
+        self.count[queue] += 1
+        number = self.count[queue]
+        self.issues[queue, number] = issue
+        self.at_issue[queue, number] = dict(mine)
+        for space, low, high, writes in issue.touches:
+            clocks = self.touched.setdefault((space, low, high), [{}, {}])
+            clocks[writes][queue] = number
+
+    def _needs(self, touches: tuple[Touch, ...]) -> Clock:
+        """The last instruction of each queue that conflicts with these accesses."""
+        needs: Clock = {}
+        for space, low, high, writes in touches:
+            for (where, first, after), (reads, written) in self.touched.items():
+                if where == space and first < high and low < after:
+                    _merge(needs, written)
+                    if writes:
+                        _merge(needs, reads)
+        return needs
+
+    def barrier(self) -> None:
+        """Everything is done, and everyone knows."""
+        for state in (self.knows, self.at_issue, self.issues, self.touched):
+            state.clear()
+        self.count.clear()
+
+
+def _merge(into: Clock, other: Clock) -> None:
+    for queue, number in other.items():
+        if into.get(queue, 0) < number:
+            into[queue] = number
+
+
+def synchronise(stream: Stream, machine: Npu) -> Stream:
+    """The stream with tokens and barriers."""
+    state = _Synchroniser(machine)
+    marked: Stream = []
+    busy = False
+    for item in stream:
+        if isinstance(item, Issue) and item.name in ("jump", "jumpz", "jumpnz") or isinstance(item, Label):
+            if busy:
+                marked.append(Issue("barrier", (), {}, ("S", 0), (), item.loc if isinstance(item, Issue) else None))
+                state.barrier()
+                busy = False
+        elif item.queue[0] != "S" or item.touches:
+            busy = busy or item.queue[0] != "S"
+            if len(state.semaphores) > machine.semaphores - 20:
+                # too many pairs of queues talk to each other: start afresh behind a barrier
+                marked.append(Issue("barrier", (), {}, ("S", 0), (), item.loc))
+                state.barrier()
+                state.semaphores.clear()
+            state.add(item)
+        marked.append(item)
+    return [out for item in marked for out in _with_tokens(item, state)]
+
+
+def _with_tokens(item: Issue | Label, state: _Synchroniser) -> Stream:
+    """An instruction with its tokens; those that its word has no room for go to instructions that do nothing."""
+    if isinstance(item, Label) or not (state.posts.get(item) or state.waits.get(item)):
+        return [item]
+    waits, posts = state.waits.get(item, []), state.posts.get(item, [])
+    idle = (UNITS.index(item.queue[0]),)
+    early = [Issue("nop", idle, _waits(waits[i : i + 2]), item.queue, (), item.loc) for i in range(2, len(waits), 2)]
+    late = [Issue("nop", idle, {"post": post}, item.queue, (), item.loc) for post in posts[1:]]
+    tokens = _waits(waits[:2]) | ({"post": posts[0]} if posts else {})
+    main = Issue(item.name, item.operands, item.common | tokens, item.queue, item.touches, item.loc)
+    return [*early, main, *late]
+
+
+def _waits(semaphores: list[int]) -> dict[str, int]:
+    return dict(zip(("wait0", "wait1"), semaphores, strict=False))

@@ -1,0 +1,160 @@
+"""Lowering of memory ops: blocks to DMA boxes, tiles of pointers to gather and scatter, scalars to the scalar unit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from tiledsl import ops
+from tiledsl.errors import Unsupported
+from tiledsl.ir.core import Op, Value
+from tiledsl.ir.types import DType, Pointer
+
+from . import alu
+from .emit import NONE, ZERO, Emitter, Operand, Reg, code_of, lowers
+from .layout import View
+from .state import DTYPE_OF
+
+
+def pointee(value: Value) -> DType:
+    """The type that a pointer points to."""
+    assert isinstance(value.type.elem, Pointer)
+    return DTYPE_OF[code_of(value.type.elem.to)]
+
+
+@lowers(ops.load)
+def load(emit: Emitter, op: Op) -> None:
+    pointer, *rest = op.operands
+    if not op.result.type.shape:
+        emit.regs[op.result] = load_scalar(emit, emit.scalar(pointer), pointee(pointer), [emit.scalar(v) for v in rest])
+        return
+    mask: list[int | View] = [emit.view(rest[0])] if rest else [NONE]
+    result = emit.views[op.result] = emit.define(op.result)
+    if len(rest) > 1:
+        emit.move(result, emit.view(rest[1]))
+    emit.vector("dgat", int(len(rest) > 1), result, emit.view(pointer), *mask)
+
+
+def load_scalar(emit: Emitter, address: Reg, dtype: DType, rest: list[Reg]) -> Reg:
+    """One element; rest: the mask and what stands for the element where it does not hold."""
+    result = Reg()
+    if rest:
+        emit("mov", result, rest[1] if len(rest) > 1 else ZERO)
+    emit("sload", code_of(dtype), result, address, when=rest[0] if rest else None)
+    return result
+
+
+@lowers(ops.store)
+def store(emit: Emitter, op: Op) -> None:
+    pointer, value, *rest = op.operands
+    if not value.type.shape:
+        mask = emit.scalar(rest[0]) if rest else None
+        emit("sstore", code_of(pointee(pointer)), emit.scalar(pointer), emit.scalar(value), when=mask)
+        return
+    masked: list[int | View] = [emit.view(rest[0])] if rest else [NONE]
+    emit.vector("dscat", emit.view(pointer), emit.view(value), *masked)
+
+
+@lowers(ops.atomic_rmw)
+def atomic_rmw(emit: Emitter, op: Op) -> None:
+    pointer, value, *rest = op.operands
+    mask: list[int | View] = [emit.view(rest[0])] if rest else [NONE]
+    result = emit.define(op.result)
+    kind = alu.ATOMIC.index(op.attrs["kind"].value)
+    emit.vector("datom", kind, result, emit.view(pointer), emit.view(value), *mask)
+    emit.set_tile(op.result, result)
+
+
+@lowers(ops.atomic_cas)
+def atomic_cas(emit: Emitter, op: Op) -> None:
+    result = emit.define(op.result)
+    emit.vector("dcas", result, *(emit.view(v) for v in op.operands))
+    emit.set_tile(op.result, result)
+
+
+# --- blocks --------------------------------------------------------------------------------------------------------------
+
+
+@lowers(ops.load_block)
+def load_block(emit: Emitter, op: Op) -> None:
+    base, *rest = op.operands
+    shape = op.attrs["shape"]
+    block = Access(emit, base, rest, shape, op.attrs["checked"], op.attrs["masked"], op.attrs["filled"])
+    if not shape:
+        extra = [emit.scalar(v) for v in (block.mask, block.other) if v is not None]
+        if block.other is not None and block.mask is None:
+            extra = []
+        emit.regs[op.result] = load_scalar(emit, emit.scalar(base), block.dtype, extra)
+        return
+    result = emit.views[op.result] = emit.define(op.result)
+    for box, part, mask in block.boxes(result):
+        emit("dld", 0, part, box, mask)
+
+
+@lowers(ops.store_block)
+def store_block(emit: Emitter, op: Op) -> None:
+    base, value, *rest = op.operands
+    shape = value.type.shape
+    block = Access(emit, base, rest, shape, op.attrs["checked"], op.attrs["masked"], False)
+    if not shape:
+        mask = None if block.mask is None else emit.scalar(block.mask)
+        emit("sstore", code_of(block.dtype), emit.scalar(base), emit.scalar(value), when=mask)
+        return
+    for box, part, masked in block.boxes(emit.view(value)):
+        emit("dst", box, part, masked)
+
+
+class Access:
+    """A block access: from operands of the op to boxes that the DMA understands."""
+
+    def __init__(self, emit: Emitter, base: Value, rest: list[Value], shape: tuple[int, ...], checked: tuple[int, ...], masked: bool, filled: bool):
+        self.emit, self.base, self.shape = emit, base, shape
+        self.dtype = pointee(base)
+        self.strides, self.bounds, self.mask, self.other = ops.split_block_operands(rest, len(shape), checked, masked, filled)
+
+    def boxes(self, tile: View) -> Iterator[tuple[int, View, Operand]]:
+        """(box, part of the tile, mask or none) for each transfer: one, unless the block has too many axes."""
+        emit = self.emit
+        axes = [d for d, extent in enumerate(self.shape) if extent > 1 or d in self.bounds]
+        spare = max(0, len(axes) - emit.machine.descriptor_rank)
+        repeated = [d for d in axes if d not in self.bounds][:spare]
+        if len(repeated) < spare:
+            raise Unsupported(f"a block with bounds along {len(self.bounds)} axes; this machine's boxes have {emit.machine.descriptor_rank}", emit.loc)
+        kept = [d for d in axes if d not in repeated]
+        steps = {d: self._bytes(self.strides[d]) for d in axes}
+        fill = None if self.other is None else emit.scalar(self.other)
+        mask = None if self.mask is None else emit.view(self.mask)
+        for index in itertools.product(*(range(self.shape[d]) for d in repeated)):
+            start = emit.scalar(self.base)
+            for d, i in zip(repeated, index, strict=True):
+                start = emit.fresh("addr", start, steps[d], i)
+            at = dict(zip(repeated, index, strict=True))
+            box = self._box(start, kept, steps, fill)
+            yield box, _only(tile, kept, at), NONE if mask is None else _only(mask, kept, at)
+
+    def _box(self, start: Reg, kept: list[int], steps: dict[int, Reg], fill: Reg | None) -> int:
+        emit = self.emit
+        box = emit.boxes = (emit.boxes + 1) % emit.machine.global_descriptors
+        emit("gset", box, code_of(self.dtype), start)
+        for axis, d in enumerate(kept):
+            emit("gdim", box, steps[d], self.shape[d])
+            if d in self.bounds:
+                emit("gbox", box, axis, *(emit.scalar(v) for v in self.bounds[d]))
+        if fill is not None:
+            emit("gfill", box, fill)
+        return box
+
+    def _bytes(self, stride: Value) -> Reg:
+        """A stride in bytes."""
+        known = self.emit.known(stride)
+        if known is not None:
+            return self.emit.literal(known * self.dtype.itemsize)
+        return self.emit.fresh("addr", ZERO, self.emit.scalar(stride), self.dtype.itemsize)
+
+
+def _only(view: View, kept: list[int], at: dict[int, int]) -> View:
+    """A view with only some axes; the others at an index, 0 where they have but one."""
+    offset = view.offset + sum(i * view.strides[d] for d, i in at.items())
+    return View(view.buffer, view.dtype, offset, tuple(view.shape[d] for d in kept), tuple(view.strides[d] for d in kept))
+
+
