@@ -1,0 +1,93 @@
+"""The CPU: tiles become fused loops over vectors, written as LLVM IR, compiled for the host and spread over threads.
+
+A kernel's way through this folder: plan.py decides which tiles exist in memory, lower.py walks the ops, evaluate.py
+writes expressions where they are needed, folds.py, dot.py, memory.py and control.py write the rest, engine.py compiles.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import time
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
+from tiledsl.ir.core import Kernel
+from tiledsl.ir.parser import parse
+from tiledsl.ir.types import DType, Tile
+from tiledsl.passes import SHARED
+
+from .alias import written
+from .engine import Loaded, compiled
+from .lower import lower
+from .machine import HostMachine, host
+from .threads import run_grid
+
+HEADER = struct.Struct("<q")  # before the object file: bytes of scratch per worker
+
+
+class Backend:
+    """Compiles for, and runs on, this machine. Reads and writes are not checked; use the interpreter to find bad ones."""
+
+    name = "cpu"
+    passes = SHARED
+
+    def __init__(self) -> None:
+        self.loaded: dict[bytes, tuple[Loaded, int]] = {}
+        self.overlapping: dict[bytes, Program] = {}
+
+    @cached_property
+    def machine(self) -> HostMachine:
+        return host()
+
+    def compile(self, kernel: Kernel, options: Options) -> Program:
+        """Machine code that assumes that written arguments overlap no others; launch checks it."""
+        return self._compile(kernel, True)
+
+    def _compile(self, kernel: Kernel, distinct: bool) -> Program:
+        text, scratch = lower(kernel, self.machine, distinct)
+        stages = {"tile": repr(kernel), "llvm": text, "written": " ".join(map(str, written(kernel)))}
+        return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), HEADER.pack(scratch) + compiled(text, self.machine), stages)
+
+    def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
+        """Run every program of the grid."""
+        if _overlap(args, set(map(int, program.text["written"].split()))):
+            program = self._careful(program)
+        found = self.loaded.get(program.binary)
+        if found is None:
+            found = self.loaded[program.binary] = Loaded(program.binary[HEADER.size :]), HEADER.unpack_from(program.binary)[0]
+        loaded, scratch = found
+        packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
+        memory = ctypes.create_string_buffer(packed, len(packed))
+        total = grid[0] * grid[1] * grid[2]
+        threads = 1 if options.deterministic else options.num_threads
+        start = time.perf_counter()
+        if total > 0:
+            run_grid(loaded.run, ctypes.addressof(memory), total, scratch, threads)
+        return Report(seconds=time.perf_counter() - start)
+
+    def _careful(self, program: Program) -> Program:
+        """The same kernel without the assumption about its arguments, compiled when it is first needed."""
+        found = self.overlapping.get(program.binary)
+        if found is None:
+            found = self.overlapping[program.binary] = self._compile(parse(program.text["tile"]), False)
+        return found
+
+
+def _overlap(args: Sequence[Argument], written: set[int]) -> bool:
+    """Whether an argument that is written shares bytes with another one."""
+    spans = [(i, a.address, a.address + a.nbytes) for i, a in enumerate(args) if isinstance(a, Buffer)]
+    return any(i != j and start < end and first < last for i, start, last in spans if i in written for j, first, end in spans)
+
+
+def _slot(tile: Tile, arg: Argument) -> bytes:
+    """One argument in eight bytes."""
+    if isinstance(arg, Buffer):
+        return struct.pack("<q", arg.address)
+    elem = tile.elem
+    assert isinstance(elem, DType)
+    value = elem.round(np.asarray(arg, np.float64)) if elem.is_float else np.asarray(arg).astype(elem.numpy)
+    return elem.encode(value).tobytes().ljust(8, b"\0")

@@ -1,0 +1,280 @@
+"""Memory accesses at a point: addresses, masks, and the vector or scalar instructions for them.
+
+User memory may be unaligned, so accesses to it promise nothing. Lanes that are masked touch no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tiledsl.ir.core import Op, Value
+from tiledsl.ir.types import Elem, i1
+from tiledsl.ops.memory import split_block_operands
+
+from .buffers import Scratch, row_major
+from .code import Code, lanes_below, spread, splatted
+from .emit import Scalar
+from .points import Index, Lanes, Point
+from .types import Kind, decoded, encoded, memory, register, suffix, vector
+
+Term = tuple[Index, Scalar]  # an index and its stride in elements
+
+
+def number(text: str) -> Scalar:
+    """An i64 operand: a known number if it is one."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def pointer(code: Code, start: Lanes, terms: Sequence[Term], elem: Elem) -> Lanes:
+    """The address start + sum of index * stride elements, summed from the outermost loop inwards."""
+    size = elem.itemsize
+    fixed = 0
+    parts: list[tuple[int, str, Scalar, Scalar]] = []  # (depth, unit, factor, factor)
+    for index, stride in terms:
+        if isinstance(stride, int):
+            fixed += index.offset * stride * size
+        elif index.offset:
+            parts.append((code.base, "i8", stride, index.offset * size))
+        if index.base is None or stride == 0:
+            continue
+        unit = memory(elem) if stride == 1 else "i8"
+        parts.append((max(index.depth, code.base), unit, index.base, 1 if stride == 1 else code_times(code, stride, size)))
+    text, depth = start.text, start.depth
+    for at, unit, x, y in sorted(parts, key=lambda part: part[0]):
+        depth = max(depth, at)
+        with code.b.at(depth):
+            text = code.b.value(f"getelementptr {unit}, ptr {text}, i64 {code.b.mul(x, y)}")
+    if fixed:
+        with code.b.at(depth):
+            text = code.b.value(f"getelementptr i8, ptr {text}, i64 {fixed}")
+    return Lanes(text, 0, depth)
+
+
+def code_times(code: Code, stride: Scalar, size: int) -> Scalar:
+    """A stride in bytes, computed outside all loops of the nest."""
+    with code.b.at(code.base):
+        return code.b.mul(stride, size)
+
+
+def dereferenced(code: Code, address: Lanes) -> Lanes:
+    """A pointer from a scalar address."""
+    with code.b.at(max(address.depth, code.base)):
+        return Lanes(code.b.value(f"inttoptr i64 {address.text} to ptr"), 0, max(address.depth, code.base))
+
+
+# --- scratch
+
+
+def scratch_pointer(code: Code, piece: Scratch) -> Lanes:
+    with code.b.at(0):
+        return Lanes(code.b.value(f"getelementptr i8, ptr %arena, i64 {piece.offset}"), 0, code.base)
+
+
+def read_scratch(code: Code, piece: Scratch, point: Point, shape: tuple[int, ...] | None = None, now: bool = False) -> Lanes:
+    """A tile in memory at a point, possibly seen under another shape. now: it changes in this nest, so do not hoist."""
+    strides = row_major(shape or piece.shape)
+    at = pointer(code, scratch_pointer(code, piece), list(zip(point.indices, strides, strict=True)), piece.elem)
+    if now:
+        at = Lanes(at.text, 0, code.b.depth)
+    if point.axis is None:
+        return _read(code, piece.elem, at, None)
+    stride = strides[point.axis]
+    if stride == 1:
+        return _read_vector(code, piece.elem, at, point.lanes, point.active and Lanes(point.active, point.lanes, code.b.depth), None)
+    return _gather(code, piece.elem, _spaced(code, at, piece.elem, stride, point.lanes), point.lanes, _active(code, point), None)
+
+
+def write_scratch(code: Code, piece: Scratch, point: Point, value: Lanes) -> None:
+    """Write a tile in memory at a point, in the innermost loop."""
+    at = pointer(code, scratch_pointer(code, piece), list(zip(point.indices, piece.strides, strict=True)), piece.elem)
+    stride = 1 if point.axis is None else piece.strides[point.axis]
+    write(code, piece.elem, at, point, stride, value, _active(code, point))
+
+
+def _active(code: Code, point: Point) -> Lanes | None:
+    return None if point.active is None else Lanes(point.active, point.lanes, code.b.depth)
+
+
+# --- blocks
+
+
+def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lanes]) -> Lanes:
+    """A block of user memory at a point."""
+    elem = op.result.type.elem
+    shape = op.attrs["shape"]
+    strides, bounds, mask, other = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], op.attrs["masked"], op.attrs["filled"])
+    steps = [number(code.scalars[s]) for s in strides]
+    at = pointer(code, dereferenced(code, evaluate(op.operands[0])), list(zip(point.indices, steps, strict=True)), elem)
+    valid = block_mask(code, point, bounds, None if mask is None else evaluate(mask))
+    fill = None if other is None or valid is None else evaluate(other)
+    if point.axis is None:
+        return _read(code, elem, at, valid, fill)
+    step = steps[point.axis]
+    if step == 0 and (valid is None or not valid.lanes):
+        return _read(code, elem, at, valid, fill)
+    if step == 1:
+        return _read_vector(code, elem, at, point.lanes, valid, fill)
+    return _gather(code, elem, _spaced(code, at, elem, step, point.lanes), point.lanes, valid, fill)
+
+
+def block_mask(code: Code, point: Point, bounds: dict[int, tuple[Value, Value]], mask: Lanes | None) -> Lanes | None:
+    """Which lanes of a block are valid; None if all are known to be."""
+    found = [mask] if mask is not None else []
+    for axis, (lo, hi) in bounds.items():
+        index = point.indices[axis]
+        limits = (code.scalars[lo], code.scalars[hi])
+        if limits not in index.within:
+            found += _inside(code, index, number(limits[0]), number(limits[1]), point.lanes if axis == point.axis else 0)
+    if point.active is not None:
+        found.append(Lanes(point.active, point.lanes, code.b.depth))
+    return conjunction(code, found)
+
+
+def _inside(code: Code, index: Index, lo: Scalar, hi: Scalar, lanes: int) -> list[Lanes]:
+    """lo <= index < hi, for one index or for consecutive ones."""
+    depth = max(index.depth, code.base)
+    found = []
+    with code.b.at(depth):
+        start = code.b.add(index.base or 0, index.offset)
+        if lo != 0 and not (isinstance(lo, int) and lo < 0):
+            if lanes:
+                before = lanes_below(code, code.b.sub(lo, start), lanes)
+                found.append(Lanes(code.b.value(f"xor {vector('i1', lanes)} {before}, splat (i1 true)"), lanes, depth))
+            else:
+                found.append(Lanes(code.b.value(f"icmp sge i64 {start}, {lo}"), 0, depth))
+        if lanes:
+            found.append(Lanes(lanes_below(code, code.b.sub(hi, start), lanes), lanes, depth))
+        else:
+            found.append(Lanes(code.b.value(f"icmp slt i64 {start}, {hi}"), 0, depth))
+    return found
+
+
+def conjunction(code: Code, masks: list[Lanes]) -> Lanes | None:
+    """All of some masks; None for none."""
+    if not masks:
+        return None
+    total = masks[0]
+    for mask in masks[1:]:
+        lanes, depth = max(total.lanes, mask.lanes), max(total.depth, mask.depth, code.base)
+        with code.b.at(depth):
+            x, y = (spread(code, i1, m, lanes) for m in (total, mask))
+            total = Lanes(x if x == y else code.b.value(f"and {vector('i1', lanes)} {x}, {y}"), lanes, depth)
+    return total
+
+
+# --- tiles of pointers
+
+
+def load_pointers(code: Code, elem: Elem, point: Point, address: Lanes, mask: Lanes | None = None, other: Lanes | None = None) -> Lanes:
+    """What pointers point to."""
+    lanes = max(address.lanes, mask.lanes if mask else 0, 0)
+    valid = conjunction(code, [m for m in (mask, _active(code, point) if lanes else None) if m is not None])
+    if not lanes:
+        return _read(code, elem, dereferenced(code, address), valid, other)
+    return _gather(code, elem, pointers(code, address, lanes), lanes, valid, other)
+
+
+def pointers(code: Code, address: Lanes, lanes: int) -> Lanes:
+    """A vector of pointers from addresses."""
+    depth = max(address.depth, code.base)
+    with code.b.at(depth):
+        wide = Lanes(address.text, address.lanes, depth)
+        text = wide.text if wide.lanes else splatted(code, "i64", wide.text, lanes)
+        return Lanes(code.b.value(f"inttoptr {vector('i64', lanes)} {text} to {vector('ptr', lanes)}"), lanes, depth)
+
+
+def store_pointers(code: Code, elem: Elem, point: Point, address: Lanes, value: Lanes, mask: Lanes | None) -> None:
+    """Write through pointers; the highest lane with an address wins."""
+    valid = conjunction(code, [m for m in (mask, _active(code, point)) if m is not None])
+    if not point.lanes:
+        write(code, elem, dereferenced(code, address), point, 1, value, valid)
+        return
+    _scatter(code, elem, pointers(code, address, point.lanes), point.lanes, value, valid)
+
+
+# --- instructions
+
+
+def _read(code: Code, elem: Elem, at: Lanes, mask: Lanes | None, other: Lanes | None = None) -> Lanes:
+    """One element; of a masked one nothing is touched unless the mask holds."""
+    depth = max(at.depth, mask.depth if mask else 0, other.depth if other else 0, code.base)
+    kind, stored = Kind(elem, 0), memory(elem)
+    with code.b.at(depth):
+        if mask is None:
+            return Lanes(decoded(code.b, kind, code.b.effect(f"load {stored}, ptr {at.text}, align 1")), 0, depth)
+        one = vector(stored, 1)
+        valid = code.b.value(f"insertelement <1 x i1> poison, i1 {mask.text}, i64 0")
+        fill = "zeroinitializer"
+        if other is not None:
+            fill = code.b.value(f"insertelement {one} poison, {stored} {encoded(code.b, kind, other.text)}, i64 0")
+        name = f"llvm.masked.load.{suffix(stored, 1)}.p0"
+        found = code.b.call(one, name, ("ptr", at.text), ("i32", "1"), ("<1 x i1>", valid), (one, fill), pure=False, immediate=(1,))
+        return Lanes(decoded(code.b, kind, code.b.value(f"extractelement {one} {found}, i64 0")), 0, depth)
+
+
+def _read_vector(code: Code, elem: Elem, at: Lanes, lanes: int, mask: Lanes | None, other: Lanes | None) -> Lanes:
+    """Consecutive elements."""
+    depth = max(at.depth, mask.depth if mask else 0, other.depth if other else 0, code.base)
+    kind, stored = Kind(elem, lanes), vector(memory(elem), lanes)
+    with code.b.at(depth):
+        if mask is None:
+            return Lanes(decoded(code.b, kind, code.b.effect(f"load {stored}, ptr {at.text}, align 1")), lanes, depth)
+        name = f"llvm.masked.load.{suffix(memory(elem), lanes)}.p0"
+        found = code.b.call(stored, name, ("ptr", at.text), ("i32", "1"), (kind.mask, spread(code, i1, mask, lanes)),
+                            (stored, _fill(code, kind, other)), pure=False, immediate=(1,))
+        return Lanes(decoded(code.b, kind, found), lanes, depth)
+
+
+def _gather(code: Code, elem: Elem, at: Lanes, lanes: int, mask: Lanes | None, other: Lanes | None) -> Lanes:
+    """Elements from anywhere."""
+    depth = max(at.depth, mask.depth if mask else 0, other.depth if other else 0, code.base)
+    kind, stored = Kind(elem, lanes), vector(memory(elem), lanes)
+    with code.b.at(depth):
+        valid = "splat (i1 true)" if mask is None else spread(code, i1, mask, lanes)
+        name = f"llvm.masked.gather.{suffix(memory(elem), lanes)}.v{lanes}p0"
+        found = code.b.call(stored, name, (vector("ptr", lanes), at.text), ("i32", "1"), (kind.mask, valid),
+                            (stored, _fill(code, kind, other)), pure=False, immediate=(1,))
+        return Lanes(decoded(code.b, kind, found), lanes, depth)
+
+
+def _fill(code: Code, kind: Kind, other: Lanes | None) -> str:
+    return "zeroinitializer" if other is None else encoded(code.b, kind, spread(code, kind.elem, other, kind.lanes))
+
+
+def _spaced(code: Code, at: Lanes, elem: Elem, stride: Scalar, lanes: int) -> Lanes:
+    """Pointers to elements a stride apart."""
+    kind = vector("i64", lanes)
+    with code.b.at(at.depth):
+        if isinstance(stride, int):
+            steps = "<" + ", ".join(f"i64 {k * stride}" for k in range(lanes)) + ">"
+        else:
+            iota = "<" + ", ".join(f"i64 {k}" for k in range(lanes)) + ">"
+            steps = code.b.value(f"mul {kind} {iota}, {splatted(code, 'i64', stride, lanes)}")
+        return Lanes(code.b.value(f"getelementptr {memory(elem)}, ptr {at.text}, {kind} {steps}"), lanes, at.depth)
+
+
+def write(code: Code, elem: Elem, at: Lanes, point: Point, stride: Scalar, value: Lanes, mask: Lanes | None) -> None:
+    """Write the elements of a point at an address, lanes a stride apart; in the innermost loop."""
+    lanes = point.lanes
+    if lanes and stride != 1:
+        _scatter(code, elem, _spaced(code, at, elem, stride, lanes), lanes, value, mask)
+        return
+    b, kind, stored = code.b, Kind(elem, lanes), memory(elem)
+    text = encoded(b, kind, spread(code, elem, value, lanes))
+    if mask is None:
+        b.line(f"store {vector(stored, lanes)} {text}, ptr {at.text}, align 1")
+        return
+    valid = spread(code, i1, mask, lanes)
+    if not lanes:
+        text = b.value(f"insertelement <1 x {stored}> poison, {stored} {text}, i64 0")
+        valid = b.value(f"insertelement <1 x i1> poison, i1 {valid}, i64 0")
+    count = lanes or 1
+    b.call("void", f"llvm.masked.store.{suffix(stored, count)}.p0", (vector(stored, count), text), ("ptr", at.text), ("i32", "1"), (vector("i1", count), valid), immediate=(2,))
+
+
+def _scatter(code: Code, elem: Elem, at: Lanes, lanes: int, value: Lanes, mask: Lanes | None) -> None:
+    kind, stored = Kind(elem, lanes), vector(memory(elem), lanes)
+    text = encoded(code.b, kind, spread(code, elem, value, lanes))
+    valid = "splat (i1 true)" if mask is None else spread(code, i1, mask, lanes)
+    # overlapping lanes are written in order, so the highest wins
+    code.b.call("void", f"llvm.masked.scatter.{suffix(memory(elem), lanes)}.v{lanes}p0", (stored, text), (vector("ptr", lanes), at.text), ("i32", "1"), (kind.mask, valid), immediate=(2,))

@@ -1,0 +1,189 @@
+"""The state of code generation for one kernel, and loops over the elements of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from tiledsl.ir.core import Value
+from tiledsl.ir.types import Elem
+
+from .buffers import Arena, Scratch
+from .emit import Builder, Scalar
+from .machine import HostMachine
+from .plan import Plan
+from .points import Index, Lanes, Point, at_constant
+from .types import register, vector
+
+STRAIGHT = 4  # so many vectors are written out instead of looped over
+
+Body = Callable[[Point], None]
+
+
+@dataclass
+class Code:
+    """One function being written: what values are called, where tiles are, how deep we are."""
+
+    b: Builder
+    machine: HostMachine
+    plan: Plan
+    scalars: dict[Value, str] = field(default_factory=dict)
+    scratch: dict[Value, Scratch] = field(default_factory=dict)
+    arena: Arena = field(default_factory=Arena)
+    functions: dict[str, list[str]] = field(default_factory=dict)  # micro-kernels by name
+    filling: set[Value] = field(default_factory=set)  # tiles being written down right now: compute, do not read
+    base: int = 0  # depth of the region around the current nest
+
+    @contextmanager
+    def nest(self) -> Iterator[None]:
+        """Loops over elements; what they learn about memory is forgotten afterwards."""
+        before, self.base = self.base, self.b.depth
+        with self.b.fresh():
+            yield
+        self.base = before
+
+    def take(self, value: Value) -> Scratch:
+        """Scratch memory for a tile."""
+        piece = self.scratch[value] = self.arena.take(value.type.elem, value.type.shape)
+        return piece
+
+
+def width(code: Code, extent: int) -> int:
+    """Lanes for an axis: a full vector, or the largest power of two that is not more than the extent."""
+    lanes = code.machine.lanes()
+    while lanes > extent:
+        lanes //= 2
+    return lanes
+
+
+def each(code: Code, shape: Sequence[int], body: Body, axis: int | None, bounds: dict[int, tuple[str, str]] | None = None,
+         split: tuple[str, str] | None = None, head: tuple[Index, ...] = ()) -> None:
+    """Run body for every point of a shape in row-major order: vectors along `axis`, single elements along the others.
+
+    bounds: for some axes (lo, hi) outside which nothing is to be done. split: (0, hi) of the vector axis; up to hi the
+    points know that they are inside, so that loads with the same bounds need no mask.
+    """
+    here = len(head)
+    if here == len(shape):
+        lanes = 0 if axis is None else _lanes_of(code, shape[axis])
+        body(Point(head, axis if lanes else None, lanes))
+        return
+    limits = (bounds or {}).get(here)
+
+    def inner(index: Index, active: str | None = None) -> None:
+        if active is None:
+            each(code, shape, body, axis, bounds, split, (*head, index))
+        else:
+            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index))
+
+    if here != axis:
+        _count(code, shape[here], limits, inner)
+    elif limits is not None:
+        _strip_within(code, shape[here], limits, inner)
+    else:
+        _strip(code, shape[here], split, inner)
+
+
+def _lanes_of(code: Code, extent: int) -> int:
+    lanes = width(code, extent)
+    return lanes if extent > 1 else 0
+
+
+def clamped(code: Code, limits: tuple[str, str], extent: int) -> tuple[Scalar, Scalar]:
+    """Bounds cut to 0..extent, with hi not below lo."""
+    lo, hi = (int(t) if t.lstrip("-").isdigit() else t for t in limits)
+    lo = code.b.least(code.b.most(lo, 0), extent)
+    return lo, code.b.most(code.b.least(hi, extent), lo)
+
+
+def _count(code: Code, extent: int, limits: tuple[str, str] | None, inner: Callable[[Index], None]) -> None:
+    lo, hi = (0, extent) if limits is None else clamped(code, limits, extent)
+    if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
+        return
+    within = frozenset() if limits is None else frozenset([limits])
+    with code.b.loop(lo, hi) as loop:
+        inner(_index(code, loop.index, 0, within))
+
+
+def _index(code: Code, start: Scalar, offset: int, within: frozenset[tuple[str, str]]) -> Index:
+    if isinstance(start, int):
+        return Index(None, start + offset, 0, within)
+    return Index(start, offset, code.b.depth, within)
+
+
+def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callable[..., None]) -> None:
+    """All of an axis in vectors; the last few elements under a mask."""
+    lanes = width(code, extent)
+    whole = extent // lanes
+    unroll = code.machine.unroll if whole % code.machine.unroll == 0 else 1
+    if split is not None and whole * lanes == extent and whole > 1:
+        step = lanes * unroll
+        _, hi = clamped(code, split, extent)
+        middle = code.b.value(f"and i64 {hi}, {-step}") if isinstance(hi, str) else hi // step * step
+        known = frozenset([split])
+        _vectors(code, 0, middle, lanes, unroll, known, inner)
+        _vectors(code, middle, extent, lanes, unroll, frozenset(), inner)
+        return
+    if whole <= STRAIGHT:
+        for k in range(whole):
+            inner(at_constant(k * lanes))
+    else:
+        _vectors(code, 0, whole * lanes, lanes, unroll, frozenset(), inner)
+    if extent % lanes:
+        inner(at_constant(whole * lanes), lanes_below(code, extent - whole * lanes, lanes))
+
+
+def _vectors(code: Code, lo: Scalar, hi: Scalar, lanes: int, unroll: int, within: frozenset[tuple[str, str]], inner: Callable[..., None]) -> None:
+    if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
+        return
+    with code.b.loop(lo, hi, lanes * unroll) as loop:
+        for k in range(unroll):
+            inner(_index(code, loop.index, k * lanes, within))
+
+
+def _strip_within(code: Code, extent: int, limits: tuple[str, str], inner: Callable[..., None]) -> None:
+    """The part of an axis inside bounds known at run time: whole vectors, then the rest under a mask."""
+    lanes = width(code, extent)
+    lo, hi = clamped(code, limits, extent)
+    within = frozenset([limits])
+    unroll = code.machine.unroll if extent >= lanes * code.machine.unroll else 1
+    length = code.b.sub(hi, lo)
+    step = lanes * unroll
+    whole = code.b.value(f"and i64 {length}, {-step}") if isinstance(length, str) else length // step * step
+    middle = code.b.add(lo, whole)
+    _vectors(code, lo, middle, lanes, unroll, within, inner)
+    if isinstance(middle, int) and isinstance(hi, int) and middle >= hi:
+        return
+    with code.b.loop(middle, hi, lanes) as loop:
+        index = _index(code, loop.index, 0, within)
+        left = code.b.sub(hi, loop.index)
+        inner(index, lanes_below(code, left, lanes) if lanes > 1 else None)
+
+
+def lanes_below(code: Code, limit: Scalar, lanes: int) -> str:
+    """A mask of the lanes whose number is below a limit."""
+    number = f"<{lanes} x i32>"
+    iota = "<" + ", ".join(f"i32 {k}" for k in range(lanes)) + ">"
+    if isinstance(limit, int):
+        return "<" + ", ".join(f"i1 {'true' if k < limit else 'false'}" for k in range(lanes)) + ">"
+    near = code.b.most(code.b.least(limit, lanes), 0)
+    count = splatted(code, "i32", code.b.value(f"trunc i64 {near} to i32"), lanes)
+    return code.b.value(f"icmp slt {number} {iota}, {count}")
+
+
+def splatted(code: Code, scalar: str, text: str, lanes: int) -> str:
+    """One scalar in every lane."""
+    if not text.startswith("%"):
+        return f"splat ({scalar} {text})"
+    kind = vector(scalar, lanes)
+    one = code.b.value(f"insertelement {kind} poison, {scalar} {text}, i64 0")
+    return code.b.value(f"shufflevector {kind} {one}, {kind} poison, {vector('i32', lanes)} zeroinitializer")
+
+
+def spread(code: Code, elem: Elem, value: Lanes, lanes: int) -> str:
+    """A value with as many lanes as asked for (0: as it is)."""
+    if not lanes or value.lanes:
+        return value.text
+    with code.b.at(max(value.depth, code.base)):
+        return splatted(code, register(elem), value.text, lanes)

@@ -1,0 +1,184 @@
+"""Loops and branches: scalars are carried in SSA values, tiles in memory that every iteration updates in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tiledsl.ir.core import Block, Op, Value
+
+from .buffers import Scratch
+from .code import Code
+from .evaluate import assign
+from .types import Kind, register
+
+BlockRule = Callable[[Code, Block], None]
+
+
+def for_loop(code: Code, op: Op, run: BlockRule) -> None:
+    """Count the iterations first: then no index can overflow."""
+    lo, hi, step, *carried = op.operands
+    body = op.blocks[0]
+    b, kind = code.b, Kind(lo.type.elem, 0)
+    count = _iterations(code, kind, *(code.scalars[v] for v in (lo, hi, step)))
+    start, stride = (_wide(code, kind, code.scalars[v]) for v in (lo, step))
+    stride = b.value(f"select i1 {b.value(f'icmp eq i64 {stride}, 0')}, i64 1, i64 {stride}") if not stride.lstrip("-").isdigit() else stride
+    pieces = _begin(code, carried, op.results, [body.args[1:]])
+    scalars = [p for p, v in enumerate(carried) if not v.type.shape]
+    initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
+    with b.loop(0, count, 1, initial) as loop:
+        at = b.value(f"add i64 {start}, {b.value(f'mul i64 {loop.index}, {stride}')}")
+        code.scalars[body.args[0]] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
+        for p, text in zip(scalars, loop.carried, strict=True):
+            code.scalars[body.args[1 + p]] = text
+        run(code, body)
+        _assign_all(code, body.args[1:], body.yields, pieces)
+        loop.next = [code.scalars[body.yields[p]] for p in scalars]
+    for p, text in zip(scalars, loop.carried, strict=True):
+        code.scalars[op.results[p]] = text
+
+
+def _wide(code: Code, kind: Kind, text: str) -> str:
+    if kind.text == "i64" or text.lstrip("-").isdigit():
+        return text
+    return code.b.value(f"{'sext' if kind.elem.is_signed else 'zext'} {kind.text} {text} to i64")
+
+
+def _iterations(code: Code, kind: Kind, lo: str, hi: str, step: str) -> str:
+    """How many times the loop runs, as an i64."""
+    b = code.b
+    lo, hi, step = (_wide(code, kind, t) for t in (lo, hi, step))
+    order = "s" if kind.elem.is_signed else "u"
+
+    def upward(first: str, last: str, by: str) -> str:
+        span = b.value(f"sub i64 {b.value(f'sub i64 {last}, {first}')}, 1")
+        times = b.value(f"add i64 {span if by == '1' else b.value(f'udiv i64 {span}, {by}')}, 1")
+        runs = b.value(f"icmp {order}lt i64 {first}, {last}")
+        return b.value(f"select i1 {runs}, i64 {times}, i64 0")
+
+    if step.lstrip("-").isdigit():
+        by = int(step) or 1
+        return upward(lo, hi, str(by)) if by > 0 else upward(hi, lo, str(-by))
+    zero = b.value(f"icmp eq i64 {step}, 0")
+    by = b.value(f"select i1 {zero}, i64 1, i64 {step}")
+    up = upward(lo, hi, by)
+    if not kind.elem.is_signed:
+        return up
+    # in the other direction; a step of at least 1 keeps both divisions defined
+    back = b.value(f"sub i64 0, {by}")
+    negative = b.value(f"icmp slt i64 {by}, 0")
+    down = upward(hi, lo, back)
+    return b.value(f"select i1 {negative}, i64 {down}, i64 {up}")
+
+
+def while_loop(code: Code, op: Op, run: BlockRule) -> None:
+    """Test, run, and again."""
+    condition, body = op.blocks
+    b, carried = code.b, op.operands
+    pieces = _begin(code, carried, op.results, [condition.args, body.args])
+    scalars = [p for p, v in enumerate(carried) if not v.type.shape]
+    kinds = [register(carried[p].type.elem) for p in scalars]
+    b.count += 1
+    n = b.count
+    names = [f"%c{n}.{p}" for p in scalars]
+    for p, text in zip(scalars, names, strict=True):
+        code.scalars[condition.args[p]] = code.scalars[body.args[p]] = text
+    b.open(f"H{n}")
+    run(code, condition)
+    holds = code.scalars[condition.yields[0]]
+    test = b.close()
+    b.open(f"B{n}")
+    run(code, body)
+    _assign_all(code, body.args, body.yields, pieces)
+    following = [code.scalars[body.yields[p]] for p in scalars]
+    inner = b.close()
+    region = b.regions[-1]
+    before = region.label
+    initial = [code.scalars[carried[p]] for p in scalars]
+    b.line(f"br label %H{n}")
+    b.label(f"H{n}")
+    for name, kind, first, then in zip(names, kinds, initial, following, strict=True):
+        b.line(f"{name} = phi {kind} [ {first}, %{before} ], [ {then}, %{inner.label} ]")
+    region.lines += test.lines
+    b.line(f"br i1 {holds}, label %B{n}, label %X{n}")
+    b.label(f"B{n}")
+    region.lines += inner.lines
+    b.line(f"br label %H{n}")
+    b.label(f"X{n}")
+    for p, name in zip(scalars, names, strict=True):
+        code.scalars[op.results[p]] = name
+
+
+def branch(code: Code, op: Op, run: BlockRule) -> None:
+    """One of two blocks."""
+    for result in op.results:
+        if result.type.shape:
+            code.take(result)
+    scalars = [p for p, v in enumerate(op.results) if not v.type.shape]
+
+    def arm(block: Block) -> Callable[[], list[str]]:
+        def write() -> list[str]:
+            run(code, block)
+            for result, value in zip(op.results, block.yields, strict=True):
+                if result.type.shape:
+                    assign(code, value, code.scratch[result])
+            return [code.scalars[block.yields[p]] for p in scalars]
+
+        return write
+
+    kinds = [register(op.results[p].type.elem) for p in scalars]
+    texts = code.b.branch(code.scalars[op.operands[0]], kinds, arm(op.blocks[0]), arm(op.blocks[1]))
+    for p, text in zip(scalars, texts, strict=True):
+        code.scalars[op.results[p]] = text
+
+
+# --- carried tiles
+
+
+def _begin(code: Code, carried: Sequence[Value], results: Sequence[Value], args: Sequence[Sequence[Value]]) -> list[Scratch | None]:
+    """Memory for what a loop carries, holding the initial values; results and block arguments live in it."""
+    pieces: list[Scratch | None] = []
+    for position, value in enumerate(carried):
+        piece = None
+        if value.type.shape:
+            piece = code.take(results[position])
+            assign(code, value, piece)
+            for names in args:
+                code.scratch[names[position]] = piece
+        pieces.append(piece)
+    return pieces
+
+
+def _assign_all(code: Code, args: Sequence[Value], yields: Sequence[Value], pieces: Sequence[Scratch | None]) -> None:
+    """All carried tiles at once: in an order in which none is overwritten before it is read, through a copy if there is none."""
+    pending = [p for p, piece in enumerate(pieces) if piece is not None and yields[p] is not args[p] and code.plan.in_place.get(yields[p]) is not args[p]]
+    reads = {p: code.plan.leaves(yields[p]) for p in pending}
+    copies: dict[int, Scratch] = {}
+    while pending:
+        ready = [p for p in pending if p in copies or (reads[p].get(args[p], True) and not any(args[p] in reads[q] for q in pending if q != p and q not in copies))]
+        ready = [p for p in ready if not any(args[p] in reads[q] for q in pending if q != p and q not in copies)]
+        if ready:
+            p = ready[0]
+            piece = pieces[p]
+            assert piece is not None
+            if p in copies:
+                copy(code, yields[p], copies[p], piece)
+                code.arena.give(copies[p])
+            else:
+                assign(code, yields[p], piece)
+            pending.remove(p)
+        else:
+            p = next(p for p in pending if p not in copies)
+            copies[p] = code.arena.take(yields[p].type.elem, yields[p].type.shape)
+            assign(code, yields[p], copies[p])
+
+
+def copy(code: Code, value: Value, source: Scratch, target: Scratch) -> None:
+    """One scratch tile into another of the same type."""
+    size = value.type.size * value.type.elem.itemsize
+    b = code.b
+    ends = [b.value(f"getelementptr i8, ptr %arena, i64 {piece.offset}") for piece in (target, source)]
+    with b.loop(0, -(-size // 64)) as loop:
+        # tiles are padded to whole lines, so the last copy may run over
+        places = [b.value(f"getelementptr [64 x i8], ptr {end}, i64 {loop.index}") for end in ends]
+        line = b.effect(f"load <8 x i64>, ptr {places[1]}, align 64")
+        b.line(f"store <8 x i64> {line}, ptr {places[0]}, align 64")

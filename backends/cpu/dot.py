@@ -1,0 +1,191 @@
+"""Matrix products: operands packed as the kernel likes them, a register-tiled micro-kernel, the sum in a memory tile.
+
+    A: M x K, row-major            B: panels of NR columns, K x NR each          C: M x N, row-major, accumulated in place
+
+The micro-kernel keeps MR x NR sums in registers and adds one outer product per k, so that every sum is one chain of
+fused multiply-adds over k ascending. Narrow types are converted while packing.
+"""
+
+from __future__ import annotations
+
+from tiledsl.ir.core import Op, Value
+from tiledsl.ir.types import DType, dtype_of
+
+from .access import pointer, scratch_pointer, write
+from .buffers import Scratch
+from .code import Code, each
+from .emit import Builder
+from .evaluate import assign, evaluate, vector_axis
+from .points import Index, Lanes, Point, at_constant
+from .types import Kind, register, vector
+
+UNROLL = 2  # steps of k per iteration of the micro-kernel
+
+
+def dot(code: Code, op: Op) -> None:
+    """acc + a @ b into the memory of the result."""
+    a, b, acc = op.operands
+    elem = dtype_of(acc.type)
+    (m, k), n = a.type.shape, b.type.shape[1]
+    columns = _columns(code, elem, n)
+    left, right = _rows_of(code, a, elem), code.arena.take(elem, (n // columns, k, columns))
+    _pack_columns(code, b, right, columns)
+    carried = code.plan.in_place.get(op.result)
+    target = code.scratch[op.result] = code.scratch[carried] if carried is not None else code.arena.take(elem, (m, n))
+    if acc is not carried:
+        assign(code, acc, target)
+    _multiply(code, left, right, target, (m, n, k), columns, elem)
+    if left not in code.scratch.values():
+        code.arena.give(left)
+    code.arena.give(right)
+
+
+def _columns(code: Code, elem: DType, n: int) -> int:
+    """NR: the largest power of two that divides n, up to some vectors."""
+    columns = code.machine.lanes(elem.bits) * code.machine.columns
+    while n % columns:
+        columns //= 2
+    return columns
+
+
+def panels(m: int, most: int) -> list[tuple[int, int]]:
+    """(rows, count): m rows as panels of at most `most`, in as few and as equal sizes as possible."""
+    for rows in range(min(m, most), most * 3 // 4 - 1, -1):
+        if rows and m % rows == 0:
+            return [(rows, m // rows)]
+    count = -(-m // most)
+    small, more = divmod(m, count)
+    return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
+
+
+def _rows_of(code: Code, a: Value, elem: DType) -> Scratch:
+    """A as a row-major tile of the accumulator's type."""
+    if code.plan.kept(a) and a.type.elem is elem:
+        return code.scratch[a]
+    piece = code.arena.take(elem, a.type.shape)
+
+    def body(point: Point) -> None:
+        _put(code, piece, point, _converted(code, a, elem, point))
+
+    with code.nest():
+        each(code, a.type.shape, body, vector_axis(a.type.shape))
+    return piece
+
+
+def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
+    """An operand of the product in the accumulator's type; f16 and bf16 are f32 in registers already."""
+    lanes = evaluate(code, value, point)
+    if elem.is_float:
+        return lanes
+    source, result = Kind(value.type.elem, lanes.lanes), Kind(elem, lanes.lanes)
+    with code.b.at(max(lanes.depth, code.base)):
+        name = "sext" if value.type.elem.is_signed else "zext"
+        return Lanes(code.b.value(f"{name} {source.text} {lanes.text} to {result.text}"), lanes.lanes, lanes.depth)
+
+
+def _put(code: Code, piece: Scratch, point: Point, lanes: Lanes) -> None:
+    at = pointer(code, scratch_pointer(code, piece), list(zip(point.indices, piece.strides, strict=True)), piece.elem)
+    mask = None if point.active is None else Lanes(point.active, point.lanes, code.b.depth)
+    write(code, piece.elem, at, point, 1 if point.axis is None else piece.strides[point.axis], lanes, mask)
+
+
+def _pack_columns(code: Code, b: Value, piece: Scratch, columns: int) -> None:
+    """B as panels: for each group of columns its K rows, one after the other."""
+    k, n = b.type.shape
+    elem = piece.elem
+    assert isinstance(elem, DType)
+
+    def body(point: Point) -> None:
+        panel, row, column = point.indices
+        at = _times(code, panel, columns, column)
+        lanes = _converted(code, b, elem, point.moved((row, at), None if point.axis is None else 1))
+        _put(code, piece, point, lanes)
+
+    with code.nest():
+        each(code, (n // columns, k, columns), body, 2 if columns > 1 else None)
+
+
+def _times(code: Code, panel: Index, columns: int, column: Index) -> Index:
+    """The column of B that is a column of a panel."""
+    depth = max(panel.depth, column.depth)
+    with code.b.at(max(depth, code.base)):
+        start = code.b.mul(code.b.add(panel.base or 0, panel.offset), columns)
+        total = code.b.add(start, column.base or 0)
+    if isinstance(total, int):
+        return at_constant(total + column.offset)
+    return Index(total, column.offset, depth)
+
+
+def _multiply(code: Code, left: Scratch, right: Scratch, target: Scratch, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
+    """Call the micro-kernel for every panel of rows and of columns."""
+    m, n, k = sizes
+    b = code.b
+    with code.nest(), b.loop(0, n // columns) as panel:
+        across = _index(code, panel.index)
+        packed = pointer(code, scratch_pointer(code, right), [(across, k * columns)], elem).text
+        first = 0
+        for rows, count in panels(m, code.machine.rows):
+            name = _micro_kernel(code, elem, rows, columns, k, k, n)
+            with b.loop(0, count) as group:
+                down = _index(code, group.index)
+                a = pointer(code, scratch_pointer(code, left), [(at_constant(first), k), (down, rows * k)], elem).text
+                c = pointer(code, scratch_pointer(code, target), [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
+                b.line(f"call void @{name}(ptr {a}, ptr {packed}, ptr {c})")
+            first += rows * count
+
+
+def _index(code: Code, index: int | str) -> Index:
+    return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
+
+
+def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, k: int, a_stride: int, c_stride: int) -> str:
+    """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user."""
+    name = f"multiply.{elem}.{rows}x{columns}x{k}.{a_stride}.{c_stride}"
+    if name not in code.functions:
+        code.functions[name] = []
+        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns, k), a_stride, c_stride)
+        head = f"define internal void @{name}(ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c) nounwind noinline {{"
+        code.functions[name] = [head, "entry:", *body, "ret void", "}"]
+    return name
+
+
+def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int, int], a_stride: int, c_stride: int) -> list[str]:
+    rows, columns, k = sizes
+    lanes = min(lanes, columns)
+    kind = Kind(elem, lanes if lanes > 1 else 0)
+    scalar, size = register(elem), elem.itemsize
+    vectors = columns // lanes
+    places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * c_stride + j * lanes}") for i in range(rows) for j in range(vectors)]
+    sums = [(kind.text, b.effect(f"load {kind.text}, ptr {at}, align {size}")) for at in places]
+    unroll = UNROLL if k % UNROLL == 0 else 1
+    with b.loop(0, k, unroll, sums) as loop:
+        totals = list(loop.carried)
+        a_here = b.value(f"getelementptr {scalar}, ptr %a, i64 {loop.index}")
+        b_here = b.value(f"getelementptr {scalar}, ptr %b, i64 {b.mul(loop.index, columns)}")
+        for step in range(unroll):
+            row = [
+                b.effect(f"load {kind.text}, ptr {b.value(f'getelementptr {scalar}, ptr {b_here}, i64 {step * columns + j * lanes}')}, align {size}")
+                for j in range(vectors)
+            ]
+            for i in range(rows):
+                one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {a_here}, i64 {i * a_stride + step}')}, align {size}")
+                wide = _spread(b, kind, scalar, one)
+                for j in range(vectors):
+                    totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j])
+        loop.next = totals
+    for at, total in zip(places, loop.carried, strict=True):
+        b.line(f"store {kind.text} {total}, ptr {at}, align {size}")
+    return b.finish()
+
+
+def _spread(b: Builder, kind: Kind, scalar: str, one: str) -> str:
+    if not kind.lanes:
+        return one
+    low = b.value(f"insertelement {kind.text} poison, {scalar} {one}, i64 0")
+    return b.value(f"shufflevector {kind.text} {low}, {kind.text} poison, {vector('i32', kind.lanes)} zeroinitializer")
+
+
+def _multiply_add(b: Builder, kind: Kind, x: str, y: str, total: str) -> str:
+    if kind.elem.is_float:
+        return b.call(kind.text, f"llvm.fma.{kind.suffix}", (kind.text, x), (kind.text, y), (kind.text, total))
+    return b.value(f"add {kind.text} {total}, {b.value(f'mul {kind.text} {x}, {y}')}")

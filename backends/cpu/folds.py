@@ -1,0 +1,321 @@
+"""Reductions and scans: folds along one axis in the order that the numerics contract fixes.
+
+A reduction keeps P = min(L, 32) partial results; partial j takes elements j, j + P, j + 2P ... Along the last axis they
+are the lanes of a few vector registers; along another axis, or for odd lengths, they are rows of a scratch tile. Then
+the upper half is combined into the lower until one is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tiledsl.ir.core import Block, Op, Value
+from tiledsl.ops.contract import PARTIALS
+
+from .access import read_scratch, write_scratch
+from .buffers import Scratch
+from .code import Code, each, spread, width
+from .evaluate import apply, common_bounds, evaluate, vector_axis
+from .points import Index, Lanes, Point, at_constant
+from .types import Kind, literal, register, vector
+
+
+def reduce(code: Code, op: Op) -> None:
+    """Combine the elements along one axis."""
+    homes = [value for value, home in code.plan.home.items() if home is op]
+    for value in homes:
+        code.take(value)
+    code.filling.update(homes)
+    for result in op.results:
+        if result.type.shape:
+            code.take(result)
+    with code.nest():
+        if _in_registers(code, op):
+            _reduce_lanes(code, op)
+        else:
+            _reduce_rows(code, op)
+    code.filling.difference_update(homes)
+
+
+def combine(code: Code, block: Block, operands: Sequence[Lanes]) -> list[Lanes]:
+    """The combining block, declared on scalars, on values of any number of lanes."""
+    known = dict(zip(block.args, operands, strict=True))
+
+    def of(value: Value) -> Lanes:
+        return known[value] if value in known else Lanes(code.scalars[value], 0, code.base)
+
+    for inner in block.ops:
+        if "terminator" in inner.spec.traits:
+            return [of(v) for v in inner.operands]
+        if inner.spec.name == "constant":
+            known[inner.result] = Lanes(literal(inner.result.type.elem, inner.attrs["value"]), 0, code.base)
+        elif inner.spec.effect == "grid":
+            known[inner.result] = Lanes(f"%{inner.spec.name}.{inner.attrs['axis']}", 0, code.base)
+        else:
+            known[inner.result] = apply(code, inner, [of(v) for v in inner.operands])
+    raise AssertionError("a combining block ends in yield")
+
+
+# --- partial results in registers
+
+
+def _in_registers(code: Code, op: Op) -> bool:
+    """Whether vectors run along the reduced axis and the partial results fill whole vectors."""
+    shape = op.operands[0].type.shape
+    length = shape[op.attrs["axis"]]
+    partials = min(length, PARTIALS)
+    return op.attrs["axis"] == (vector_axis(shape) or 0) and partials & (partials - 1) == 0 and length % partials == 0
+
+
+def _reduce_lanes(code: Code, op: Op) -> None:
+    shape, axis = op.operands[0].type.shape, op.attrs["axis"]
+    outer = shape[:axis] + shape[axis + 1 :]
+
+    def row(place: Point) -> None:
+        head = place.indices[:axis]
+        results = _reduce_row(code, op, head, place.indices[axis:])
+        for result, lanes in zip(op.results, results, strict=True):
+            if result.type.shape:
+                write_scratch(code, code.scratch[result], place, lanes)
+            else:
+                code.scalars[result] = lanes.text
+
+    each(code, outer, row, None)
+
+
+def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Index, ...]) -> list[Lanes]:
+    """One element of each result."""
+    shape, axis = op.operands[0].type.shape, op.attrs["axis"]
+    length = shape[axis]
+    partials = min(length, PARTIALS)
+    lanes = width(code, partials)
+    count = partials // lanes
+    vectors = lanes if length > 1 else 0
+
+    def elements(index: Index) -> list[Lanes]:
+        point = Point((*before, index, *after), axis if vectors else None, vectors)
+        return [Lanes(spread(code, v.type.elem, evaluate(code, v, point), vectors), vectors, code.b.depth) for v in op.operands]
+
+    if length == partials:
+        accumulators = [elements(at_constant(k * lanes)) for k in range(count)]
+    else:
+        accumulators = _accumulate(code, op, length, lanes, count, elements)
+    block = op.blocks[0]
+    while len(accumulators) > 1:
+        half = len(accumulators) // 2
+        accumulators = [combine(code, block, [*accumulators[k], *accumulators[k + half]]) for k in range(half)]
+    (total,) = accumulators
+    while lanes > 1:
+        lanes //= 2
+        low, high = ([_part(code, v, x, lanes, start) for v, x in zip(op.operands, total, strict=True)] for start in (0, lanes))
+        total = combine(code, block, [*low, *high])
+    return [_first(code, v, x) for v, x in zip(op.operands, total, strict=True)]
+
+
+def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements) -> list[list[Lanes]]:  # type: ignore[no-untyped-def]
+    """Fold a long axis into `count` vectors per operand."""
+    block, b = op.blocks[0], code.b
+    neutral = _neutral(block)
+    kinds = [Kind(v.type.elem, lanes) for v in op.operands]
+    start = [neutral if neutral is not None else 0] * len(kinds)
+    carried = [(kind.text, kind.constant(number)) for _ in range(count) for kind, number in zip(kinds, start, strict=True)]
+    step = lanes * count
+    split = next((s for s in (common_bounds(code, v) for v in op.operands) if s is not None), None)
+    pieces: list[tuple[int | str, int | str, frozenset[tuple[str, str]]]] = [(0, length, frozenset())]
+    if split is not None:
+        hi = split[1]
+        top = b.most(b.least(int(hi) if hi.lstrip("-").isdigit() else hi, length), 0)
+        middle = b.value(f"and i64 {top}, {-step}") if isinstance(top, str) else top // step * step
+        pieces = [(0, middle, frozenset([split])), (middle, length, frozenset())]
+    for lo, hi, within in pieces:
+        if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
+            continue
+        with b.loop(lo, hi, step, carried) as loop:
+            old = [Lanes(text, lanes, b.depth) for text in loop.carried]
+            for k in range(count):
+                index = Index(None, loop.index + k * lanes, 0, within) if isinstance(loop.index, int) else Index(loop.index, k * lanes, b.depth, within)
+                here = old[k * len(kinds) : (k + 1) * len(kinds)]
+                new = elements(index)
+                both = combine(code, block, [*here, *new])
+                if neutral is None:
+                    both = _first_time(code, loop.index, kinds, new, both)
+                loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
+        carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
+    texts = [text for _, text in carried]
+    return [[Lanes(t, lanes, b.depth) for t in texts[k * len(kinds) : (k + 1) * len(kinds)]] for k in range(count)]
+
+
+def _first_time(code: Code, index: int | str, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
+    """The elements themselves in the first iteration, the combination in the others."""
+    if isinstance(index, int):
+        return new if index == 0 else combined
+    first = code.b.value(f"icmp eq i64 {index}, 0")
+    chosen = []
+    for kind, x, y in zip(kinds, new, combined, strict=True):
+        texts = spread(code, kind.elem, x, kind.lanes), spread(code, kind.elem, y, kind.lanes)
+        chosen.append(Lanes(code.b.value(f"select i1 {first}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), kind.lanes, code.b.depth))
+    return chosen
+
+
+def _neutral(block: Block) -> int | float | None:
+    """What a combining block of one op leaves every operand as it is, bit for bit."""
+    if len(block.ops) != 2 or len(block.args) != 2:
+        return None
+    op = block.ops[0]
+    if set(op.operands) != set(block.args) or block.yields != op.results:
+        return None
+    elem = op.result.type.elem
+    if elem.is_float:
+        nan, infinity = float("nan"), float("inf")
+        # -0 + x is x, also for -0; maximum returns the operand that is not NaN
+        return {"add": -0.0, "mul": 1.0, "maximum": nan, "minimum": nan, "maximum_nan": -infinity, "minimum_nan": infinity}.get(op.spec.name)
+    top = (1 << elem.bits - elem.is_signed) - 1
+    low = -(top + 1) if elem.is_signed else 0
+    return {"add": 0, "mul": 1, "maximum": low, "minimum": top, "or": 0, "xor": 0, "and": -1 if elem.is_signed else top}.get(op.spec.name)
+
+
+def _part(code: Code, value: Value, lanes: Lanes, count: int, start: int) -> Lanes:
+    """Some neighbouring lanes of a vector."""
+    if not lanes.lanes:
+        return lanes
+    kind = vector(register(value.type.elem), lanes.lanes)
+    picks = ", ".join(f"i32 {start + k}" for k in range(count))
+    text = code.b.value(f"shufflevector {kind} {lanes.text}, {kind} poison, <{count} x i32> <{picks}>")
+    return Lanes(text, count, lanes.depth)
+
+
+def _first(code: Code, value: Value, lanes: Lanes) -> Lanes:
+    if not lanes.lanes:
+        return lanes
+    kind = vector(register(value.type.elem), lanes.lanes)
+    return Lanes(code.b.value(f"extractelement {kind} {lanes.text}, i64 0"), 0, lanes.depth)
+
+
+# --- partial results in memory
+
+
+def _reduce_rows(code: Code, op: Op) -> None:
+    """Row by row into P rows of partial results, then halving those."""
+    shape, axis = op.operands[0].type.shape, op.attrs["axis"]
+    length, outer, inner = shape[axis], shape[:axis], shape[axis + 1 :]
+    partials = min(length, PARTIALS)
+    rows = [code.arena.take(v.type.elem, (partials, *inner)) for v in op.operands]
+    along = vector_axis(inner)
+    b, block = code.b, op.blocks[0]
+
+    def fold(head: Point) -> None:
+        def element(point: Point) -> None:
+            index = point.indices[0]
+            full = point.moved((*head.indices, *point.indices), None if point.axis is None else point.axis + axis)
+            new = [evaluate(code, v, full) for v in op.operands]
+            where = point.moved((_wrapped(code, index, partials), *point.indices[1:]), point.axis)
+            if length > partials:
+                old = [read_scratch(code, r, where, now=True) for r in rows]
+                both = combine(code, block, [*old, *new])
+                new = _not_yet(code, op, index, partials, new, both, point.lanes)
+            for r, x in zip(rows, new, strict=True):
+                write_scratch(code, r, where, x)
+
+        each(code, (length, *inner), element, None if along is None else along + 1)
+        _halve(code, op, rows, partials, inner, along)
+
+        def deliver(point: Point) -> None:
+            for result, r in zip(op.results, rows, strict=True):
+                lanes = read_scratch(code, r, _under(point, at_constant(0)), now=True)
+                if result.type.shape:
+                    where = point.moved((*head.indices, *point.indices), None if point.axis is None else point.axis + axis)
+                    write_scratch(code, code.scratch[result], where, lanes)
+                else:
+                    code.scalars[result] = lanes.text
+
+        each(code, inner, deliver, along)
+
+    each(code, outer, fold, None)
+    for r in rows:
+        code.arena.give(r)
+
+
+def _under(point: Point, row: Index) -> Point:
+    """A point of the inner axes in one row of partial results."""
+    return point.moved((row, *point.indices), None if point.axis is None else point.axis + 1)
+
+
+def _wrapped(code: Code, index: Index, partials: int) -> Index:
+    """index modulo the number of partial results."""
+    if index.base is None:
+        return at_constant(index.offset % partials)
+    with code.b.at(index.depth):
+        return Index(code.b.value(f"urem i64 {code.b.add(index.base, index.offset)}, {partials}"), 0, index.depth)
+
+
+def _not_yet(code: Code, op: Op, index: Index, partials: int, new: list[Lanes], combined: list[Lanes], lanes: int) -> list[Lanes]:
+    """The elements themselves while their partial result is empty, else the combination."""
+    if index.base is None:
+        return new if index.offset < partials else combined
+    early = code.b.value(f"icmp slt i64 {code.b.add(index.base, index.offset)}, {partials}")
+    chosen = []
+    for value, x, y in zip(op.operands, new, combined, strict=True):
+        kind = Kind(value.type.elem, lanes)
+        texts = spread(code, kind.elem, x, lanes), spread(code, kind.elem, y, lanes)
+        chosen.append(Lanes(code.b.value(f"select i1 {early}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), lanes, code.b.depth))
+    return chosen
+
+
+def _halve(code: Code, op: Op, rows: list[Scratch], partials: int, inner: tuple[int, ...], along: int | None) -> None:
+    """Combine row j + ceil(n/2) into row j, with n rows left, until one is."""
+    b, block = code.b, op.blocks[0]
+    if partials == 1:
+        return
+    with b.loop(0, (partials - 1).bit_length(), 1, [("i64", str(partials))]) as halving:
+        left = halving.carried[0] if isinstance(halving.index, str) else str(partials)
+        upper = b.value(f"lshr i64 {b.value(f'add i64 {left}, 1')}, 1")
+        pairs = b.value(f"lshr i64 {left}, 1")
+        with b.loop(0, pairs) as pair:
+            assert isinstance(pair.index, str)
+            low = Index(pair.index, 0, b.depth)
+            high = Index(b.value(f"add i64 {pair.index}, {upper}"), 0, b.depth)
+
+            def element(point: Point) -> None:
+                places = [_under(point, row) for row in (low, high)]
+                values = [read_scratch(code, r, place, now=True) for place in places for r in rows]
+                for r, x in zip(rows, combine(code, block, values), strict=True):
+                    write_scratch(code, r, places[0], x)
+
+            each(code, inner, element, along)
+        halving.next = [upper]
+
+
+# --- scans
+
+
+def scan(code: Code, op: Op) -> None:
+    """Running combinations along one axis, vectors along the last other one."""
+    shape, axis = op.operands[0].type.shape, op.attrs["axis"]
+    length = shape[axis]
+    for result in op.results:
+        code.take(result)
+    others = [n for a, n in enumerate(shape) if a != axis]
+    along = vector_axis(tuple(others))
+    if along is not None and along < axis:
+        along = None  # lanes would lie far apart in memory
+    b, block = code.b, op.blocks[0]
+
+    def line(place: Point) -> None:
+        lanes = place.lanes
+        kinds = [Kind(v.type.elem, lanes) for v in op.operands]
+        with b.loop(0, length, 1, [(kind.text, kind.constant(0)) for kind in kinds]) as loop:
+            step = loop.index
+            if op.attrs["reverse"]:
+                step = length - 1 - step if isinstance(step, int) else b.value(f"sub i64 {length - 1}, {step}")
+            index = at_constant(step) if isinstance(step, int) else Index(step, 0, b.depth)
+            indices = (*place.indices[:axis], index, *place.indices[axis:])
+            point = place.moved(indices, None if place.axis is None else place.axis + (place.axis >= axis))
+            new = [evaluate(code, v, point) for v in op.operands]
+            old = [Lanes(text, lanes, b.depth) for text in loop.carried]
+            so_far = _first_time(code, loop.index, kinds, new, combine(code, block, [*old, *new]))
+            for result, x in zip(op.results, so_far, strict=True):
+                write_scratch(code, code.scratch[result], point, x)
+            loop.next = [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, so_far, strict=True)]
+
+    with code.nest():
+        each(code, others, line, along)

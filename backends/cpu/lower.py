@@ -1,0 +1,122 @@
+"""From a kernel of exact ops to the text of one LLVM function that runs a range of its programs.
+
+    void run(ptr args, i64 first, i64 last, ptr arena)
+
+args: the grid's three sizes as i64, then one 8-byte slot per parameter. Programs are numbered with x fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tiledsl.errors import Unsupported
+from tiledsl.ir.core import Block, Kernel, Op
+from tiledsl.ir.types import Elem, Pointer
+
+from .buffers import Arena
+from .code import Code
+from .control import branch, for_loop, while_loop
+from .dot import dot
+from .elementwise import RULES
+from .emit import Builder
+from .evaluate import compute, evaluate, materialise
+from .folds import reduce, scan
+from .machine import HostMachine
+from .memory import atomic_cas, atomic_rmw, store, store_block
+from .plan import WHOLE, is_virtual, plan
+from .points import Point, at_constant
+from .types import Kind, decoded, literal, memory
+
+ENTRY = "run"
+
+
+def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, int]:
+    """The module's text, and how many bytes of scratch a worker needs."""
+    declared: set[str] = set()
+    code = Code(Builder(declared), machine, plan(kernel, machine, distinct), arena=Arena())
+    b = code.b
+    sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
+    for position, param in enumerate(kernel.body.args):
+        code.scalars[param] = _parameter(b, param.type.elem, position)
+    for axis, size in enumerate(sizes):
+        b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
+    with b.loop("%first", "%last") as loop:
+        place = str(loop.index)
+        for axis in range(3):
+            if axis < 2:
+                here, place = b.value(f"urem i64 {place}, {sizes[axis]}"), b.value(f"udiv i64 {place}, {sizes[axis]}")
+            else:
+                here = place
+            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
+        lower_block(code, kernel.body)
+    head = f"define void @{ENTRY}(ptr %args, i64 %first, i64 %last, ptr %arena) nounwind {{"
+    parts = [head, "entry:", *b.finish(), "ret void", "}"]
+    for function in code.functions.values():
+        parts += function
+    return "\n".join([*parts, *sorted(declared), ""]), code.arena.size
+
+
+def _parameter(b: Builder, elem: Elem, position: int) -> str:
+    at = b.value(f"getelementptr i64, ptr %args, i64 {3 + position}")
+    if isinstance(elem, Pointer):
+        return b.effect(f"load i64, ptr {at}")
+    return decoded(b, Kind(elem, 0), b.effect(f"load {memory(elem)}, ptr {at}"))
+
+
+def lower_block(code: Code, block: Block) -> None:
+    """The ops of a block in program order; virtual tiles wait for their consumers."""
+    for op in block.ops:
+        try:
+            lower_op(code, op)
+        except Unsupported as error:
+            raise error.at(op.loc) from None
+        for value in code.plan.release.get(op, ()):
+            code.arena.give(code.scratch[value])
+
+
+def lower_op(code: Code, op: Op) -> None:
+    """Code for one op, unless it is an expression that its consumers will evaluate."""
+    name = op.spec.name
+    if name in STATEMENTS:
+        STATEMENTS[name](code, op)
+    elif name in CONTROL:
+        CONTROL[name](code, op, lower_block)
+    elif name == "yield":
+        return
+    elif is_virtual(op):
+        if op.result in code.plan.memory and op.result not in code.plan.home:
+            materialise(code, op.result)
+    else:
+        _scalar(code, op)
+
+
+def _scalar(code: Code, op: Op) -> None:
+    """An op with a scalar result, here and now."""
+    name, result = op.spec.name, op.result
+    if name == "constant":
+        code.scalars[result] = literal(result.type.elem, op.attrs["value"])
+    elif op.spec.effect == "grid":
+        code.scalars[result] = f"%{name}.{op.attrs['axis']}"
+    else:
+        with code.nest():
+            if name == "reshape":
+                source = op.operands[0]
+                point = Point(tuple(at_constant(0) for _ in source.type.shape))
+                code.scalars[result] = evaluate(code, source, point).text
+            elif name in RULES or name in ("load", "load_block", "broadcast", "transpose"):
+                code.scalars[result] = compute(code, op, Point(())).text
+            else:
+                raise Unsupported(f"the CPU has no code for op {name}", op.loc)
+
+
+STATEMENTS: dict[str, Callable[[Code, Op], None]] = {
+    "store": store,
+    "store_block": store_block,
+    "atomic_rmw": atomic_rmw,
+    "atomic_cas": atomic_cas,
+    "reduce": reduce,
+    "scan": scan,
+    "dot": dot,
+}
+CONTROL: dict[str, Callable[[Code, Op, Callable[[Code, Block], None]], None]] = {"for": for_loop, "while": while_loop, "if": branch}
+assert set(WHOLE) <= {*STATEMENTS, *CONTROL}
