@@ -39,9 +39,10 @@ class Code:
     def nest(self) -> Iterator[None]:
         """Loops over elements; what they learn about memory is forgotten afterwards."""
         before, self.base = self.base, self.b.depth
-        with self.b.fresh():
-            yield
-        self.base = before
+        region = self.b.regions[-1]
+        kept, region.seen = region.seen, {}
+        yield
+        self.base, region.seen = before, kept
 
     def take(self, value: Value) -> Scratch:
         """Scratch memory for a tile."""

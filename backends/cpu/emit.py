@@ -20,7 +20,8 @@ class Region:
 
     label: str  # of the basic block its end is in
     lines: list[str] = field(default_factory=list)
-    known: dict[Any, Any] = field(default_factory=dict)  # pure expressions already computed here
+    known: dict[str, str] = field(default_factory=dict)  # pure expressions already computed here
+    seen: dict[Any, Any] = field(default_factory=dict)  # what the generator remembers of the current nest
 
 
 @dataclass
@@ -217,14 +218,6 @@ class Builder:
         self.regions[self.cursor].lines += body.lines
         self.label(f"X{n}")
         return self.effect(f"phi {kind} [ {following}, %{body.label} ]")
-
-    @contextmanager
-    def fresh(self) -> Iterator[None]:
-        """Forget what is known here when done: what follows may see other memory."""
-        region = self.regions[self.cursor]
-        before, region.known = region.known, dict(region.known)
-        yield
-        region.known = before
 
     def finish(self) -> list[str]:
         """The lines of the whole body."""

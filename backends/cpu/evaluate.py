@@ -26,11 +26,11 @@ def evaluate(code: Code, value: Value, point: Point) -> Lanes:
         return Lanes(code.scalars[value], 0, code.base)
     key = (value, point)
     for region in code.b.regions[code.base :]:
-        found = region.known.get(key)
+        found = region.seen.get(key)
         if found is not None:
             return found
     lanes = _fresh(code, value, point)
-    code.b.regions[lanes.depth].known[key] = lanes
+    code.b.regions[lanes.depth].seen[key] = lanes
     return lanes
 
 
