@@ -79,5 +79,7 @@ def test_a_predicate_skips_an_instruction():
 
 
 def test_a_loop_counts():
-    core = machine_run("movi r1, #10\nmovi r3, #1\nhead:\nscalar2 add, i32, r2, r2, r1\nscalar2 sub, i32, r1, r1, r3\njumpnz r1, head\nhalt", [])
+    core = machine_run(
+        "movi r1, #10\nmovi r3, #1\nhead:\nscalar2 add, i32, r2, r2, r1\nscalar2 sub, i32, r1, r1, r3\njumpnz r1, head\nhalt", []
+    )
     assert core.r[2] == 55

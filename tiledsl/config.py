@@ -40,9 +40,10 @@ def _variable(name: str, read: Callable[[str], T], default: T, help: str) -> Var
 
 
 def _flag(text: str) -> bool:
-    return {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}.get(
-        text.lower(), False
-    )
+    answers = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+    if text.lower() not in answers:
+        raise ValueError(text)
+    return answers[text.lower()]
 
 
 Words = tuple[str, ...]

@@ -121,11 +121,19 @@ def apply_binary(build: Builder, name: str, x: Any, y: Any) -> Any:
     return on_tiles(build, x, y)
 
 
+ON_VALUES: dict[str, Callable[[Any], Any]] = {
+    "USub": operator.neg,
+    "UAdd": operator.pos,
+    "Invert": operator.invert,
+    "Not": operator.not_,
+}
+
+
 def apply_unary(build: Builder, name: str, x: Any) -> Any:
     """A unary operator by its AST class name."""
     x = unwrap(x)
     if not is_tensor(x):
-        return {"USub": operator.neg, "UAdd": operator.pos, "Invert": operator.invert, "Not": operator.not_}[name](x)
+        return ON_VALUES[name](x)
     require(isinstance(x.type.elem, DType), f"the operand is a pointer, {x.type}")
     if name == "USub":
         return build.emit(ops.neg, x)

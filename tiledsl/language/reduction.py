@@ -240,10 +240,8 @@ def _name(x: Value) -> str:
 def _dot_shape(a: Tile, b: Tile) -> tuple[int, ...]:
     require(a.rank == b.rank == 2, f"dot takes two-dimensional tiles, got {a} and {b}")
     fits = a.shape[1] == b.shape[0]
-    require(
-        fits,
-        f"First input shape ({list(a.shape)}) and second input shape {list(b.shape)} are not compatible for matmul: {a.shape[1]} against {b.shape[0]}",
-    )
+    shapes = f"first input shape {list(a.shape)} and second input shape {list(b.shape)}"
+    require(fits, f"{shapes} are not compatible for matmul: {a.shape[1]} against {b.shape[0]}")
     return (a.shape[0], b.shape[1])
 
 
