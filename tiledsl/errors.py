@@ -70,6 +70,14 @@ class LaunchError(TileError):
     """The arguments, the grid or the options of a launch do not fit the kernel."""
 
 
+class ArgumentError(LaunchError, TypeError):
+    """An argument is missing, or of a type that no kernel takes."""
+
+
+class UnknownArgument(LaunchError, KeyError):
+    """A keyword that is neither a parameter of the kernel nor an option of the launch."""
+
+
 class MemoryFault(TileError):
     """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
 

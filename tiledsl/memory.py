@@ -13,16 +13,27 @@ from .errors import MemoryFault
 from .ir.types import DType
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Buffer:
-    """A pointer argument of a launch: where it is, how long, of what, and who keeps it alive."""
+    """A pointer argument of a launch: where it is, how long, of what, and who keeps it alive. It is not changed."""
 
-    address: int
-    nbytes: int
+    address: int  # of the first element: what the kernel receives
+    nbytes: int  # from there on
     dtype: DType
     writable: bool = True
     owner: object = None
     name: str = ""
+    before: int = 0  # bytes that lie below `address`, where a view runs backwards
+
+    @property
+    def start(self) -> int:
+        """The lowest address of any element."""
+        return self.address - self.before
+
+    @property
+    def stop(self) -> int:
+        """The address after the last byte."""
+        return self.address + self.nbytes
 
 
 @dataclass
@@ -43,14 +54,14 @@ class Region:
 def regions_of(buffers: Sequence[Buffer]) -> list[Region]:
     """Regions in order of address; buffers that overlap become one."""
     regions: list[Region] = []
-    for b in sorted(buffers, key=lambda b: b.address):
+    for b in sorted(buffers, key=lambda b: b.start):
         marks = getattr(b.owner, "written", None)
-        if regions and b.address < regions[-1].stop:
+        if regions and b.start < regions[-1].stop:
             last = regions[-1]
-            stop = max(last.stop, b.address + b.nbytes)
+            stop = max(last.stop, b.stop)
             regions[-1] = Region(last.start, stop, last.writable or b.writable, [*last.names, b.name])
         else:
-            regions.append(Region(b.address, b.address + b.nbytes, b.writable, [b.name], marks))
+            regions.append(Region(b.start, b.stop, b.writable, [b.name], marks))
     return regions
 
 

@@ -62,8 +62,19 @@ class JITFunction:
 
     @property
     def loc(self) -> Loc:
-        """The line of `def`."""
-        return Loc(self.file, self.tree.lineno, self.tree.col_offset, function=self.name)
+        """The `def`."""
+        return Loc(self.file, self.tree.lineno, self.tree.col_offset, self.tree.col_offset + len("def"), function=self.name)
+
+    def place(self, parameter: str = "") -> Loc | None:
+        """Where a parameter is declared, or the function; None if its source is not available."""
+        try:
+            declared = self.tree.args
+        except (CompilationError, SyntaxError):
+            return None
+        for arg in (*declared.posonlyargs, *declared.args, *filter(None, [declared.vararg]), *declared.kwonlyargs):
+            if arg.arg == parameter:
+                return Loc(self.file, arg.lineno, arg.col_offset, arg.end_col_offset or 0, function=self.name)
+        return self.loc
 
     @cached_property
     def source(self) -> str:

@@ -27,6 +27,14 @@ def parse(text: str, file: str = "<text>") -> Kernel:
     return kernel
 
 
+def parse_type(text: str) -> Tile:
+    """Read one type, such as `*f32` or `i32[4,8]`."""
+    parser = _Parser(text, "<type>")
+    found = parser.type()
+    parser.take("")
+    return found
+
+
 class _Parser:
     def __init__(self, text: str, file: str):
         self.text, self.file = text, file

@@ -1,0 +1,217 @@
+"""Compiled kernels kept: in memory for this process, on disk for the next.
+
+An entry is a file: MAGIC, the SHA-256 of the rest, the length of a JSON header, the header, the binary. It is read only
+if it belongs to this user and its checksum holds; loading runs nothing. It is written to a side file and renamed. Whatever
+is wrong with an entry, the kernel is compiled again; whatever is wrong with the directory, kernels are kept in memory only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from .. import __version__, config
+from ..backend.base import Backend, Program
+from ..errors import ParseError
+from ..ir.parser import parse_type
+from .compile import Compiled
+
+MAGIC = b"tiledsl kernel 1\n"
+_CHECKSUM = hashlib.sha256().digest_size
+
+
+class Cache:
+    """Entries by key; a key is built once at a time, whatever the number of threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Compiled] = {}
+        self.after_fork()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
+
+    def after_fork(self) -> None:
+        """New locks: another thread may have held one when the process was copied."""
+        self._guard = threading.Lock()
+        self._building: dict[str, threading.Lock] = {}
+
+    def clear(self) -> None:
+        """Forget what is kept in memory."""
+        self._kept.clear()
+
+    def get(self, key: str, build: Callable[[], Compiled]) -> Compiled:
+        """The entry of a key: from memory, from disk, or built and then kept."""
+        found = self._kept.get(key)
+        if found is not None:
+            return found
+        with self._guard:
+            lock = self._building.setdefault(key, threading.Lock())
+        with lock:
+            found = self._kept.get(key)
+            if found is None:
+                found = self._kept[key] = self._load_or_build(key, build)
+        with self._guard:
+            self._building.pop(key, None)
+        return found
+
+    def _load_or_build(self, key: str, build: Callable[[], Compiled]) -> Compiled:
+        if _observed() or not config.cache():
+            return build()
+        directory = usable_directory(config.cache_dir())
+        if directory is None:
+            return build()
+        path = directory / f"{key}.kernel"
+        found = load(path, key)
+        if found is None:
+            found = build()
+            save(path, found)
+        return found
+
+
+def _observed() -> bool:
+    """Whether the environment asks to watch the passes: then they have to run."""
+    return bool(config.show() or config.stop_after() or config.time_passes() or config.verify())
+
+
+kernels = Cache()
+
+
+# --- the directory
+
+
+def usable_directory(root: Path) -> Path | None:
+    """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning."""
+    directory = root / "kernels"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = os.lstat(directory)
+        if not stat.S_ISDIR(found.st_mode) or not _is_mine(found):
+            return _give_up(directory, "it is not a directory of this user")
+        if stat.S_IMODE(found.st_mode) & 0o077 and os.name == "posix":
+            directory.chmod(0o700)
+    except OSError as error:
+        return _give_up(directory, error.strerror or str(error))
+    return directory
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
+@cache
+def _give_up(directory: Path, why: str) -> None:
+    warnings.warn(f"kernels are not kept on disk: {directory}: {why} (TILEDSL_CACHE_DIR names another place)", stacklevel=2)
+
+
+# --- entries
+
+
+def load(path: Path, key: str) -> Compiled | None:
+    """The entry in a file; None if there is none, or none that is whole, current and this user's."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        if not _is_mine(os.fstat(file.fileno())):
+            return None
+        try:
+            return decode(file.read(), key)
+        except OSError:
+            return None
+
+
+def save(path: Path, compiled: Compiled) -> None:
+    """Write an entry so that a reader sees all of it or none; where that fails, the next process compiles again."""
+    try:
+        handle, aside = tempfile.mkstemp(prefix=".", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(encode(compiled))
+            os.replace(aside, path)
+        except BaseException:
+            os.unlink(aside)
+            raise
+    except OSError as error:
+        _give_up(path.parent, error.strerror or str(error))
+
+
+def encode(compiled: Compiled) -> bytes:
+    """An entry as bytes."""
+    p = compiled.program
+    header = {
+        "key": compiled.key,
+        "backend": p.backend,
+        "name": p.name,
+        "params": [str(t) for t in p.params],
+        "stored": compiled.stored,
+        "text": dict(p.text),
+    }
+    head = json.dumps(header).encode()
+    body = len(head).to_bytes(8, "little") + head + p.binary
+    return MAGIC + hashlib.sha256(body).digest() + body
+
+
+def decode(data: bytes, key: str) -> Compiled | None:
+    """The entry in bytes, if they are whole and of this key."""
+    start = len(MAGIC) + _CHECKSUM
+    body = data[start:]
+    if not data.startswith(MAGIC) or hashlib.sha256(body).digest() != data[len(MAGIC) : start]:
+        return None
+    size = int.from_bytes(body[:8], "little")
+    try:
+        header = json.loads(body[8 : 8 + size])
+        if header["key"] != key:
+            return None
+        params = tuple(parse_type(t) for t in header["params"])
+        program = Program(header["backend"], header["name"], params, body[8 + size :], header["text"])
+        return Compiled(program, tuple(header["stored"]), key)
+    except (ValueError, KeyError, TypeError, ParseError):
+        return None
+
+
+# --- keys
+
+
+def key_of(fingerprint: str, signature: str, target: str, backend: Backend) -> str:
+    """A digest of all that compiled code depends on."""
+    parts = (fingerprint, signature, target, repr(backend.machine), compiler_version(), backend_version(type(backend)))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@cache
+def compiler_version() -> str:
+    """Tells this compiler from every other: its version, its sources, and the Python that reads the kernels."""
+    root = Path(__file__).parent.parent
+    return f"{__version__} {sys.version_info[:3]} {_digest(tuple(sorted(root.rglob('*.py'))))}"
+
+
+@cache
+def backend_version(kind: type) -> str:
+    """Tells apart versions of a backend: its sources, all of them where it is a package."""
+    module = sys.modules.get(kind.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return kind.__qualname__
+    here = Path(file)
+    files = sorted(here.parent.rglob("*.py")) if here.name == "__init__.py" else [here]
+    return f"{kind.__module__}.{kind.__qualname__} {_digest(tuple(files))}"
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            total.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
+        except OSError:  # run from an archive
+            total.update(str(file).encode())
+    return total.hexdigest()

@@ -1,0 +1,203 @@
+"""`@jit`: a function that can be launched over a grid, shown at any stage, and compiled ahead of time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, overload
+
+from .. import frontend
+from ..errors import LaunchError, nearest
+from ..frontend.captures import Captures
+from ..frontend.function import JITFunction
+from ..frontend.signature import Signature
+from ..ir.core import Kernel
+from ..memory import Buffer
+from ..passes import pipeline
+from . import cache
+from .arguments import Bound, Key, element_of
+from .compile import Compiled, compile_kernel
+from .launch import Launched, Target, extents, target_of
+from .specialize import Binder
+
+
+class Launchable(JITFunction):
+    """A jit function with its compiled versions: `kernel[grid](arguments)`."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        *,
+        do_not_specialize: Iterable[str | int] | None = None,
+        do_not_specialize_on_alignment: Iterable[str | int] | None = None,
+        debug: bool | None = None,
+        noinline: bool | None = None,
+        repr: Callable[..., str] | None = None,
+        launch_metadata: Callable[..., Any] | None = None,
+        version: object = None,
+    ):
+        super().__init__(fn, noinline=bool(noinline), debug=bool(debug))
+        self.repr, self.launch_metadata, self.version = repr, launch_metadata, version
+        self._binder = Binder(self, do_not_specialize or (), do_not_specialize_on_alignment or ())
+        self._versions: dict[tuple[Target, tuple[Key, ...]], Compiled] = {}
+        self._captured: Captures | None = None  # as they were at the first compilation
+        self.pre_run_hooks: list[Callable[..., Any]] = []
+
+    # --- launching
+
+    def __getitem__(self, grid: object) -> Launcher:
+        return Launcher(self, grid)
+
+    def run(self, *args: Any, grid: object, warmup: bool = False, **given: Any) -> Launched:
+        """Launch over a grid, or only compile."""
+        return self.warmup(*args, **given) if warmup else self.launch(grid, args, given)
+
+    def warmup(self, *args: Any, grid: object = None, **given: Any) -> Launched:
+        """Compile for arguments like these; a dtype stands for an aligned array of it."""
+        values, target = self._call(args, given)
+        compiled, _ = self._version([_array_of(v, i) for i, v in zip(self._binder.slots, values, strict=True)], target)
+        return Launched(compiled)
+
+    def launch(self, grid: object, args: tuple[Any, ...], given: Mapping[str, Any]) -> Launched:
+        """What `kernel[grid](*args, **given)` does."""
+        values, target = self._call(args, given)
+        for hook in self.pre_run_hooks:
+            hook(*args, **given)
+        compiled, bound = self._version(values, target)
+        sizes = self._sizes(grid, values)
+        for index in compiled.stored:
+            if not bound[index].writable:  # type: ignore[union-attr]
+                raise self._read_only(bound[index])
+        if 0 in sizes:
+            return Launched(compiled)
+        return Launched(compiled, target.backend.launch(compiled.program, sizes, bound, target.options))
+
+    def _call(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], Target]:
+        values, rest = self._binder.bind(args, given)
+        return values, target_of(rest, debug=self.debug, kernel=self.name, parameters=self.arg_names)
+
+    def _version(self, values: list[Any], target: Target) -> tuple[Compiled, list[Bound]]:
+        """The compiled version for these values, and what it is called with."""
+        bound: list[Bound] = []
+        key = self._binder.key(values, bound)
+        if self._captured is not None:
+            self._require_unchanged(self._captured)
+        found = self._versions.get((target, key))
+        if found is None:
+            found = self._versions[target, key] = self._compile(self._binder.signature(values, key, target.debug), target)
+        return found, bound
+
+    def _compile(self, signature: Signature, target: Target) -> Compiled:
+        captured = self._captured or self.captures()
+        key = cache.key_of(f"{captured.digest} {self.version}", signature.text, target.text, target.backend)
+        made = cache.kernels.get(key, lambda: compile_kernel(self, signature, target.backend, target.options, key))
+        self._captured = captured  # not before it compiled: a name that was missing may yet be defined
+        return made
+
+    def _sizes(self, grid: object, values: list[Any]) -> tuple[int, int, int]:
+        try:
+            return extents(grid, lambda: dict(zip(self._binder.names, values, strict=True)))
+        except LaunchError as error:
+            raise error.at(self.place()) from None
+
+    def _require_unchanged(self, captured: Captures) -> None:
+        changed = captured.changed()
+        if changed is not None:
+            raise RuntimeError(
+                f"`{changed.name}` was {changed.text.splitlines()[0]} when `{self.name}` was compiled and has changed since; "
+                f"pass it as a tl.constexpr parameter, or define `{self.name}` again"
+            )
+
+    def _read_only(self, buffer: Bound) -> LaunchError:
+        assert isinstance(buffer, Buffer)
+        return LaunchError(
+            f"`{self.name}` stores to `{buffer.name}`, which is read-only",
+            self.place(buffer.name.partition(".")[0]),
+            help=f"pass a writable array, such as {buffer.name}.copy()",
+        )
+
+    # --- looking inside
+
+    def lower(self, *args: Any, **given: Any) -> Kernel:
+        """The tile program for arguments like these, as the frontend makes it."""
+        values, target = self._call(args, given)
+        return frontend.lower_function(self, self._signature(values, target))
+
+    def stages(self, *args: Any, **given: Any) -> Iterator[tuple[str, str]]:
+        """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made
+        when asked for, so that those before a failing one can be seen."""
+        values, target = self._call(args, given)
+        signature = self._signature(values, target)
+        yield "source", self.source
+        kernel = frontend.lower_function(self, signature)
+        yield "frontend", str(kernel)
+        for name, step in pipeline.stages(kernel, target.backend.passes, target.backend.machine, target.options):
+            kernel = step
+            if name != "input":
+                yield name, str(kernel)
+        yield "final", str(kernel)
+        yield from target.backend.compile(kernel, target.options).text.items()
+
+    def show(self, *args: Any, stage: str = "final", grid: object = None, **given: Any) -> None:
+        """Print one stage; an unknown one lists them."""
+        seen = []
+        for name, text in self.stages(*args, **given):
+            if name == stage:
+                print(text)
+                return
+            seen.append(name)
+        raise LaunchError(f"there is no stage `{stage}`", notes=[f"stages: {', '.join(seen)}"], help=nearest(stage, seen))
+
+    def _signature(self, values: list[Any], target: Target) -> Signature:
+        values = [_array_of(v, slot) for slot, v in zip(self._binder.slots, values, strict=True)]
+        return self._binder.signature(values, self._binder.key(values, []), target.debug)
+
+    # --- what Triton programs read
+
+    @property
+    def src(self) -> str:
+        return self.source
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.fn)
+
+    @property
+    def cache_key(self) -> str:
+        return self.fingerprint
+
+    def add_pre_run_hook(self, hook: Callable[..., Any]) -> None:
+        """Call a function with the arguments before every launch."""
+        self.pre_run_hooks.append(hook)
+
+
+class Launcher:
+    """A kernel and a grid, waiting for arguments."""
+
+    __slots__ = ("grid", "kernel")
+
+    def __init__(self, kernel: Launchable, grid: object):
+        self.kernel, self.grid = kernel, grid
+
+    def __call__(self, *args: Any, **given: Any) -> Launched:
+        return self.kernel.launch(self.grid, args, given)
+
+
+def _array_of(value: Any, slot: Any) -> Any:
+    """An array that stands for a dtype; other values as they are."""
+    if slot.constant or isinstance(value, str | int | float | tuple | Buffer) or value is None:
+        return value
+    elem = None if hasattr(value, "shape") else element_of(value)
+    return value if elem is None else Buffer(0, 0, elem, name=slot.name)
+
+
+@overload
+def jit(fn: Callable[..., Any], /) -> Launchable: ...
+@overload
+def jit(fn: None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Launchable]: ...
+def jit(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Compile a function for tiles when it is launched or called by a kernel; `jit` or `jit(do_not_specialize=[...], ...)`."""
+    if fn is None:
+        return lambda fn: Launchable(fn, **options)
+    return Launchable(fn, **options)

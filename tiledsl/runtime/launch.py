@@ -1,0 +1,103 @@
+"""Launching: the grid, the options of a call, and handing a compiled kernel to its backend."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ..backend import registry
+from ..backend.base import Backend, Options, Report
+from ..errors import LaunchError, UnknownArgument, nearest
+from .compile import Compiled
+
+Grid = tuple[int, int, int]
+MOST = 0x7FFFFFFF  # programs along an axis: program_id is an i32
+
+USED = ("num_threads", "num_cpu_threads", "backend", "enable_fp_fusion", "deterministic", "fast_math", "debug")
+IGNORED = (  # what Triton programs pass to steer a GPU
+    "num_warps", "num_stages", "num_ctas", "maxnreg", "extern_libs", "launch_cooperative_grid", "launch_pdl",
+    "sanitize_overflow", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "ir_override",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where and how a launch runs."""
+
+    backend: Backend
+    options: Options
+    debug: bool = False
+
+    @property
+    def text(self) -> str:
+        """What the compiled code depends on, besides the backend's machine."""
+        kept = ", ".join(f"{f.name}={getattr(self.options, f.name)!r}" for f in fields(self.options) if f.name != "num_threads")
+        return f"{self.backend.name}: {kept}, debug={self.debug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a launch returns: the compiled kernel, and what the backend reports of this run."""
+
+    kernel: Compiled
+    report: Report | None = field(default=None)
+
+    @property
+    def asm(self) -> Mapping[str, str]:
+        """The stages of the compiled kernel as text."""
+        return self.kernel.program.text
+
+
+_targets: dict[object, Target] = {}
+
+
+def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = "", parameters: Sequence[str] = ()) -> Target:
+    """The target of a call with these keywords, which are no parameters."""
+    name = given.get("backend")
+    backend = registry.find(registry.default() if name is None else name)
+    if not given:
+        key: object = (backend, debug)
+    else:
+        key = (backend, debug, *((k, v) for k, v in given.items() if k in USED and not isinstance(v, dict | list)))
+        unknown = next((k for k in given if k not in USED and k not in IGNORED), None)
+        if unknown is not None:
+            raise UnknownArgument(
+                f"`{unknown}` is neither a parameter of `{kernel}` nor an option of a launch",
+                notes=[f"parameters: {', '.join(parameters)}", f"options: {', '.join(USED)}"],
+                help=nearest(unknown, [*parameters, *USED, *IGNORED]),
+            )
+    found = _targets.get(key)
+    if found is None:
+        found = _targets[key] = Target(backend, _options(given), bool(given.get("debug", debug)))
+    return found
+
+
+def _options(given: Mapping[str, Any]) -> Options:
+    threads = given.get("num_threads", given.get("num_cpu_threads"))
+    if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 1):
+        raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None for one per core")
+    flags = {name: bool(given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
+    return Options(num_threads=None if threads is None else operator.index(threads), **flags)
+
+
+def extents(grid: object, arguments: Callable[[], Mapping[str, Any]]) -> Grid:
+    """The three extents of a grid: one to three ints, one int, or a function of the bound arguments that gives either."""
+    if callable(grid):
+        grid = grid(arguments())
+    if type(grid) is tuple and len(grid) == 1 and type(grid[0]) is int and 0 <= grid[0] <= MOST:
+        return (grid[0], 1, 1)
+    try:
+        axes = [operator.index(n) for n in (grid if isinstance(grid, tuple | list) else (grid,))]  # type: ignore[arg-type]
+    except TypeError:
+        raise LaunchError(f"a grid is made of ints, got {grid!r}", help=_GRID) from None
+    if not 1 <= len(axes) <= 3:
+        raise LaunchError(f"a grid has 1 to 3 axes, got {len(axes)}", help=_GRID)
+    if min(axes) < 0 or max(axes) > MOST:
+        raise LaunchError(f"a grid axis counts 0 to {MOST} programs, got {tuple(axes)}", help=_GRID)
+    x, y, z = (*axes, 1, 1)[:3]
+    return (x, y, z)
+
+
+_GRID = "kernel[(n,)](...), kernel[(n, m)](...) or kernel[lambda args: (tiledsl.cdiv(args['n'], args['BLOCK']),)](...)"

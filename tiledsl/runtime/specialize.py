@@ -1,0 +1,93 @@
+"""Binding a call: its arguments in the order of the parameters, their key, and the signature that a key stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..errors import ArgumentError, LaunchError, nearest
+from ..frontend.function import Formal, JITFunction
+from ..frontend.signature import Signature
+from .arguments import Bound, Key, Slot, declared_element, parameter
+
+
+class Binder:
+    """Binds calls of one function; a Slot per parameter is all it needs to know of it."""
+
+    def __init__(
+        self,
+        function: JITFunction,
+        do_not_specialize: Iterable[str | int] = (),
+        do_not_align: Iterable[str | int] = (),
+    ):
+        self.function = function
+        plain, loose = set(do_not_specialize), set(do_not_align)
+        names = {p.name for p in function.params} | {*range(len(function.params))}
+        unknown = next((x for x in (*plain, *loose) if x not in names), None)
+        if unknown is not None:
+            raise LaunchError(f"`{function.name}` has no parameter {unknown!r}", help=nearest(str(unknown), function.arg_names))
+        self.slots = tuple(self._slot(p, plain, loose) for p in function.params)
+        self.names = tuple(function.arg_names)
+        self._known = frozenset(self.names)
+        self._describe = tuple(slot.describe for slot in self.slots)
+
+    @staticmethod
+    def _slot(p: Formal, plain: set[str | int], loose: set[str | int]) -> Slot:
+        elem = None if p.is_constexpr else declared_element(p.annotation)
+        return Slot(p.name, p.is_constexpr, elem, not {p.name, p.index} & plain, not {p.name, p.index} & loose)
+
+    def bind(self, args: Sequence[Any], given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The value of every parameter, in order, and the keywords that are no parameters."""
+        params = self.function.params
+        values = list(args)
+        if params and params[-1].is_variadic:
+            fixed = len(params) - 1
+            values[fixed:] = [tuple(values[fixed:])] if len(values) >= fixed else []
+        if len(values) > len(params):
+            raise self._error(f"takes {len(params)} arguments, got {len(values)}")
+        used = 0
+        for p in params[len(values) :]:
+            if p.name in given:
+                values.append(given[p.name])
+                used += 1
+            elif p.has_default:
+                values.append(p.default)
+            elif p.is_variadic:
+                values.append(())
+            else:
+                raise self._missing(p, given)
+        if used == len(given):
+            return values, {}
+        rest = {name: value for name, value in given.items() if name not in self._known}
+        if len(rest) + used != len(given):
+            twice = next(name for name in self.names[: len(args)] if name in given)
+            raise self._error(f"got two values for `{twice}`", twice)
+        return values, rest
+
+    def key(self, values: Sequence[Any], out: list[Bound]) -> tuple[Key, ...]:
+        """What the compiled code depends on; what is passed at run time goes to `out`."""
+        try:
+            return tuple([describe(value, out) for describe, value in zip(self._describe, values, strict=True)])
+        except LaunchError as error:
+            raise self._explain(error, values) from None
+
+    def signature(self, values: Sequence[Any], key: Sequence[Key], debug: bool) -> Signature:
+        """The signature of values with this key."""
+        return Signature(tuple(map(parameter, self.names, values, key)), debug)
+
+    def _explain(self, error: LaunchError, values: Sequence[Any]) -> LaunchError:
+        """The error, with the parameter it is about."""
+        for slot, value in zip(self.slots, values, strict=True):
+            try:
+                slot.describe(value, [])
+            except LaunchError:
+                return error.at(self.function.place(slot.name))  # type: ignore[return-value]
+        return error
+
+    def _missing(self, p: Formal, given: Mapping[str, Any]) -> ArgumentError:
+        what = "the compile-time argument" if p.is_constexpr else "the argument"
+        close = next((f"it was called with `{name}=`" for name in given if nearest(name, [p.name])), "")
+        return self._error(f"is missing {what} `{p.name}`", p.name, notes=[close] if close else [], help=f"pass {p.name}=...")
+
+    def _error(self, message: str, name: str = "", **more: Any) -> ArgumentError:
+        return ArgumentError(f"the launch of `{self.function.name}` {message}", self.function.place(name), **more)
