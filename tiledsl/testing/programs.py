@@ -1,0 +1,306 @@
+"""Random well-typed kernels, derived from the op declarations alone; shrinks to small ones.
+
+Two habits make them find bugs: a palette of one or two types per program, so that values meet, and few kinds of op per
+program (swarm), so that combinations are dense. Every value reaches memory, so that all of them are compared.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from .. import ops
+from ..errors import TypeRuleError
+from ..ir.core import Block, Builder, Kernel, Value
+from ..ir.spec import SPECS, OpSpec, infer_results
+from ..ir.types import DTYPES, DType, Pointer, Tile, i1, i32
+from . import accesses, nested
+from .cases import Array, Case
+from .values import arrays, numbers
+
+T = TypeVar("T")
+SHAPES = ((), (4,), (8,), (7,), (4, 8), (5, 3), (33,), (4, 1), (1, 8), (2, 3, 4), (16, 16), (3, 40), (64,), (1,), (2, 1, 5), (100,))
+LARGEST = 600  # elements of a tile
+GRIDS = ((1, 1, 1), (3, 1, 1), (4, 1, 1), (2, 2, 1), (1, 2, 2))
+
+
+def pure_specs(exact: bool = True) -> list[OpSpec]:
+    """The ops that are drawn by their declaration alone; memory and control are written in `accesses` and `nested`."""
+    return [s for s in SPECS.values() if s.effect == "pure" and not s.blocks and not s.variadic and (s.ulp is None or not exact)]
+
+
+class Author:
+    """Writes one random kernel: what all its blocks share."""
+
+    def __init__(self, draw: st.DrawFn, exact: bool):
+        self.draw = draw
+        self.body = Block()
+        self.args: list[Any] = []  # a callable makes its array when the kernel is done
+        self.grid: tuple[int, int, int] = self.pick(GRIDS)
+        self.programs = self.grid[0] * self.grid[1] * self.grid[2]
+        elems = draw(st.lists(st.sampled_from(list(DTYPES.values())), min_size=1, max_size=2, unique=True))
+        self.shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2, unique=True))
+        self.palette = [Tile(elem, shape) for elem in elems for shape in self.shapes]
+        fitting = [s for s in pure_specs(exact) if _may_fit(s, tuple(self.palette))]
+        self.menu: list[OpSpec | Action] = [*draw(st.lists(st.sampled_from(fitting), min_size=2, max_size=4))]
+        self.menu += draw(st.lists(st.sampled_from(ACTIONS), max_size=3))
+        self.left = draw(st.integers(1, 14))  # statements still to write
+        self.buffers = accesses.Buffers(self)
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """One of some choices; earlier ones are simpler."""
+        return self.draw(st.sampled_from(choices)) if len(choices) > 1 else choices[0]
+
+    def chance(self, one_in: int) -> bool:
+        """Rarely true; false is simpler."""
+        return self.draw(st.integers(0, one_in - 1)) == one_in - 1
+
+    def param(self, name: str, type: Tile, arg: Any, divisible: int = 1) -> Value:
+        """A new parameter of the kernel and the argument it receives."""
+        value = Value(type, name, divisible=divisible)
+        self.body.args.append(value)
+        self.args.append(arg)
+        return value
+
+    def case(self) -> Case:
+        """Write the kernel and fill its arrays."""
+        scope = Scope(self, Builder(self.body), [], {}, depth=0)
+        for tile in self.palette[: 1 + self.draw(st.integers(0, len(self.palette) - 1))]:
+            scope.fresh(tile)
+        scope.statements()
+        keep_all = self.draw(st.booleans())
+        used = {v for op in self.body.walk() for v in op.operands}
+        for value in scope.pool:
+            if keep_all or value not in used:
+                accesses.store_out(scope, value)
+        args = [self.draw(a.contents()) if isinstance(a, accesses.Pending) else a for a in self.args]
+        return Case(Kernel("random", self.body), self.grid, tuple(args))
+
+
+class Scope:
+    """The block being written: what is visible in it, and what is known of its integers."""
+
+    def __init__(self, author: Author, build: Builder, pool: list[Value], ranges: dict[Value, tuple[int, int]], depth: int):
+        self.author, self.build, self.pool, self.ranges, self.depth = author, build, pool, ranges, depth
+        self.pick, self.chance, self.draw = author.pick, author.chance, author.draw
+
+    def emit(self, spec: OpSpec, *operands: Value, **attrs: Any) -> Any:
+        return self.build.emit(spec, *operands, **attrs)
+
+    def inner(self, args: Sequence[Value]) -> Scope:
+        """A scope for a block nested in this one."""
+        visible = [*self.pool, *(a for a in args if isinstance(a.type.elem, DType))]
+        return Scope(self.author, self.build.nested(args), visible, dict(self.ranges), self.depth + 1)
+
+    def statements(self) -> None:
+        """Fill the block."""
+        count = self.draw(st.integers(1, max(self.author.left, 1)))
+        for _ in range(count):
+            if self.author.left <= 0:
+                return
+            self.author.left -= 1
+            self.statement()
+
+    def statement(self) -> None:
+        what = self.pick(self.author.menu)
+        made = self.by_declaration(what) if isinstance(what, OpSpec) else what(self)
+        self.keep(made)
+
+    def keep(self, made: Sequence[Value]) -> None:
+        """Let later statements use these values."""
+        self.pool += [v for v in made if isinstance(v.type.elem, DType) and v.type.size <= LARGEST]
+
+    # --- operands
+
+    def value(self, tile: Tile) -> Value:
+        """A value of this type, old or new."""
+        alike = [v for v in self.pool if v.type == tile]
+        return self.pick(alike[::-1]) if alike and not self.chance(5) else self.fresh(tile)
+
+    def fresh(self, tile: Tile) -> Value:
+        """A new value of this type: a constant, a parameter, or loaded."""
+        source = self.pick(["constant", "load", "parameter"])
+        if source == "load":
+            made = accesses.load(self, tile)
+        elif source == "parameter":
+            made = self.parameter(tile)
+        else:
+            made = self.constant(tile, self.draw(numbers(_elem(tile))))
+        self.keep([made])
+        return made
+
+    def constant(self, tile: Tile, value: int | float) -> Value:
+        number = float(value) if tile.elem.is_float else int(value)
+        made: Value = self.emit(ops.constant, value=number, type=tile)
+        if not tile.shape and tile.elem.is_int:
+            self.ranges[made] = (int(value), int(value))
+        return made
+
+    def integer(self, value: int, dtype: DType = i32) -> Value:
+        """A known integer: a constant, or a parameter that happens to have this value."""
+        if not self.chance(4):
+            return self.constant(Tile(dtype), value)
+        divisible = 16 if value % 16 == 0 and self.chance(2) else 1
+        made = self.author.param("n", Tile(dtype), value, divisible)
+        self.ranges[made] = (value, value)
+        return made
+
+    def parameter(self, tile: Tile) -> Value:
+        elem = _elem(tile)
+        scalar = self.author.param("s", tile.scalar(), self.draw(numbers(elem)))
+        return self.emit(ops.broadcast, scalar, shape=tile.shape) if tile.shape else scalar
+
+    # --- ops by declaration
+
+    def by_declaration(self, spec: OpSpec) -> list[Value]:
+        """One op of this kind on values there are, if its typing rule accepts any."""
+        if spec in OPERANDS:
+            operands = OPERANDS[spec](self)
+        elif spec.attrs:
+            operands = self._alike(len(spec.operands))
+        else:
+            operands = self._accepted(spec)
+        if operands is None:
+            return []
+        attrs = {k: self.draw(self._attribute(spec, k, kind, operands)) for k, kind in spec.attrs.items()}
+        try:
+            out = self.emit(spec, *operands, **attrs)
+        except TypeRuleError:
+            return []
+        return list(out) if isinstance(out, tuple) else [out]
+
+    def _alike(self, count: int) -> list[Value]:
+        """The first operand is free, the others prefer its type."""
+        chosen: list[Value] = []
+        for _ in range(count):
+            alike = [v for v in self.pool if chosen and v.type == chosen[0].type]
+            chosen.append(self.pick((alike or self.pool)[::-1]) if self.pool else self.fresh(self.author.palette[0]))
+        return chosen
+
+    def _accepted(self, spec: OpSpec) -> list[Value] | None:
+        """Operands whose types the typing rule accepts."""
+        types = tuple(dict.fromkeys([*(v.type for v in self.pool[::-1]), *self.author.palette]))[:8]
+        accepted = _combinations(spec, types)
+        return [self.value(t) for t in self.pick(accepted)] if accepted else None
+
+    def _attribute(self, spec: OpSpec, key: str, kind: Any, operands: Sequence[Value]) -> st.SearchStrategy[Any]:
+        if spec is ops.bitcast:
+            return _same_width(operands)
+        if key in ATTRIBUTES and operands:
+            return ATTRIBUTES[key](self, operands)
+        if spec is ops.constant and key == "value":
+            return st.sampled_from([0, 0.0, 1, 1.0])  # as fresh values there are all kinds of constants
+        return self._by_annotation(kind)
+
+    def _by_annotation(self, kind: Any) -> st.SearchStrategy[Any]:
+        if kind is int:
+            return st.integers(0, 8)
+        if kind is bool:
+            return st.booleans()
+        if kind is float:
+            return st.sampled_from([0.0, 1.0, -0.0, 2.5, float("inf"), float("nan")])
+        if kind is Tile:
+            return st.sampled_from(self.author.palette)
+        if kind is DType:
+            return st.sampled_from([*(_elem(t) for t in self.author.palette), *DTYPES.values()])
+        if typing.get_origin(kind) is tuple:
+            return st.sampled_from(self.author.shapes)
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            return st.sampled_from(list(kind))
+        return st.sampled_from([0, 1])
+
+
+Action = Callable[[Scope], Sequence[Value]]
+
+
+def _elem(tile: Tile) -> DType:
+    assert isinstance(tile.elem, DType)
+    return tile.elem
+
+
+@lru_cache(maxsize=4096)
+def _combinations(spec: OpSpec, types: tuple[Tile, ...]) -> tuple[tuple[Tile, ...], ...]:
+    """The operand types, out of some, that a typing rule accepts; no pointers come of them."""
+
+    def accepts(chosen: tuple[Tile, ...]) -> bool:
+        try:
+            return all(isinstance(t.elem, DType) and t.size <= LARGEST for t in infer_results(spec, chosen, {}))
+        except TypeRuleError:
+            return False
+
+    return tuple(filter(accepts, product(types, repeat=len(spec.operands))))
+
+
+@lru_cache(maxsize=4096)
+def _may_fit(spec: OpSpec, palette: tuple[Tile, ...]) -> bool:
+    """Whether an op has a place among these types; with attributes it is tried when drawn."""
+    if any(isinstance(v, Pointer) for v in palette) or spec in (ops.pointer, ops.address, ops.offset):
+        return False
+    return bool(spec.attrs) or spec in OPERANDS or bool(_combinations(spec, tuple({*palette, *(t.like(i1) for t in palette)})))
+
+
+# --- what a declaration does not tell: operands that must fit each other, attributes that must fit an operand
+
+
+def _matrices(scope: Scope) -> list[Value] | None:
+    """Operands of a dot product."""
+    elems = [e for t in scope.author.palette if (e := _elem(t)) in ops.ACCUMULATORS] or list(ops.ACCUMULATORS)
+    a = scope.pick(elems)
+    m, k, n = (scope.pick([4, 8, 1, 5, 16, 33]) for _ in range(3))
+    return [scope.value(Tile(a, (m, k))), scope.value(Tile(a, (k, n))), scope.value(Tile(ops.ACCUMULATORS[a], (m, n)))]
+
+
+def _no_nan(scope: Scope) -> list[Value] | None:
+    """A value whose bits are defined: those of a NaN are not."""
+    x = scope._alike(1)[0]
+    if not x.type.elem.is_float:
+        return [x]
+    return [scope.emit(ops.select, scope.emit(ops.eq, x, x), x, scope.constant(x.type, 1.0))]
+
+
+OPERANDS: dict[OpSpec, Callable[[Scope], list[Value] | None]] = {ops.dot: _matrices, ops.bitcast: _no_nan}
+
+
+def _shapes(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes a tile may be reshaped or broadcast to."""
+    tile = operands[0].type
+    n = tile.size
+    flat = {(n,), (n, 1), (1, n), *((d, n // d) for d in range(2, n) if n % d == 0), *((2, n // 4, 2),) * (n % 4 == 0)}
+    wide = {tuple(e if e > 1 else 3 for e in tile.shape)} if tile.shape else set(scope.author.shapes)
+    return st.sampled_from(sorted(flat | wide))
+
+
+def _orders(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.permutations(range(operands[0].type.rank)).map(tuple)
+
+
+def _axes(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[int]:
+    return st.integers(0, max(operands[0].type.rank - 1, 0))
+
+
+def _same_width(operands: Sequence[Value]) -> st.SearchStrategy[DType]:
+    return st.sampled_from([t for t in DTYPES.values() if t.bits == _elem(operands[0].type).bits])
+
+
+ATTRIBUTES: dict[str, Callable[[Scope, Sequence[Value]], st.SearchStrategy[Any]]] = {"shape": _shapes, "order": _orders, "axis": _axes}
+ACTIONS: list[Action] = [*accesses.ACTIONS, *nested.ACTIONS]
+
+
+@st.composite
+def cases(draw: st.DrawFn, exact: bool = True) -> Case:
+    """Random launches. With exact=False also ops that are defined only within a bound before the `numerics` pass."""
+    return Author(draw, exact).case()
+
+
+def kernels(exact: bool = True) -> st.SearchStrategy[Kernel]:
+    """Random kernels, when arguments do not matter."""
+    return cases(exact).map(lambda case: case.kernel)
+
+
+__all__ = ["Array", "Author", "Case", "Scope", "arrays", "cases", "kernels", "pure_specs"]
