@@ -57,7 +57,8 @@ class Buffers:
         self.author = author
         self.places: dict[tuple[str, DType], Place] = {}
         self.outputs: dict[DType, tuple[Value, Pending]] = {}
-        self.entry = 0  # how many ops at the start of the kernel compute slices
+        self.number: Value | None = None  # which program this is, counted in one number
+        self.entry = 0  # how many ops at the start of the kernel compute that, and slices
 
     def input(self, dtype: DType) -> Place:
         """A buffer that is only read."""
@@ -88,15 +89,29 @@ class Buffers:
 
     def _slice(self, base: Value, size: int) -> Value:
         """Where this program's elements start; computed at the start of the kernel, so that every block sees it."""
+        number = self.program()
+
+        def write(build: Builder) -> Value:
+            start = build.emit(ops.mul, number, build.emit(ops.constant, value=size, type=Tile(i32)))
+            sliced: Value = build.emit(ops.offset, base, start)
+            return sliced
+
+        return self._at_entry(write)
+
+    def program(self) -> Value:
+        """The number of this program."""
+        if self.number is None:
+            self.number = self._at_entry(lambda build: program_number(build, self.author.grid))
+        return self.number
+
+    def _at_entry(self, write: Callable[[Builder], Value]) -> Value:
         body = self.author.body
         late = body.ops[self.entry :]
         del body.ops[self.entry :]
-        build = Builder(body)
-        start = build.emit(ops.mul, program_number(build, self.author.grid), build.emit(ops.constant, value=size, type=Tile(i32)))
-        sliced: Value = build.emit(ops.offset, base, start)
+        made = write(Builder(body))
         self.entry = len(body.ops)
         body.ops += late
-        return sliced
+        return made
 
     def output(self, dtype: DType, size: int) -> tuple[Value, int]:
         """A pointer and the element from which all programs together may write `size` elements each."""
@@ -362,7 +377,7 @@ def store_out(scope: Scope, value: Value) -> None:
     base, start = scope.author.buffers.output(dtype, size)
     where: Any = None
     if scope.author.programs > 1:
-        where = program_number(scope.build, scope.author.grid)
+        where = scope.author.buffers.program()
         if size > 1:
             where = scope.emit(ops.mul, where, scope.constant(Tile(i32), size))
     if start:

@@ -13,7 +13,7 @@ from ..memory import Buffer
 ALIGNMENT = 64
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Array:
     """The contents of a pointer argument, in storage form."""
 
@@ -33,7 +33,7 @@ class Array:
 Argument = Array | int | float | bool
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Case:
     """One launch: `args` stand for the kernel's parameters in order."""
 

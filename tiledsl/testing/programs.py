@@ -50,7 +50,7 @@ class Author:
         fitting = [s for s in pure_specs(exact) if _may_fit(s, tuple(self.palette))]
         self.menu: list[OpSpec | Action] = [*draw(st.lists(st.sampled_from(fitting), min_size=2, max_size=4))]
         self.menu += draw(st.lists(st.sampled_from(ACTIONS), max_size=3))
-        self.left = draw(st.integers(1, 14))  # statements still to write
+        self.left = draw(st.integers(1, 12))  # statements still to write
         self.buffers = accesses.Buffers(self)
 
     def pick(self, choices: Sequence[T]) -> T:
@@ -99,8 +99,8 @@ class Scope:
         return Scope(self.author, self.build.nested(args), visible, dict(self.ranges), self.depth + 1)
 
     def statements(self) -> None:
-        """Fill the block."""
-        count = self.draw(st.integers(1, max(self.author.left, 1)))
+        """Fill the block: the whole kernel with all that is left, a nested block with a few."""
+        count = self.draw(st.integers(1, 4)) if self.depth else self.author.left
         for _ in range(count):
             if self.author.left <= 0:
                 return
@@ -125,7 +125,7 @@ class Scope:
 
     def fresh(self, tile: Tile) -> Value:
         """A new value of this type: a constant, a parameter, or loaded."""
-        source = self.pick(["constant", "load", "parameter"])
+        source = self.pick(["constant", "load", "parameter", "load", "load"])
         if source == "load":
             made = accesses.load(self, tile)
         elif source == "parameter":
