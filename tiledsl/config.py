@@ -61,3 +61,4 @@ time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass 
 cache_dir = _variable("TILEDSL_CACHE_DIR", Path, Path(os.path.expanduser("~/.cache/tiledsl")), "where compiled kernels are kept")
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
 num_threads = _variable("TILEDSL_NUM_THREADS", int, 0, "threads of a CPU launch; 0: one per core this process may use")
+fuzz = _variable("TILEDSL_FUZZ", int, 0, "examples of each random test; 0: few, as an ordinary run takes")

@@ -188,7 +188,7 @@ def _fold(spec: OpSpec) -> Callable[[Scope], Sequence[Value]]:
             xs = [x, _positions(scope, x.type.shape, axis)]
         else:
             xs = [x, scope.value(x.type)]
-        more = {"reverse": scope.chance(2)} if spec is ops.scan else {}
+        more: dict[str, Any] = {"reverse": scope.chance(2)} if spec is ops.scan else {}
         return _several(scope.build.emit(spec, *xs, axis=axis, blocks=[combine(scope, elem)], **more))
 
     return statement

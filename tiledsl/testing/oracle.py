@@ -16,6 +16,7 @@ from ..passes.pipeline import Pass
 from .cases import Array, Case, bind
 
 RAW = "as written"  # the interpreter on the kernel before any pass
+DEFAULTS, ANY_MACHINE = Options(), Machine("any")
 Outputs = list[np.ndarray]
 
 
@@ -23,7 +24,7 @@ class Disagreement(AssertionError):
     """Two runs of one case differ; says where."""
 
 
-def run_case(case: Case, subject: str = RAW, options: Options = Options()) -> Outputs:
+def run_case(case: Case, subject: str = RAW, options: Options = DEFAULTS) -> Outputs:
     """What all arrays hold after a launch on a backend, or on the raw kernel by the interpreter."""
     bound, copies = bind(case)
     if subject == RAW:
@@ -35,7 +36,7 @@ def run_case(case: Case, subject: str = RAW, options: Options = Options()) -> Ou
     return copies
 
 
-def compare(case: Case, subjects: Sequence[str], options: Options = Options()) -> Outputs:
+def compare(case: Case, subjects: Sequence[str], options: Options = DEFAULTS) -> Outputs:
     """The outputs, which all subjects must agree on; Disagreement names the first difference."""
     expected = run_case(case, subjects[0], options)
     for subject in subjects[1:]:
@@ -45,7 +46,7 @@ def compare(case: Case, subjects: Sequence[str], options: Options = Options()) -
     return expected
 
 
-def agrees_before_and_after(case: Case, passes: Sequence[Pass], machine: Machine = Machine("any")) -> None:
+def agrees_before_and_after(case: Case, passes: Sequence[Pass], machine: Machine = ANY_MACHINE) -> None:
     """Passes that claim to be exact change no bit of any result; Disagreement names the first that did."""
     text = repr(case.kernel)
     expected = run_case(case)
@@ -74,8 +75,10 @@ def explain(case: Case, expected: Outputs, found: Outputs, one: str, other: str)
 def same_bits(dtype: DType, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Where stored elements are equal: all NaNs are, zeros of different sign are not."""
     unsigned = np.dtype(f"u{x.dtype.itemsize}")
-    equal = x.view(unsigned) == y.view(unsigned)
-    return equal | (np.isnan(dtype.decode(x)) & np.isnan(dtype.decode(y))) if dtype.is_float else equal
+    equal: np.ndarray = x.view(unsigned) == y.view(unsigned)
+    if dtype.is_float:
+        equal |= np.isnan(dtype.decode(x)) & np.isnan(dtype.decode(y))
+    return equal
 
 
 def _both(dtype: DType, stored: np.generic) -> str:
@@ -94,3 +97,17 @@ def _blame(case: Case, one: str, other: str, options: Options) -> str:
         guilty = pipeline.bisect(case.kernel, backend.passes, backend.machine, case.grid, bound, options)
         lines.append(f"{subject}: the pass `{guilty}` changed the result" if guilty else f"{subject}: no pass changed the interpreted result")
     return "".join(f"\n{line}" for line in lines)
+
+
+def backends() -> list[str]:
+    """The backends whose package is here; what else goes wrong when one is imported is not hidden."""
+    found = []
+    for name in registry.names():
+        try:
+            registry.find(name)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("tiledsl.backends"):
+                raise
+            continue
+        found.append(name)
+    return found
