@@ -11,10 +11,11 @@ import pytest
 from tiledsl import ops
 from tiledsl.ir.core import Block, Builder, Kernel, Value
 from tiledsl.ir.spec import SPECS, OpSpec
-from tiledsl.ir.types import Tile, bf16, f16, f32
+from tiledsl.ir.types import DType, Tile, bf16, f16, f32, f64
 from tiledsl.machine import Machine
 from tiledsl.numerics import FUNCTIONS, coefficients, fit
 from tiledsl.numerics.check import define, distance
+from tiledsl.passes.contract import contract
 from tiledsl.passes.numerics import numerics
 
 UNARY = [spec for spec in FUNCTIONS if len(spec.operands) == 1]
@@ -123,7 +124,7 @@ def test_pow_keeps_its_bound(dtype: type[np.floating]) -> None:
 
 @pytest.mark.parametrize("elem", [f16, bf16], ids=str)
 @pytest.mark.parametrize("spec", UNARY, ids=str)
-def test_half_precision_goes_through_f32(spec: OpSpec, elem: object) -> None:
+def test_half_precision_goes_through_f32(spec: OpSpec, elem: DType) -> None:
     every = elem.decode(np.arange(2**16, dtype=np.uint16).view(elem.storage))
     result = define(spec, every, elem=elem)
     through = elem.round(define(spec, every.astype(np.float32)))
@@ -143,6 +144,15 @@ def test_only_exact_ops_remain(spec: OpSpec) -> None:
     build.emit(spec, *build.block.args)
     kernel = numerics(Kernel("only", build.block), Machine("any"))
     assert all(op.spec.ulp is None for op in kernel.body.walk())
+
+
+@pytest.mark.parametrize("elem", [f32, f64], ids=str)
+@pytest.mark.parametrize("spec", FUNCTIONS, ids=str)
+def test_fusing_products_and_sums_leaves_definitions_alone(spec: OpSpec, elem: DType) -> None:
+    build = Builder(Block([Value(Tile(elem, (8,))) for _ in spec.operands]))
+    build.emit(spec, *build.block.args)
+    kernel = numerics(Kernel("alone", build.block), Machine("any"))
+    assert repr(contract(kernel, Machine("any"))) == repr(kernel)
 
 
 def test_coefficients_are_what_the_fit_gives() -> None:

@@ -2,8 +2,8 @@
 
     x = n ln2 + r,  abs(r) <= ln2 / 2:      exp(x) = 2**n (1 + r + r**2 P(r))
 
-n is rounded by adding a magic number, which leaves it in the low bits of the sum; 2**n is then two factors, so that a
-result below the normal numbers is rounded once.
+n is rounded by adding a magic number, which leaves it in the low bits of the sum: shifted left, they are the exponent
+of 2**n. That is applied as two factors, so that a result below the normal numbers is rounded once.
 """
 
 from __future__ import annotations
@@ -102,15 +102,14 @@ def exp_of_rest(rest: Term) -> Term:
 
 def scaled(y: Term, octaves: Term) -> Term:
     """y times 2**n, for every n that a result can need; rounded once when it is below the normal numbers."""
-    form = y.format
-    n = octaves.bits - form.magic_bits
-    half = n >> 1
-    return y * power_of_two(half, y) * power_of_two(n - half, y)
+    bits, shift = octaves.bits, y.format.mantissa
+    all_of_n, half_of_n = bits << shift, bits >> 1 << shift
+    return y * power_of_two(half_of_n, y) * power_of_two(all_of_n - half_of_n, y)
 
 
-def power_of_two(n: Term, like: Term) -> Term:
-    """2**n for an integer n, as a normal number."""
-    return ((n << like.format.mantissa) + like.format.one).floating(like.elem)
+def power_of_two(exponent: Term, like: Term) -> Term:
+    """2**n as a normal number, n given where the exponent stands."""
+    return (exponent + like.format.one).floating(like.elem)
 
 
 def shifted(y: Term, octaves: Term) -> Term:

@@ -20,7 +20,7 @@ EXP2_END_IN_F64 = 160.0  # 2 to this power is infinite in f32, and its inverse 0
 def power(x: Term, y: Term) -> Term:
     """x to the power y, with the special cases of C's pow.
 
-    At most 0.51 ulp off in f32, 1.5 in f64.
+    At most 0.51 ulp off in f32, 1.6 in f64, both over samples.
     """
     size = abs(x)
     magnitude = (power_through_f64 if x.elem is f32 else power_in_two_parts)(size, y)
@@ -44,7 +44,7 @@ def power_through_f64(size: Term, y: Term) -> Term:
     shifted = exponent + wide.format.magic
     rest = exponent - (shifted - wide.format.magic)
     result = polynomial(rest, (1.0, *table.POW_EXP2["f32"]))
-    return (result * power_of_two(shifted.bits - wide.format.magic_bits, result)).cast(f32)
+    return (result * power_of_two(shifted.bits << wide.format.mantissa, result)).cast(f32)
 
 
 def power_in_two_parts(size: Term, y: Term) -> Term:

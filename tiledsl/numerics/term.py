@@ -29,11 +29,6 @@ class Format:
         return 1.5 * 2.0**self.mantissa
 
     @cached_property
-    def magic_bits(self) -> int:
-        """The bits of the magic number: its exponent, 1 and a half."""
-        return ((self.bias + self.mantissa) << self.mantissa) + (1 << (self.mantissa - 1))
-
-    @cached_property
     def one(self) -> int:
         """The bits of 1.0."""
         return self.bias << self.mantissa

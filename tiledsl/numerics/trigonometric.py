@@ -91,9 +91,8 @@ def reduced(x: Term, ahead: bool) -> tuple[Term, Term, Term]:
     fraction = (high << 1 | low >> 63).cast(i64)
     top = (fraction >> 32).cast(f64) * 2.0**-32
     middle = (fraction & 0xFFFFFFFF).cast(f64) * 2.0**-64
-    bottom = (low << 1).cast(f64) * 2.0**-128
     f = top + middle
-    f_ = ((top - f) + middle) + bottom
+    f_ = fma((low << 1).cast(f64), 2.0**-128, (top - f) + middle)
     pi, pi_ = (2 * part for part in table.HALF_PI["f64"])
     angle = f * pi
     return odd, angle, fma(f_, pi, fma(f, pi_, fma(f, pi, -angle)))
