@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..ir.core import Kernel
 from ..machine import Machine
+from .blocks import blocks
 from .common import common
 from .contract import contract
 from .dead import dead
@@ -17,25 +18,28 @@ from .simplify import simplify
 
 
 def tidy(kernel: Kernel, machine: Machine) -> Kernel:
-    """The kernel simplified, without repetitions, with loops relieved and dead ops gone."""
-    for step in (simplify, common, hoist, dead):
+    """The kernel simplified, with loops relieved, without repetitions and dead ops."""
+    for step in (simplify, hoist, common, dead):
         kernel = step(kernel, machine)
     return kernel
 
 
 SHARED: tuple[Pass, ...] = (
-    Pass("simplify", simplify, "what a call with constant arguments left behind: known branches, masks that always hold"),
-    Pass("common", common, "each product has its uses in one place, which fusing it asks for"),
-    Pass("dead", dead, "unused values would count as uses"),
-    Pass("numerics", numerics, "after folding and sharing, while a function is one op", exact=False),
-    Pass("contract", contract, "products and sums that functions are made of are there", "enable_fp_fusion", exact=False),
-    Pass("tidy", tidy, "what the passes above have left behind"),
+    Pass("simplify", simplify, "known branches, loops and masks go before anything is analysed"),
+    Pass("common", common, "equal addresses and products become one value"),
+    Pass("dead", dead, "what is not needed is neither a use nor worth lowering"),
+    Pass("contract", contract, "products and sums as the user wrote them", needs="enable_fp_fusion", exact=False),
+    Pass("numerics", numerics, "a function is one op as long as possible", exact=False),
+    Pass("blocks", blocks, "backends move blocks of memory, not tiles of pointers"),
+    Pass("tidy", tidy, "pointer tiles are dead now, index arithmetic can leave loops, and functions share their parts"),
 )
 
 ORDER: tuple[tuple[str, str, str], ...] = (
     ("simplify", "common", "equal ops look equal once constants are folded"),
     ("common", "dead", "a repeated op is dead once its uses are gone"),
     ("dead", "contract", "an unused sum would keep a product from being fused"),
-    ("numerics", "contract", "every product and sum is to be seen"),
-    ("contract", "tidy", "fused products are dead"),
+    ("contract", "numerics", "what a function means depends neither on the sums around it nor on the option to fuse"),
+    ("simplify", "blocks", "what is uniform stands as a broadcast scalar, masks that always hold are gone"),
+    ("blocks", "tidy", "blocks leaves pointer tiles, and scalar arithmetic where it was needed"),
+    ("numerics", "tidy", "two functions of one tile share what they begin with"),
 )

@@ -1,0 +1,217 @@
+"""Turns loads and stores through affine pointer tiles into block transfers: a base, a stride per axis, bounds.
+
+    x + (pid * 64 + arange(64)), mask: < n      ->  base x + pid * 64, stride 1, 0 <= index < n - pid * 64
+    a += BLOCK_K * stride in a loop             ->  the loop carries the scalar base; strides stay
+
+What is not affine stays as it is: the access, or the part of its mask. Index arithmetic is scalar, in i64. The pointer
+tiles themselves are left to `dead`, if nothing else uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import ops
+from ..ir.core import Block, Builder, Kernel, Op, Value
+from ..ir.rebuild import Copier
+from ..ir.types import Tile, i64
+from ..machine import Machine
+from .affine import ZERO, Affine, Bound, Box, Forms, Sum, everything, known
+from .constants import is_constant, is_uniform, scalar_of
+
+INDEX = Tile(i64)
+
+
+def blocks(kernel: Kernel, machine: Machine) -> Kernel:
+    """The kernel with block transfers where pointers are affine; itself if they nowhere are."""
+    forms = Forms(kernel)
+    accesses: dict[Op, tuple[Affine, Box]] = {}
+    for op in kernel.body.walk():
+        if op.spec in (ops.load, ops.store) and op.operands[0].type.shape:
+            form = forms.form(op.operands[0])
+            if form is not None:
+                mask = _mask_of(op, op.operands)
+                accesses[op] = (form, everything(len(form.steps)) if mask is None else forms.box(mask))
+    if not accesses:
+        return kernel
+    return _Rewrite(forms, accesses).kernel(kernel)
+
+
+def _mask_of(op: Op, operands: Sequence[Value]) -> Value | None:
+    place = op.spec.operands.index("mask")
+    return operands[place] if len(operands) > place else None
+
+
+class _Rewrite:
+    """Rebuilds a kernel with the accesses as blocks, and the loops with the bases they carry."""
+
+    def __init__(self, forms: Forms, accesses: dict[Op, tuple[Affine, Box]]):
+        self.forms, self.accesses = forms, accesses
+        used = [v for form, box in accesses.values() for part in (form, box) for v in part.scalars()]
+        self.carried = forms.needed(used)
+        self.yields = {op.blocks[0].ops[-1]: op for op in self.carried}
+        self.made: dict[tuple[Any, ...], Value] = {}  # index arithmetic, by block
+
+    def kernel(self, kernel: Kernel) -> Kernel:
+        return Kernel(kernel.name, Copier(Block(), {}, self.visit).copy_block(kernel.body))
+
+    def visit(self, build: Copier, op: Op, operands: list[Value]) -> Any:
+        if op in self.accesses:
+            return self.access(build, op, operands)
+        if op in self.carried:
+            return self.loop(build, op, operands)
+        if op in self.yields:
+            loop = self.yields[op]
+            bases = [self.base(build, op.operands[c.place]) for c in self.carried[loop]]
+            return build.emit(ops.yield_, *operands, *bases)
+        return None
+
+    def loop(self, build: Copier, op: Op, operands: list[Value]) -> Any:
+        """The loop, carrying scalars behind the values that it carries already; `dead` drops those not used."""
+        carried, (old,) = self.carried[op], op.blocks
+        starts = [self.base(build, op.operands[3 + c.place]) for c in carried]
+        arguments = [Value(a.type, a.name) for a in (*old.args, *(c.argument for c in carried))]
+        build.new_of.update(zip((c.argument for c in carried), arguments[len(old.args) :], strict=True))
+        inner = Copier(Block(arguments), build.new_of, self.visit)
+        inner.splice(old, arguments[: len(old.args)])
+        results = build.emit(ops.for_, *operands, *starts, blocks=[inner.block])
+        results = results if isinstance(results, tuple) else (results,)
+        for c, result in zip(carried, results[len(op.results) :], strict=True):
+            build.new_of[c.result] = result
+            result.name = c.result.name
+        return results[: len(op.results)]
+
+    # --- accesses
+
+    def access(self, build: Copier, op: Op, operands: list[Value]) -> Any:
+        form, box = self.accesses[op]
+        base = self.pointer(build, form)
+        strides = [self.sum(build, step) for step in form.steps]
+        shape = op.operands[0].type.shape
+        checked, bounds = self.bounds(build, box, shape)
+        mask = self.mask(build, box)
+        rest = [*strides, *bounds, *([] if mask is None else [mask])]
+        masked = mask is not None
+        if op.spec is ops.store:
+            return build.emit(ops.store_block, base, operands[1], *rest, checked=checked, masked=masked)
+        other = operands[2] if len(operands) > 2 and (checked or masked) else None
+        filled = other is not None and is_uniform(other) and not is_constant(other, 0)
+        if other is not None and filled:
+            rest.append(scalar_of(build, other))
+        loaded = build.emit(ops.load_block, base, *rest, shape=shape, checked=checked, masked=masked, filled=filled)
+        if other is None or is_uniform(other):
+            return loaded
+        return build.emit(ops.select, operands[1], loaded, other)
+
+    def bounds(self, build: Copier, box: Box, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[Value]]:
+        """The checked axes, and lo and hi of each. Conditions that do not hold leave the first of them empty."""
+        ends = {d: self.ends(build, box.lows[d], box.highs[d], extent) for d, extent in enumerate(shape)}
+        checked = [d for d, extent in enumerate(shape) if not (is_constant(ends[d][0], 0) and is_constant(ends[d][1], extent))]
+        if box.conditions:
+            checked = checked or [0]
+            lo, hi = ends[checked[0]]
+            ends[checked[0]] = (lo, build.emit(ops.select, self.condition(build, box), hi, self.sum(build, ZERO)))
+        return tuple(checked), [end for d in checked for end in ends[d]]
+
+    def ends(self, build: Copier, lows: Sequence[Bound], highs: Sequence[Bound], extent: int) -> tuple[Value, Value]:
+        """The largest of the lower bounds and the least of the upper ones; 0 and the extent if there are none."""
+        return (
+            self.tightest(build, lows, 0, 0, max, ops.maximum),
+            self.tightest(build, highs, extent, extent, min, ops.minimum),
+        )
+
+    def tightest(self, build: Copier, bounds: Sequence[Bound], limit: int, none: int, best: Any, spec: Any) -> Value:
+        numbers, values = [], []
+        for bound in bounds:
+            total = known(bound.total)
+            if total is None:
+                values.append(self.quotient(build, bound))
+            else:
+                numbers.append(total // bound.by)
+        if not values:
+            return self.constant(build, best([limit, *numbers]))
+        if (number := best([limit, *numbers])) != none:
+            values.append(self.constant(build, number))
+        out = values[0]
+        for value in values[1:]:
+            out = build.emit(spec, out, value)
+        return out
+
+    def condition(self, build: Copier, box: Box) -> Value:
+        """All conditions on scalars together."""
+        out: Value | None = None
+        for condition in box.conditions:
+            if isinstance(condition, Value):
+                holds = build.new_of[condition]
+            else:
+                holds = build.emit(ops.lt, self.sum(build, condition.total), self.sum(build, ZERO))
+            out = holds if out is None else build.emit(ops.and_, out, holds)
+        assert out is not None
+        return out
+
+    def mask(self, build: Copier, box: Box) -> Value | None:
+        """What of a mask is no box."""
+        out: Value | None = None
+        for mask, path in box.others:
+            value = build.new_of[mask]
+            for spec, attrs in path:
+                value = build.emit(spec, value, **attrs)
+            out = value if out is None else build.emit(ops.and_, out, value)
+        return out
+
+    # --- index arithmetic
+
+    def base(self, build: Copier, tile: Value) -> Value:
+        """The base of an affine tile, as a scalar."""
+        form = self.forms.form(tile)
+        assert form is not None
+        return self.sum(build, form.base) if form.pointer is None else self.pointer(build, form)
+
+    def pointer(self, build: Copier, form: Affine) -> Value:
+        assert form.pointer is not None
+        start = build.new_of[form.pointer]
+        return self.once(build, ops.offset, start, self.sum(build, form.base)) if form.base else start
+
+    def sum(self, build: Copier, total: Sum) -> Value:
+        """A sum of products, computed in i64."""
+        out: Value | None = None
+        # what is subtracted after what is added, the number last
+        for product, count in sorted(total.items(), key=lambda item: item[1] < 0):
+            if not product:
+                continue
+            value = self.wide(build, build.new_of[product[0]])
+            for factor in product[1:]:
+                value = self.once(build, ops.mul, value, self.wide(build, build.new_of[factor]))
+            if out is not None and count == -1:
+                out = self.once(build, ops.sub, out, value)
+                continue
+            if count != 1:
+                value = self.once(build, ops.mul, value, self.constant(build, count))
+            out = value if out is None else self.once(build, ops.add, out, value)
+        number = total.get((), 0)
+        if out is None:
+            return self.constant(build, number)
+        return self.once(build, ops.add, out, self.constant(build, number)) if number else out
+
+    def quotient(self, build: Copier, bound: Bound) -> Value:
+        """A bound as a scalar: the quotient rounded down."""
+        total = self.sum(build, bound.total)
+        if bound.by == 1:
+            return total
+        by = self.constant(build, bound.by)
+        below = self.once(build, ops.lt, self.once(build, ops.rem, total, by), self.constant(build, 0))
+        return self.once(build, ops.sub, self.once(build, ops.idiv, total, by), self.once(build, ops.cast, below, to=i64))
+
+    def wide(self, build: Copier, scalar: Value) -> Value:
+        return scalar if scalar.type == INDEX else self.once(build, ops.cast, scalar, to=i64)
+
+    def constant(self, build: Copier, number: int) -> Value:
+        return self.once(build, ops.constant, value=number, type=INDEX)
+
+    def once(self, build: Builder, spec: Any, *operands: Value, **attrs: Any) -> Value:
+        """An op, or the same one made earlier in this block."""
+        key = (build.block, spec, operands, tuple(attrs.items()))
+        if key not in self.made:
+            self.made[key] = build.emit(spec, *operands, **attrs)
+        return self.made[key]
