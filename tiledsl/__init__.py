@@ -2,8 +2,23 @@
 
 import os as _os
 
-from .version import __version__
-
 _root = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
 if _os.path.isfile(_os.path.join(_root, "setup.cfg")) and _os.path.isfile(_os.path.join(_root, "backends", "__init__.py")):
     __path__.append(_root)  # a source checkout: tiledsl.backends is <root>/backends, tiledsl.kernels is <root>/kernels
+
+from .backend.registry import use
+from .errors import CompilationError, LaunchError, MemoryFault, TileError
+from .runtime.jit import jit
+from .version import __version__
+
+__all__ = ["CompilationError", "LaunchError", "MemoryFault", "TileError", "__version__", "cdiv", "jit", "next_power_of_2", "use"]
+
+
+def cdiv(x: int, y: int) -> int:
+    """x / y, rounded up."""
+    return (x + y - 1) // y
+
+
+def next_power_of_2(n: int) -> int:
+    """The smallest power of two that is not below n."""
+    return 1 << max(n - 1, 0).bit_length()

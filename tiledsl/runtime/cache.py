@@ -19,10 +19,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from .. import __version__, config
+from .. import config
 from ..backend.base import Backend, Program
 from ..errors import ParseError
 from ..ir.parser import parse_type
+from ..version import __version__
 from .compile import Compiled
 
 MAGIC = b"tiledsl kernel 1\n"
