@@ -12,7 +12,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable
@@ -133,8 +132,9 @@ def load(path: Path, key: str) -> Compiled | None:
 
 def save(path: Path, compiled: Compiled) -> None:
     """Write an entry so that a reader sees all of it or none; where that fails, the next process compiles again."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        handle, aside = tempfile.mkstemp(prefix=".", dir=path.parent)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(encode(compiled))
