@@ -67,7 +67,8 @@ def find_captures(function: JITFunction) -> Captures:
         done.add(id(function))
         tree, fn, source = _parts(function)
         defaults = [text_of(v) if not _is_jit(v) else v.name for v in (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())]
-        texts.append(f"{fn.__qualname__}({', '.join(defaults)})\n{source}")
+        where = f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}"  # compiled code names its lines in errors
+        texts.append(f"{fn.__qualname__}({', '.join(defaults)}) {where}\n{source}")
         for scope, name, value in _references(tree, fn):
             if _is_jit(value):
                 visit(value)

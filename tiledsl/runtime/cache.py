@@ -121,13 +121,16 @@ def load(path: Path, key: str) -> Compiled | None:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        if not _is_mine(os.fstat(file.fileno())):
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or not _is_mine(found):
             return None
-        try:
+        with open(handle, "rb", closefd=False) as file:
             return decode(file.read(), key)
-        except OSError:
-            return None
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
 
 
 def save(path: Path, compiled: Compiled) -> None:

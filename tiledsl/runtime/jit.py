@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, overload
 
+import numpy as np
+
 from .. import frontend
 from ..errors import LaunchError, nearest
 from ..frontend.captures import Captures
@@ -16,7 +18,7 @@ from ..ir.core import Kernel
 from ..memory import Buffer
 from ..passes import pipeline
 from . import cache
-from .arguments import Bound, Key, element_of
+from .arguments import Bound, Key, Slot, element_of
 from .compile import Compiled, compile_kernel
 from .launch import Launched, Target, extents, target_of
 from .specialize import Binder
@@ -184,11 +186,10 @@ class Launcher:
         return self.kernel.launch(self.grid, args, given)
 
 
-def _array_of(value: Any, slot: Any) -> Any:
-    """An array that stands for a dtype; other values as they are."""
-    if slot.constant or isinstance(value, str | int | float | tuple | Buffer) or value is None:
-        return value
-    elem = None if hasattr(value, "shape") else element_of(value)
+def _array_of(value: Any, slot: Slot) -> Any:
+    """An array that stands for a dtype of NumPy, PyTorch or the language; other values as they are."""
+    is_dtype = isinstance(value, np.dtype) or type(value).__name__ == "dtype"
+    elem = element_of(value) if is_dtype and not slot.constant else None
     return value if elem is None else Buffer(0, 0, elem, name=slot.name)
 
 
