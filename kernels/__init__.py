@@ -1,4 +1,19 @@
 """Ready kernels: each module holds a kernel, its wrapper, a NumPy reference and the shapes to test and time."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 if not __name__.startswith("tiledsl."):
     raise ImportError("import this package as tiledsl.kernels")
+
+if TYPE_CHECKING:
+    from .sample import Sample
+
+MODULES = ["vector_add", "softmax", "layer_norm", "matmul", "attention", "dropout", "cross_entropy", "running_sum"]
+
+
+def samples() -> list[Sample]:
+    """What all kernels declare, to test and to time them."""
+    return [sample for name in MODULES for sample in import_module(f".{name}", __name__).SAMPLES]

@@ -1,0 +1,144 @@
+"""Matrix product with an activation fused behind it; fp32, fp16, bf16 and int8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+
+from .arrays import dtype_name, empty, normal, strides
+from .sample import UNIT, Call, Sample, rounding
+
+BLOCKS = (64, 64, 64)  # rows, columns and depth of what a program multiplies at a time
+
+
+@tiledsl.jit
+def activate(x, ACTIVATION: tl.constexpr):
+    """x through the named function; as it is for None."""
+    if ACTIVATION == "relu":
+        x = tl.where(x > 0, x, 0)
+    elif ACTIVATION == "leaky_relu":
+        x = tl.where(x >= 0, x, 0.01 * x)
+    elif ACTIVATION == "sigmoid":
+        x = tl.sigmoid(x)
+    elif ACTIVATION == "gelu":
+        x = 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+    return x
+
+
+@tiledsl.jit
+def matmul_kernel(
+    a, b, c, M, N, K,
+    a_row, a_column, b_row, b_column, c_row, c_column,
+    ACTIVATION: tl.constexpr, SUM: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """One block of c per program; neighbouring programs share rows of a and columns of b in groups."""
+    blocks_m, blocks_n = tl.cdiv(M, BLOCK_M), tl.cdiv(N, BLOCK_N)
+    program = tl.program_id(0)
+    block_m, block_n = tl.swizzle2d(program // blocks_n, program % blocks_n, blocks_m, blocks_n, GROUP)
+    rows = block_m * BLOCK_M + tl.arange(0, BLOCK_M)
+    columns = block_n * BLOCK_N + tl.arange(0, BLOCK_N)
+    total = tl.zeros((BLOCK_M, BLOCK_N), dtype=SUM)
+    for start in range(0, K, BLOCK_K):
+        depth = start + tl.arange(0, BLOCK_K)
+        left = tl.load(a + rows[:, None] * a_row + depth[None, :] * a_column, mask=(rows[:, None] < M) & (depth[None, :] < K), other=0.0)
+        right = tl.load(
+            b + depth[:, None] * b_row + columns[None, :] * b_column, mask=(depth[:, None] < K) & (columns[None, :] < N), other=0.0
+        )
+        total = tl.dot(left, right, total, input_precision="ieee")
+    result = activate(total, ACTIVATION).to(c.dtype.element_ty)
+    tl.store(c + rows[:, None] * c_row + columns[None, :] * c_column, result, mask=(rows[:, None] < M) & (columns[None, :] < N))
+
+
+def matmul(
+    a: Any,
+    b: Any,
+    out: Any = None,
+    activation: str | None = None,
+    blocks: tuple[int, int, int] = BLOCKS,
+    group: int = 8,
+    **launch: Any,
+) -> Any:
+    """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 sums and gives int32."""
+    (m, k), (inner, n) = a.shape, b.shape
+    if k != inner:
+        raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
+    name = dtype_name(a)
+    out = empty(a, (m, n), "i32" if name == "i8" else name) if out is None else out
+    sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
+    block_m, block_n, block_k = blocks
+    matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
+        a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),
+        ACTIVATION=activation, SUM=sums, BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
+    )  # fmt: skip
+    return out
+
+
+def inputs(rng: np.random.Generator, m: int, n: int, k: int, dtype: str = "f32", transposed: bool = False, **settings: Any) -> Call:
+    a, b = normal(rng, (m, k), dtype), normal(rng, (n, k) if transposed else (k, n), dtype)
+    return (a, b.T if transposed else b), settings
+
+
+def reference(a: np.ndarray, b: np.ndarray, activation: str | None = None, **settings: Any) -> np.ndarray:
+    """The product in float64, or in integers."""
+    if a.dtype == np.int8:
+        return REFERENCES[activation](a.astype(np.int32) @ b.astype(np.int32))
+    return REFERENCES[activation](a.astype(np.float64) @ b.astype(np.float64))
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+REFERENCES: dict[str | None, Callable[[np.ndarray], np.ndarray]] = {
+    None: lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x >= 0, x, 0.01 * x),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "gelu": lambda x: 0.5 * x * (1 + _erf(x / np.sqrt(2))),
+}
+
+
+def tolerance(a: np.ndarray, b: np.ndarray, activation: str | None = None, **settings: Any) -> np.ndarray:
+    """K fused steps, each within half a unit of |a| @ |b|; an activation has slope at most 1.13 and adds a few units of its own,
+    of the product where it multiplies by it; then the result is stored."""
+    exact = reference(a, b, activation)
+    if exact.dtype == np.int32:
+        return np.zeros(exact.shape)
+    size = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
+    product = a.shape[1] * UNIT["f32"] * size
+    if activation in ("leaky_relu", "sigmoid", "gelu"):
+        product = 1.13 * product + 8 * UNIT["f32"] * np.maximum(np.abs(reference(a, b)), 1)
+    return product * 1.01 + rounding(exact, dtype_name(a))
+
+
+def _square(n: int, **more: Any) -> dict[str, Any]:
+    return {"m": n, "n": n, "k": n, **more}
+
+
+SMALL = {"blocks": (16, 16, 16), "group": 2}
+SAMPLES = [
+    Sample(
+        "matmul",
+        matmul,
+        inputs,
+        reference,
+        tolerance,
+        tests=[
+            {"m": 1, "n": 1, "k": 1, **SMALL},
+            {"m": 37, "n": 50, "k": 29, **SMALL},
+            _square(64),
+            {"m": 33, "n": 40, "k": 48, "transposed": True, "activation": "relu", "blocks": (32, 16, 8)},
+            {"m": 40, "n": 24, "k": 30, "activation": "gelu", **SMALL},
+            {"m": 20, "n": 20, "k": 20, "activation": "sigmoid", **SMALL},
+            _square(48, dtype="f16", activation="leaky_relu", **SMALL),
+            _square(40, dtype="bf16", **SMALL),
+            _square(45, dtype="i8", activation="relu", **SMALL),
+        ],
+        timed=[_square(512), _square(1024)],
+        rivals={"numpy": lambda a, b: np.matmul(a, b), "torch": lambda torch, a, b: torch.matmul(a, b)},
+    )
+]

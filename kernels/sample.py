@@ -1,0 +1,38 @@
+"""What every kernel declares besides itself: a reference, how far from it a result may be, shapes to test and to time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+UNIT = {"f16": 2.0**-11, "bf16": 2.0**-8, "f32": 2.0**-24, "f64": 2.0**-53}  # half the distance of neighbours, relative
+TINY = {"f16": 2.0**-25, "bf16": 2.0**-134, "f32": 2.0**-150, "f64": 2.0**-1075}  # half the smallest positive number
+Shape = Mapping[str, Any]
+Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, settings
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A wrapper with what is needed to test it and to time it."""
+
+    name: str
+    run: Callable[..., Any]  # run(*arrays, **settings, **launch options) -> an array or several
+    inputs: Callable[..., Call]  # inputs(rng, **shape)
+    reference: Callable[..., Any]  # reference(*arrays, **settings) -> the same results, computed in float64
+    tolerance: Callable[..., Any]  # the same arguments -> the largest absolute error per element, derived where it is defined
+    tests: Sequence[Shape]
+    timed: Sequence[Shape] = ()
+    rivals: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # "numpy": f(*arrays, **settings), "torch": f(torch, ...)
+
+
+def rounding(exact: np.ndarray, dtype: str) -> np.ndarray:
+    """How much storing a value as dtype can change it."""
+    return np.abs(exact) * UNIT[dtype] + TINY[dtype] if dtype in UNIT else np.zeros_like(exact)
+
+
+def sum_error(length: int) -> float:
+    """The relative error of a float32 sum: 32 partial sums in order, then halving (see the numerics contract)."""
+    return (-(-length // 32) + 5) * UNIT["f32"]

@@ -1,0 +1,66 @@
+"""Vector addition: the smallest kernel, limited by memory alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+
+from .arrays import contiguous, empty, normal
+from .sample import Call, Sample
+
+
+@tiledsl.jit
+def vector_add_kernel(x, y, out, n, BLOCK: tl.constexpr):
+    """One block of out = x + y per program; the last block is cut off by the mask."""
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < n
+    tl.store(out + at, tl.load(x + at, mask=inside) + tl.load(y + at, mask=inside), mask=inside)
+
+
+def vector_add(x: Any, y: Any, out: Any = None, block: int = 4096, **launch: Any) -> Any:
+    """x + y for arrays of one shape and dtype."""
+    x, y = contiguous(x), contiguous(y)
+    if x.shape != y.shape:
+        raise ValueError(f"the shapes {tuple(x.shape)} and {tuple(y.shape)} differ")
+    out = empty(x) if out is None else out
+    n = int(np.prod(x.shape))
+    vector_add_kernel[(tiledsl.cdiv(n, block),)](x, y, out, n, BLOCK=block, **launch)
+    return out
+
+
+def inputs(rng: np.random.Generator, n: int, dtype: str = "f32", **settings: Any) -> Call:
+    return (normal(rng, (n,), dtype), normal(rng, (n,), dtype)), settings
+
+
+def reference(x: np.ndarray, y: np.ndarray, **settings: Any) -> np.ndarray:
+    """The sum as NumPy rounds it."""
+    return x + y
+
+
+def tolerance(x: np.ndarray, y: np.ndarray, **settings: Any) -> float:
+    """Addition is correctly rounded, here as there."""
+    return 0.0
+
+
+SAMPLES = [
+    Sample(
+        "vector_add",
+        vector_add,
+        inputs,
+        reference,
+        tolerance,
+        tests=[
+            {"n": 1, "block": 16},
+            {"n": 1000, "block": 128},
+            {"n": 4096, "block": 1024},
+            {"n": 777, "dtype": "f16", "block": 256},
+            {"n": 300, "dtype": "i32", "block": 64},
+        ],
+        timed=[{"n": 1 << 24}],
+        rivals={"numpy": lambda x, y: np.add(x, y), "torch": lambda torch, x, y: torch.add(x, y)},
+    )
+]

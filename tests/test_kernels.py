@@ -1,0 +1,52 @@
+"""Every kernel over its declared shapes: near its reference, and the same bits wherever it runs."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiledsl.kernels
+from tiledsl.kernels.sample import Sample, Shape
+
+TARGETS = [("interpreter", 1), ("cpu", 1), ("cpu", 2), ("npu", 1)]
+CASES = [pytest.param(s, shape, id=f"{s.name}-{'-'.join(map(str, shape.values()))}") for s in tiledsl.kernels.samples() for shape in s.tests]
+
+
+def several(results: Any) -> Sequence[np.ndarray]:
+    return results if isinstance(results, tuple) else (results,)
+
+
+def run(sample: Sample, shape: Shape, backend: str, threads: int) -> Sequence[np.ndarray]:
+    """The results on a backend, for inputs that are the same each time."""
+    arrays, settings = call(sample, shape)
+    return several(sample.run(*arrays, **settings, backend=backend, num_threads=threads))
+
+
+def call(sample: Sample, shape: Shape) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    rng = np.random.default_rng(zlib.crc32(f"{sample.name} {sorted(shape.items())}".encode()))
+    return sample.inputs(rng, **shape)
+
+
+@pytest.mark.parametrize("sample, shape", CASES)
+def test_kernel_is_near_its_reference(sample: Sample, shape: Shape) -> None:
+    arrays, settings = call(sample, shape)
+    expected, allowed = several(sample.reference(*arrays, **settings)), several(sample.tolerance(*arrays, **settings))
+    found = run(sample, shape, "interpreter", 1)
+    for x, y, tolerance in zip(expected, found, allowed, strict=True):
+        assert x.shape == y.shape
+        off = np.abs(x.astype(np.float64) - y.astype(np.float64))
+        assert np.all(off <= tolerance), f"off by {off.max()}, {np.max(off / np.maximum(tolerance, 1e-300)):.3g} of what is allowed"
+
+
+@pytest.mark.parametrize("sample, shape", CASES)
+@pytest.mark.parametrize("backend, threads", TARGETS[1:])
+def test_kernel_gives_the_interpreters_bits(sample: Sample, shape: Shape, backend: str, threads: int) -> None:
+    expected, found = run(sample, shape, *TARGETS[0]), run(sample, shape, backend, threads)
+    for x, y in zip(expected, found, strict=True):
+        wide = np.dtype(f"u{x.itemsize}")
+        differ = (x.view(wide) != y.view(wide)) & ~((x != x) & (y != y))
+        assert not differ.any(), f"{differ.sum()} of {x.size} differ: {x[differ][:4]} on the interpreter, {y[differ][:4]} on {backend}"
