@@ -13,7 +13,9 @@ import tiledsl.kernels
 from tiledsl.kernels.sample import Sample, Shape
 
 TARGETS = [("interpreter", 1), ("cpu", 1), ("cpu", 2), ("npu", 1)]
-CASES = [pytest.param(s, shape, id=f"{s.name}-{'-'.join(map(str, shape.values()))}") for s in tiledsl.kernels.samples() for shape in s.tests]
+CASES = [
+    pytest.param(s, shape, id=f"{s.name}-{'-'.join(map(str, shape.values()))}") for s in tiledsl.kernels.samples() for shape in s.tests
+]
 
 
 def several(results: Any) -> Sequence[np.ndarray]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
 from tiledsl.ir.types import DType, Elem, Pointer, bf16, f16, f32, f64, i1
 
 from .emit import Builder
@@ -46,7 +48,9 @@ def literal(elem: Elem, number: int | float) -> str:
     kind = register(elem)
     if kind == "float" or kind == "double":
         # LLVM writes float constants as the double of the same value
-        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+        assert isinstance(elem, DType)
+        rounded = float(elem.round(np.asarray(number, np.float64)))
+        return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
     if kind == "i1":
         return "true" if number else "false"
     return str(int(number))
