@@ -98,6 +98,11 @@ def clamped(code: Code, limits: tuple[str, str], extent: int) -> tuple[Scalar, S
     return lo, code.b.most(code.b.least(hi, extent), lo)
 
 
+def floored(code: Code, number: Scalar, step: int) -> Scalar:
+    """The largest multiple of a power of two that is not above a number."""
+    return code.b.value(f"and i64 {number}, {-step}") if isinstance(number, str) else number // step * step
+
+
 def _count(code: Code, extent: int, limits: tuple[str, str] | None, inner: Callable[[Index], None]) -> None:
     lo, hi = (0, extent) if limits is None else clamped(code, limits, extent)
     if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
@@ -121,7 +126,7 @@ def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callab
     if split is not None and whole * lanes == extent and whole > 1:
         step = lanes * unroll
         _, hi = clamped(code, split, extent)
-        middle = code.b.value(f"and i64 {hi}, {-step}") if isinstance(hi, str) else hi // step * step
+        middle = floored(code, hi, step)
         known = frozenset([split])
         _vectors(code, 0, middle, lanes, unroll, known, inner)
         _vectors(code, middle, extent, lanes, unroll, frozenset(), inner)
@@ -151,8 +156,7 @@ def _strip_within(code: Code, extent: int, limits: tuple[str, str], inner: Calla
     unroll = code.machine.unroll if extent >= lanes * code.machine.unroll else 1
     length = code.b.sub(hi, lo)
     step = lanes * unroll
-    whole = code.b.value(f"and i64 {length}, {-step}") if isinstance(length, str) else length // step * step
-    middle = code.b.add(lo, whole)
+    middle = code.b.add(lo, floored(code, length, step))
     _vectors(code, lo, middle, lanes, unroll, within, inner)
     if isinstance(middle, int) and isinstance(hi, int) and middle >= hi:
         return

@@ -59,13 +59,12 @@ def _iterations(code: Code, kind: Kind, lo: str, hi: str, step: str) -> str:
         by = int(step) or 1
         return upward(lo, hi, str(by)) if by > 0 else upward(hi, lo, str(-by))
     zero = b.value(f"icmp eq i64 {step}, 0")
-    by = b.value(f"select i1 {zero}, i64 1, i64 {step}")
-    up = upward(lo, hi, by)
+    stride = b.value(f"select i1 {zero}, i64 1, i64 {step}")  # never 0: both divisions are defined
+    up = upward(lo, hi, stride)
     if not kind.elem.is_signed:
         return up
-    # in the other direction; a step of at least 1 keeps both divisions defined
-    back = b.value(f"sub i64 0, {by}")
-    negative = b.value(f"icmp slt i64 {by}, 0")
+    back = b.value(f"sub i64 0, {stride}")
+    negative = b.value(f"icmp slt i64 {stride}, 0")
     down = upward(hi, lo, back)
     return b.value(f"select i1 {negative}, i64 {down}, i64 {up}")
 

@@ -28,14 +28,15 @@ def dot(code: Code, op: Op) -> None:
     elem = dtype_of(acc.type)
     (m, k), n = a.type.shape, b.type.shape[1]
     columns = _columns(code, elem, n)
-    left, right = _rows_of(code, a, elem), code.arena.take(elem, (n // columns, k, columns))
-    _pack_columns(code, b, right, columns)
+    streamed = code.plan.kept(a) and a.type.elem is elem
+    left = code.scratch[a] if streamed else _packed_rows(code, a, elem)
+    right = _packed_columns(code, b, elem, columns)
     carried = code.plan.in_place.get(op.result)
     target = code.scratch[op.result] = code.scratch[carried] if carried is not None else code.arena.take(elem, (m, n))
     if acc is not carried:
         assign(code, acc, target)
     _multiply(code, left, right, target, (m, n, k), columns, elem)
-    if left not in code.scratch.values():
+    if not streamed:
         code.arena.give(left)
     code.arena.give(right)
 
@@ -58,10 +59,8 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
 
 
-def _rows_of(code: Code, a: Value, elem: DType) -> Scratch:
+def _packed_rows(code: Code, a: Value, elem: DType) -> Scratch:
     """A as a row-major tile of the accumulator's type."""
-    if code.plan.kept(a) and a.type.elem is elem:
-        return code.scratch[a]
     piece = code.arena.take(elem, a.type.shape)
 
     def body(point: Point) -> None:
@@ -89,11 +88,10 @@ def _put(code: Code, piece: Scratch, point: Point, lanes: Lanes) -> None:
     write(code, piece.elem, at, point, 1 if point.axis is None else piece.strides[point.axis], lanes, mask)
 
 
-def _pack_columns(code: Code, b: Value, piece: Scratch, columns: int) -> None:
+def _packed_columns(code: Code, b: Value, elem: DType, columns: int) -> Scratch:
     """B as panels: for each group of columns its K rows, one after the other."""
     k, n = b.type.shape
-    elem = piece.elem
-    assert isinstance(elem, DType)
+    piece = code.arena.take(elem, (n // columns, k, columns))
 
     def body(point: Point) -> None:
         panel, row, column = point.indices
@@ -103,6 +101,7 @@ def _pack_columns(code: Code, b: Value, piece: Scratch, columns: int) -> None:
 
     with code.nest():
         each(code, (n // columns, k, columns), body, 2 if columns > 1 else None)
+    return piece
 
 
 def _times(code: Code, panel: Index, columns: int, column: Index) -> Index:

@@ -7,14 +7,15 @@ the upper half is combined into the lower until one is left.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tiledsl.ir.core import Block, Op, Value
 from tiledsl.ops.contract import PARTIALS
 
 from .access import read_scratch, write_scratch
 from .buffers import Scratch
-from .code import Code, each, spread, width
+from .code import Code, clamped, each, floored, spread, width
+from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind, literal, register, vector
@@ -112,7 +113,9 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
     return total
 
 
-def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements) -> list[list[Lanes]]:  # type: ignore[no-untyped-def]
+def _accumulate(
+    code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[[Index], list[Lanes]]
+) -> list[list[Lanes]]:
     """Fold a long axis into `count` vectors per operand."""
     block, b = op.blocks[0], code.b
     neutral = _neutral(block)
@@ -121,11 +124,10 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
     carried = [(kind.text, kind.constant(number)) for _ in range(count) for kind, number in zip(kinds, start, strict=True)]
     step = lanes * count
     split = next((s for s in (common_bounds(code, v) for v in op.operands) if s is not None), None)
-    pieces: list[tuple[int | str, int | str, frozenset[tuple[str, str]]]] = [(0, length, frozenset())]
+    pieces: list[tuple[Scalar, Scalar, frozenset[tuple[str, str]]]] = [(0, length, frozenset())]
     if split is not None:
-        hi = split[1]
-        top = b.most(b.least(int(hi) if hi.lstrip("-").isdigit() else hi, length), 0)
-        middle = b.value(f"and i64 {top}, {-step}") if isinstance(top, str) else top // step * step
+        _, top = clamped(code, split, length)
+        middle = floored(code, top, step)
         pieces = [(0, middle, frozenset([split])), (middle, length, frozenset())]
     for lo, hi, within in pieces:
         if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:

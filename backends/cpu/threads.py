@@ -25,7 +25,8 @@ class Scratch(threading.local):
     def of(self, size: int) -> int:
         """The address of so many bytes, on a page boundary."""
         if self.memory is None or len(self.memory) < size:
-            self.memory = mmap.mmap(-1, -(-max(size, 1) // PAGE) * PAGE)
+            # private, or a forked child would scribble over its parent's tiles
+            self.memory = mmap.mmap(-1, -(-max(size, 1) // PAGE) * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         return self.address
 
