@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tiledsl import ops
+from tiledsl.interpreter import values
 from tiledsl.ir.core import Block, Builder, Kernel, Value
+from tiledsl.ir.parser import parse
 from tiledsl.ir.spec import SPECS, OpSpec
 from tiledsl.ir.types import DType, Tile, bf16, f16, f32, f64
 from tiledsl.machine import Machine
@@ -142,6 +144,27 @@ def test_definitions_suit_any_shape(shape: tuple[int, ...]) -> None:
     x = np.full(shape, 0.75, np.float32)
     for spec in UNARY:
         assert define(spec, x).shape == shape
+
+
+def test_combining_blocks_are_defined_too() -> None:
+    text = """
+kernel @total() {
+  %i: i32[40] = arange {start=0, stop=40}
+  %x: f32[40] = cast %i {to=f32}
+  %r: f32 = reduce %x {axis=0} {
+  ^(%a: f32, %b: f32):
+    %d: f32 = sub %b, %a
+    %e: f32 = exp %d
+    %l: f32 = log1p %e
+    %s: f32 = add %a, %l
+    yield %s
+  }
+}
+"""
+    kernel = numerics(parse(text), Machine("any"))
+    assert all(op.spec.ulp is None for op in kernel.body.walk())
+    truth = np.log(np.sum(np.exp(np.arange(40.0))))
+    assert values(kernel)[kernel.body.ops[-1].result] == pytest.approx(truth, rel=1e-6)
 
 
 @pytest.mark.parametrize("spec", UNARY, ids=str)
