@@ -18,11 +18,13 @@ from .state import to_raw
 @lowers(ops.constant)
 def constant(emit: Emitter, op: Op) -> None:
     kind = op.result.type
-    number = emit.literal(to_raw(ops.constant.evaluate(value=op.attrs["value"], type=kind.scalar()), element(kind)))
+    dtype = element(kind)
+    size = dtype.itemsize if dtype.is_float else 8  # unsigned numbers are zero extended in registers
+    number = emit.literal(to_raw(ops.constant.evaluate(value=op.attrs["value"], type=kind.scalar()), dtype), size)
     if not kind.shape:
         emit.regs[op.result] = number
         return
-    cell = dense((), element(kind))
+    cell = dense((), dtype)
     emit("vfill", cell, number)
     emit.views[op.result] = cell.broadcast(kind.shape)
 

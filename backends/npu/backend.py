@@ -15,17 +15,12 @@ from tiledsl.ir.types import DType, Tile
 from tiledsl.memory import Memory
 from tiledsl.passes import SHARED
 
-from .allocate import Overflow, buffers, registers
-from .check import verify
-from .container import Image, from_bytes, image, to_bytes
-from .isa import T1
-from .lower import lower
+from .compile import compile_code, listing
+from .container import Image, from_bytes, to_bytes
 from .machine import T1_BASE, Npu
-from .schedule import schedule
 from .simulate import decode, run_program
-from .state import ACC, Core, to_raw
+from .state import Core, to_raw
 from .timing import Clock
-from .tokens import synchronise
 
 
 class Backend:
@@ -62,34 +57,6 @@ class Backend:
         busy = {unit: int(sum(c.busy[unit] for c in clocks)) for unit in "LWMVX"}
         details = {"busy": busy, "dram_bytes": sum(c.dram_bytes for c in clocks), "instructions": issued, "programs": programs}
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
-
-
-def compile_code(kernel: Kernel, machine: Npu) -> Image:
-    """The words of a kernel. Accumulators that do not fit the matrix unit's memory go through it in parts."""
-    try:
-        made = _compile(kernel, machine, keep_accumulators=True)
-    except Overflow as error:
-        if error.space != ACC:
-            raise
-        made = _compile(kernel, machine, keep_accumulators=False)
-    verify(made.words, machine)
-    return made
-
-
-def _compile(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Image:
-    code = lower(kernel, machine, keep_accumulators=keep_accumulators)
-    code = buffers(registers(code, machine), machine)
-    return image(synchronise(schedule(code, machine), machine), machine)
-
-
-def listing(made: Image) -> str:
-    """The program as text that assembles again, with the source line where it changes."""
-    rows, before = [], None
-    for word, loc in zip(made.words, made.lines, strict=True):
-        note = f"  ; {loc}" if loc is not None and loc != before else ""
-        before = loc
-        rows.append(T1.show(T1.decode(word)) + note)
-    return "\n".join(rows) + "\n"
 
 
 def _decoded(binary: bytes, machine: Npu) -> tuple[Image, list[Decoded]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tiledsl.backend.isa import pack, unpack
 from tiledsl.errors import LaunchError, Unsupported
@@ -79,12 +79,12 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), [places[i] if i >= 0 else None for i in table["lines"]])
 
 
-def _plain(loc: Loc | None) -> list[object] | None:
+def _plain(loc: Loc | None) -> list[Any] | None:
     return None if loc is None else [loc.file, loc.line, loc.column, loc.end_column, loc.function, _plain(loc.called_from)]
 
 
-def _loc(plain: Sequence[object] | None) -> Loc | None:
+def _loc(plain: list[Any] | None) -> Loc | None:
     if plain is None:
         return None
-    *where, caller = plain
-    return Loc(*where, called_from=_loc(caller))  # type: ignore[arg-type]
+    file, line, column, end_column, function, caller = plain
+    return Loc(file, line, column, end_column, function, _loc(caller))

@@ -123,13 +123,13 @@ class Emitter:
         self(name, result, *operands, when=when)
         return result
 
-    def literal(self, value: int) -> Reg:
-        """A register with a number."""
+    def literal(self, value: int, size: int = 8) -> Reg:
+        """A register with a number, of which only so many bytes matter."""
         value &= MASK
         low = value & 0xFFFF_FFFF
         low -= (low >> 31) << 32
         result = self.fresh("movi", low)
-        if (value - low) & MASK:
+        if size > 4 and (value - low) & MASK:
             high = value >> 32
             self("movhi", result, high - ((high >> 31) << 32))
         return result

@@ -120,10 +120,13 @@ def pieces(views: Sequence[View], rank: int) -> Iterator[list[View]]:
     extents, strides = common_axes(views)
     outer = max(0, len(extents) - rank)
     for index in itertools.product(*map(range, extents[:outer])):
-        yield [
-            View(v.buffer, v.dtype, v.offset + sum(i * x for i, x in zip(index, s)), tuple(extents[outer:]), tuple(s[outer:]))
-            for v, s in zip(views, strides, strict=True)
-        ]
+        yield [_at(view, steps, index, extents) for view, steps in zip(views, strides, strict=True)]
+
+
+def _at(view: View, strides: Sequence[int], index: Sequence[int], extents: Sequence[int]) -> View:
+    outer = len(index)
+    offset = view.offset + sum(i * step for i, step in zip(index, strides[:outer], strict=True))
+    return View(view.buffer, view.dtype, offset, tuple(extents[outer:]), tuple(strides[outer:]))
 
 
 def dense_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

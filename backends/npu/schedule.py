@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tiledsl.location import Loc
 
 from .allocate import fields
-from .emit import Code, Label, Line, Reg, code_of
+from .emit import Code, Label, Reg, code_of
 from .isa import T1
 from .layout import View
 from .machine import Npu

@@ -16,6 +16,7 @@ from .isa import UNITS
 from .machine import Npu
 from .schedule import Issue, Queue, Stream, Touch
 
+SCALAR: Queue = ("S", 0)
 Clock = dict[Queue, int]  # of each queue, the last instruction known to be done
 
 
@@ -37,17 +38,17 @@ class _Synchroniser:
         """One more instruction: find whom it must wait for."""
         queue = issue.queue
         mine = self.knows[queue]
-        if queue[0] != "S":
-            _merge(mine, self.knows[("S", 0)])
-        for other, needed in self._needs(issue.touches).items():
-            if other in (queue, ("S", 0)) or mine.get(other, 0) >= needed:
-                continue
-            pair = (other, queue)
-            semaphore = self.semaphores.setdefault(pair, len(self.semaphores))
+        if queue != SCALAR:
+            _merge(mine, self.knows[SCALAR])
+        unknown = {q: n for q, n in self._needs(issue.touches).items() if q not in (queue, SCALAR) and mine.get(q, 0) < n}
+        for other, needed in unknown.items():
+            if any(self.at_issue[q, n].get(other, 0) >= needed for q, n in unknown.items()):
+                continue  # who is waited for anyhow has heard of it
+            semaphore = self.semaphores.setdefault((other, queue), len(self.semaphores))
             self.posts[self.issues[other, needed]].append(semaphore)
             self.waits[issue].append(semaphore)
-            _merge(mine, self.at_issue[other, needed])
-            mine[other] = needed
+        for other, needed in unknown.items():
+            _merge(mine, self.at_issue[other, needed] | {other: needed})
         self.count[queue] += 1
         number = self.count[queue]
         self.issues[queue, number] = issue

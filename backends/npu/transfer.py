@@ -79,7 +79,7 @@ def atomic_cas(emit: Emitter, op: Op) -> None:
 def load_block(emit: Emitter, op: Op) -> None:
     base, *rest = op.operands
     shape = op.attrs["shape"]
-    block = Access(emit, base, rest, shape, op.attrs["checked"], op.attrs["masked"], op.attrs["filled"])
+    block = Access(emit, op, base, rest, shape)
     if not shape:
         extra = [emit.scalar(v) for v in (block.mask, block.other) if v is not None]
         if block.other is not None and block.mask is None:
@@ -95,7 +95,7 @@ def load_block(emit: Emitter, op: Op) -> None:
 def store_block(emit: Emitter, op: Op) -> None:
     base, value, *rest = op.operands
     shape = value.type.shape
-    block = Access(emit, base, rest, shape, op.attrs["checked"], op.attrs["masked"], False)
+    block = Access(emit, op, base, rest, shape)
     if not shape:
         mask = None if block.mask is None else emit.scalar(block.mask)
         emit("sstore", code_of(block.dtype), emit.scalar(base), emit.scalar(value), when=mask)
@@ -107,10 +107,12 @@ def store_block(emit: Emitter, op: Op) -> None:
 class Access:
     """A block access: from operands of the op to boxes that the DMA understands."""
 
-    def __init__(self, emit: Emitter, base: Value, rest: list[Value], shape: tuple[int, ...], checked: tuple[int, ...], masked: bool, filled: bool):
+    def __init__(self, emit: Emitter, op: Op, base: Value, rest: list[Value], shape: tuple[int, ...]):
         self.emit, self.base, self.shape = emit, base, shape
         self.dtype = pointee(base)
-        self.strides, self.bounds, self.mask, self.other = ops.split_block_operands(rest, len(shape), checked, masked, filled)
+        attrs = op.attrs
+        split = ops.split_block_operands(rest, len(shape), attrs["checked"], attrs["masked"], attrs.get("filled", False))
+        self.strides, self.bounds, self.mask, self.other = split
 
     def boxes(self, tile: View) -> Iterator[tuple[int, View, Operand]]:
         """(box, part of the tile, mask or none) for each transfer: one, unless the block has too many axes."""
@@ -119,7 +121,8 @@ class Access:
         spare = max(0, len(axes) - emit.machine.descriptor_rank)
         repeated = [d for d in axes if d not in self.bounds][:spare]
         if len(repeated) < spare:
-            raise Unsupported(f"a block with bounds along {len(self.bounds)} axes; this machine's boxes have {emit.machine.descriptor_rank}", emit.loc)
+            has = f"this machine's boxes have {emit.machine.descriptor_rank} axes"
+            raise Unsupported(f"a block with bounds along {len(self.bounds)} axes; {has}", emit.loc)
         kept = [d for d in axes if d not in repeated]
         steps = {d: self._bytes(self.strides[d]) for d in axes}
         fill = None if self.other is None else emit.scalar(self.other)
