@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
-import inspect
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CellType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..errors import CompilationError
 from .signature import text_of
+from .source import lines_of, parse_function
 
 if TYPE_CHECKING:
     from .function import JITFunction
@@ -99,10 +99,11 @@ def _parts(function: Any) -> tuple[ast.AST, FunctionType, str]:
     if _is_jit(function):
         return function.tree, function.fn, function.source
     try:
-        source = inspect.getsource(function)
-        return ast.parse(textwrap.dedent(source)).body[0], function, source
-    except (OSError, TypeError, SyntaxError):
-        return ast.Module([], []), function, function.__code__.co_code.hex()
+        source, tree = parse_function(function, lines_of(function))
+        return tree, function, source
+    except CompilationError:  # a lambda, or made without a file
+        code = function.__code__
+        return ast.Module([], []), function, f"{code.co_code.hex()} {code.co_consts} {code.co_names}"
 
 
 def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any] | CellType, str, object]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import linecache
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from ..errors import CompilationError
 from ..location import Loc
 from .captures import Captures, find_captures
+from .source import lines_of, parse_function
 
 MISSING = inspect.Parameter.empty
 
@@ -49,8 +49,7 @@ class JITFunction:
         self.params = formals(fn)
         self.arg_names = [p.name for p in self.params]
         self.file, self.first_line = fn.__code__.co_filename, fn.__code__.co_firstlineno
-        linecache.checkcache(self.file)
-        self._lines = linecache.getlines(self.file, fn.__globals__)
+        self._lines = lines_of(fn)
         self.__name__, self.__qualname__, self.__doc__, self.__module__ = fn.__name__, fn.__qualname__, fn.__doc__, fn.__module__
         self.__wrapped__ = fn
 
@@ -76,26 +75,19 @@ class JITFunction:
                 return Loc(self.file, arg.lineno, arg.col_offset, arg.end_col_offset or 0, function=self.name)
         return self.loc
 
-    @cached_property
+    @property
     def source(self) -> str:
         """The text from the first decorator to the end of the body, indented as in the file."""
-        found = self._lines[self.first_line - 1 :]
-        if not found:
-            raise CompilationError(
-                f"the source of `{self.name}` is not available", notes=[f"it was made in {self.file}"], help="define it in a file"
-            )
-        return "".join(inspect.getblock(found))
+        return self._parsed[0]
 
-    @cached_property
+    @property
     def tree(self) -> ast.FunctionDef:
         """The syntax tree; its lines and columns are those of the file."""
-        nested = self.source[:1].isspace()
-        parsed = ast.parse(("if True:\n" if nested else "") + self.source, self.file)
-        inner = parsed.body[0].body[0] if nested else parsed.body[0]  # type: ignore[attr-defined]
-        if not isinstance(inner, ast.FunctionDef):
-            raise CompilationError(f"`{self.name}` is not defined by a plain `def`", Loc(self.file, self.first_line))
-        ast.increment_lineno(inner, self.first_line - 1 - nested)
-        return inner
+        return self._parsed[1]
+
+    @cached_property
+    def _parsed(self) -> tuple[str, ast.FunctionDef]:
+        return parse_function(self.fn, self._lines)
 
     def lookup(self, name: str) -> object:
         """What a free name means now: a variable of an enclosing function, a global, or a builtin; KeyError if nothing."""
