@@ -7,16 +7,26 @@ from typing import Any
 
 from .core import Block, Builder, Kernel, Op, Value
 from .spec import OpSpec
+from .types import Tile
 
 Visit = Callable[["Copier", Op, "list[Value]"], Any]
+Retype = Callable[[Tile], Tile]
+
+
+def _copied(build: Copier, op: Op, operands: list[Value]) -> None:
+    return None
+
+
+def _unchanged(tile: Tile) -> Tile:
+    return tile
 
 
 class Copier(Builder):
     """A builder that knows what values of the old kernel are called in the new one."""
 
-    def __init__(self, block: Block, new_of: dict[Value, Value], visit: Visit):
+    def __init__(self, block: Block, new_of: dict[Value, Value], visit: Visit, retype: Retype = _unchanged):
         super().__init__(block)
-        self.new_of, self.visit = new_of, visit
+        self.new_of, self.visit, self.retype = new_of, visit, retype
 
     def copy(self, op: Op, operands: Sequence[Value]) -> Any:
         """The op itself on new operands, with its blocks rebuilt."""
@@ -33,8 +43,8 @@ class Copier(Builder):
 
     def copy_block(self, old: Block) -> Block:
         """A new block with arguments of its own, rebuilt from an old one."""
-        new = Block([Value(a.type, a.name, divisible=a.divisible) for a in old.args])
-        Copier(new, self.new_of, self.visit).splice(old, new.args)
+        new = Block([Value(self.retype(a.type), a.name, divisible=a.divisible) for a in old.args])
+        Copier(new, self.new_of, self.visit, self.retype).splice(old, new.args)
         return new
 
     def splice(self, old: Block, args: Sequence[Value]) -> None:
@@ -63,10 +73,11 @@ class Copier(Builder):
             new.name = new.name or old.name
 
 
-def rebuild(kernel: Kernel, visit: Visit = lambda build, op, operands: None) -> Kernel:
+def rebuild(kernel: Kernel, visit: Visit = _copied, retype: Retype = _unchanged) -> Kernel:
     """Copy a kernel op by op. visit(build, op, new operands) returns what stands for the op's results
-    (a value, or a tuple of as many as it has: () drops an op without results), or None to copy it."""
-    return Kernel(kernel.name, Copier(Block(), {}, visit).copy_block(kernel.body))
+    (a value, or a tuple of as many as it has: () drops an op without results), or None to copy it.
+    retype gives the new types of block arguments; those of results follow from the typing rules."""
+    return Kernel(kernel.name, Copier(Block(), {}, visit, retype).copy_block(kernel.body))
 
 
 Rule = Callable[..., Any]

@@ -93,8 +93,15 @@ f16 = _float("f16", "float16", "float16", formats.F16)
 bf16 = _float("bf16", "float32", "uint16", formats.BF16)
 f32 = _float("f32", "float32", "float32", formats.F32)
 f64 = _float("f64", "float64", "float64", formats.F64)
+f8e5 = _float("f8e5", "float32", "uint8", formats.E5M2)
+f8e4nv = _float("f8e4nv", "float32", "uint8", formats.E4M3_FN)
+f8e4b8 = _float("f8e4b8", "float32", "uint8", formats.E4M3_FNUZ)
+f8e5b16 = _float("f8e5b16", "float32", "uint8", formats.E5M2_FNUZ)
+f8e4b15 = _float("f8e4b15", "float32", "uint8", formats.E4M3_FINITE)
 
-DTYPES: dict[str, DType] = {t.name: t for t in (i1, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64)}
+NARROW = (f8e5, f8e4nv, f8e4b8, f8e5b16, f8e4b15)  # kept and moved as bytes; arithmetic happens in f32
+
+DTYPES: dict[str, DType] = {t.name: t for t in (i1, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, *NARROW)}
 
 
 def _dtype_named(name: str) -> DType:

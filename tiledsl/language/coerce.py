@@ -10,7 +10,7 @@ from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
-from ..ir.types import DType, Pointer, Tile, bf16, dtype_of, f16, f32, f64, i1, i32, i64, u32, u64
+from ..ir.types import NARROW, DType, Pointer, Tile, bf16, dtype_of, f16, f32, f64, i1, i32, i64, u32, u64
 from .core import unwrap
 from .dtypes import short_name
 
@@ -86,6 +86,9 @@ def promoted(a: DType, b: DType, *, dividing: bool = False) -> DType:
         return f32 if dividing else f16
     if bf16 in (a, b):
         return bf16 if a is b and not dividing else f32
+    if a in NARROW or b in NARROW:
+        require(a.is_float and b.is_float, f"{short_name(a)} and {short_name(b)} have no common type", help="convert one with .to(...)")
+        return a if a is b else f16
     if a.is_signed == b.is_signed:
         return a if a.bits >= b.bits else b
     unsigned, signed = (b, a) if a.is_signed else (a, b)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ..ir.types import DTYPES, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
+from ..ir.types import DTYPES, NARROW, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
 
-_SHORT = {"i1": "int1", "f16": "fp16", "bf16": "bf16", "f32": "fp32", "f64": "fp64"}
-_LONG = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32", "fp64": "float64"}
+_SHORT = {"i1": "int1", "bf16": "bf16"}
+_LONG = {"bf16": "bfloat16"}
 
 
 def short_name(elem: DType) -> str:
     """fp32, int32, uint8: how Triton names an element type in messages."""
-    return _SHORT.get(elem.name) or elem.name.replace("u", "uint").replace("i", "int", 1 if elem.name[0] == "i" else 0)
+    return _SHORT.get(elem.name) or {"i": "int", "u": "uint", "f": "fp"}[elem.name[0]] + elem.name[1:]
 
 
 class dtype:
@@ -102,7 +102,7 @@ class dtype:
         return self.name
 
     def __repr__(self) -> str:
-        return f"tiledsl.language.{_LONG.get(self.name, self.name)}"
+        return f"tiledsl.language.{_LONG.get(self.name, self.name.replace('fp', 'float'))}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_dtype_of_name, (self.elem.name,))
@@ -163,3 +163,4 @@ class pointer_type:
 int1, int8, int16, int32, int64 = map(dtype, (i1, i8, i16, i32, i64))
 uint8, uint16, uint32, uint64 = map(dtype, (u8, u16, u32, u64))
 float16, bfloat16, float32, float64 = map(dtype, (f16, bf16, f32, f64))
+float8e5, float8e4nv, float8e4b8, float8e5b16, float8e4b15 = map(dtype, NARROW)

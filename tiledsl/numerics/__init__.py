@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from .. import ops
 from ..ir.spec import OpSpec
-from .exponential import erf, exp, exp2, expm1, sigmoid, tanh
-from .logarithm import log, log1p, log2, log10
+from .exponential import erf, exp, exp2, sigmoid, tanh
+from .logarithm import log, log2, rsqrt
 from .powers import power
-from .roots import cbrt, rsqrt
 from .term import Term
-from .trigonometric import atan, cos, sin, tan
+from .trigonometric import cos, sin
 
 FUNCTIONS: dict[OpSpec, Callable[..., Term]] = {
     ops.exp: exp,
@@ -29,10 +28,4 @@ FUNCTIONS: dict[OpSpec, Callable[..., Term]] = {
     ops.sigmoid: sigmoid,
     ops.rsqrt: rsqrt,
     ops.pow_: power,
-    ops.expm1: expm1,
-    ops.log1p: log1p,
-    ops.log10: log10,
-    ops.cbrt: cbrt,
-    ops.tan: tan,
-    ops.atan: atan,
 }

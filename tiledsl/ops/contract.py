@@ -11,18 +11,18 @@ from ..errors import require
 from ..ir.core import Block
 from ..ir.printer import show_types
 from ..ir.spec import op
-from ..ir.types import Tile, bf16, dtype_of, f16, f32, f64, i8, i32, u8
+from ..ir.types import NARROW, Tile, bf16, dtype_of, f16, f32, f64, i8, i32, u8
 from . import exact
 
 PARTIALS = 32  # how many running results a reduction keeps; they are combined by halving at the end
 
-ACCUMULATORS = {f16: f32, bf16: f32, f32: f32, f64: f64, i8: i32, u8: i32}
+ACCUMULATORS = {**dict.fromkeys(NARROW, f32), f16: f32, bf16: f32, f32: f32, f64: f64, i8: i32, u8: i32}
 
 
 @op(exact.dot)
 def dot(a: Tile, b: Tile, acc: Tile) -> Tile:
     """acc + a @ b: per element one chain of fma over k ascending (integers wrap), in acc's type:
-    f32 for f16, bf16 and f32, f64 for f64, i32 for i8 and u8."""
+    f32 for fp8, f16, bf16 and f32, f64 for f64, i32 for i8 and u8."""
     require(a.rank == b.rank == 2 and a.shape[1] == b.shape[0], f"cannot multiply {a} by {b}")
     require(a.elem == b.elem, f"dot takes operands of one element type, got {a} and {b}")
     require(dtype_of(a) in ACCUMULATORS, f"dot is not defined for {a.elem}")

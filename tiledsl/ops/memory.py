@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import require
 from ..ir.spec import op
-from ..ir.types import Pointer, Tile, i1, i64, same
+from ..ir.types import NARROW, Pointer, Tile, i1, i64, same
 
 
 def _pointee(ptr: Tile, mask: Tile | None) -> Tile:
@@ -59,6 +59,7 @@ def atomic_rmw(ptr: Tile, value: Tile, mask: Tile | None = None, *, kind: Atomic
     """Combine value into memory, lane by lane, and return what was there before; 0 where mask does not hold."""
     element = _pointee(ptr, mask)
     require(value == element, f"cannot combine {value} through {ptr}")
+    require(element.elem not in NARROW, f"atomics are not defined for {element.elem}")
     arithmetic = kind in (Atomic.ADD, Atomic.MAX, Atomic.MIN, Atomic.XCHG)
     require(element.elem.is_int or arithmetic, f"atomic {kind.value} is not defined for {element.elem}")
     return element

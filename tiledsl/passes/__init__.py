@@ -12,6 +12,7 @@ from .common import common
 from .contract import contract
 from .dead import dead
 from .hoist import hoist
+from .narrow import narrow
 from .numerics import numerics
 from .pipeline import Pass
 from .simplify import simplify
@@ -25,6 +26,7 @@ def tidy(kernel: Kernel, machine: Machine) -> Kernel:
 
 
 SHARED: tuple[Pass, ...] = (
+    Pass("narrow", narrow, "no later step, and no backend, knows the fp8 types"),
     Pass("simplify", simplify, "known branches, loops and masks go before anything is analysed"),
     Pass("common", common, "equal addresses and products become one value"),
     Pass("dead", dead, "what is not needed is neither a use nor worth lowering"),
@@ -35,6 +37,8 @@ SHARED: tuple[Pass, ...] = (
 )
 
 ORDER: tuple[tuple[str, str, str], ...] = (
+    ("narrow", "simplify", "the bit arithmetic of conversions is folded and shared like any other"),
+    ("narrow", "contract", "sums and products of fp8 happen in f32, where they can be fused"),
     ("simplify", "common", "equal ops look equal once constants are folded"),
     ("common", "dead", "a repeated op is dead once its uses are gone"),
     ("dead", "contract", "an unused sum would keep a product from being fused"),

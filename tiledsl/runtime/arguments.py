@@ -28,6 +28,8 @@ ALIGNMENT = 16  # bytes of an address, or the factor of an integer, that a speci
 NAMES = {  # as NumPy, PyTorch and Triton call them
     "bool": "i1", "int1": "i1", "u1": "i1", "float16": "f16", "fp16": "f16", "half": "f16", "bfloat16": "bf16",
     "float32": "f32", "fp32": "f32", "float64": "f64", "fp64": "f64",
+    "float8_e5m2": "f8e5", "float8_e4m3fn": "f8e4nv", "float8_e4m3fnuz": "f8e4b8", "float8_e5m2fnuz": "f8e5b16",
+    "fp8e5": "f8e5", "fp8e4nv": "f8e4nv", "fp8e4b8": "f8e4b8", "fp8e5b16": "f8e5b16", "fp8e4b15": "f8e4b15",
     **{f"int{bits}": f"i{bits}" for bits in (8, 16, 32, 64)}, **{f"uint{bits}": f"u{bits}" for bits in (8, 16, 32, 64)},
 }  # fmt: skip
 SUPPORTED = (

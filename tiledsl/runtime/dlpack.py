@@ -8,7 +8,10 @@ from typing import Any
 
 DEVICES = {1: "cpu", 2: "cuda", 3: "cuda host", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 11: "rocm host", 13: "cuda managed"}
 HOST_DEVICES = {1, 3, 11}
-_CODES = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool", 7: "float8_e3m4", 10: "float8_e4m3fn", 12: "float8_e5m2"}
+_CODES = {
+    0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool", 7: "float8_e3m4",
+    10: "float8_e4m3fn", 11: "float8_e4m3fnuz", 12: "float8_e5m2", 13: "float8_e5m2fnuz",
+}  # fmt: skip
 
 
 class _Tensor(ctypes.Structure):

@@ -1,0 +1,20 @@
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+
+
+@tiledsl.jit
+def kernel(x, n):
+    for i in range(n):
+        return
+
+
+kernel[(1,)](np.zeros(64, np.float32), 3)
+
+# expect:
+# UnsupportedSyntax: error: `return` inside a loop is not supported
+#   --> return_in_a_loop.py:10:9, in kernel
+#   10 |         return
+#      |         ^^^^^^
+# help: set a variable and return it after the loop

@@ -1,0 +1,18 @@
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+
+
+@tiledsl.jit
+def kernel(x):
+    tl.store(x, 1.0)
+
+
+kernel[(1,)](np.zeros(64, np.float32), num_wraps=4)
+
+# expect:
+# UnknownArgument: `num_wraps` is neither a parameter of `kernel` nor an option of a launch
+# note: parameters: x
+# note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug
+# help: did you mean `num_warps`?

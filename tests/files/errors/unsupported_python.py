@@ -1,0 +1,22 @@
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+
+
+@tiledsl.jit
+def kernel(x, n):
+    for i in range(n):
+        if i == 3:
+            break
+        tl.store(x + i, 1.0)
+
+
+kernel[(1,)](np.zeros(64, np.float32), 64)
+
+# expect:
+# UnsupportedSyntax: error: `break` is not supported
+#   --> unsupported_python.py:11:13, in kernel
+#   11 |             break
+#      |             ^^^^^
+# help: loop with `while` and a condition, or mask the remaining iterations
