@@ -64,7 +64,8 @@ def _computed(build: Builder, op: Op, terms: list[Term]) -> Value:
     """The op in f32, its result rounded to the narrow type if it is one."""
     made = op.results[0].type.elem
     if op.spec is ops.cast:
-        result = terms[0] if made in NARROW and terms[0].elem is f64 else terms[0].cast(f32 if made in NARROW else made)
+        direct = made not in NARROW
+        result = terms[0] if not direct and terms[0].elem is f64 else terms[0].cast(op.attrs["to"] if direct else f32)
     else:
         result = Term(build, build.emit(op.spec, *(t.value for t in terms), **op.attrs))
     return (encoded(result, made.format) if isinstance(made, DType) and made in NARROW and made.format else result).value
