@@ -13,12 +13,12 @@ from tiledsl.backends.cpu import Backend
 from tiledsl.interpreter import interpret
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
-from tiledsl.ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f16, f32, f64, i1, i8, i16, i32, i64, u8
+from tiledsl.ir.types import LOWERED, DType, Pointer, bf16, dtype_of, f16, f32, f64, i1, i8, i16, i32, i64, u8
 from tiledsl.ir.verify import verify
 
 CPU = Backend()
 FLOATS = [f16, bf16, f32, f64]
-INTS = [t for t in DTYPES.values() if t.is_int and t is not i1]
+INTS = [t for t in LOWERED if t.is_int and t is not i1]
 
 
 def sample(dtype: DType, size: int, seed: int = 0) -> np.ndarray:
@@ -125,7 +125,7 @@ BINARY = {
     **dict.fromkeys(["and", "or", "xor", "shl", "shr"], [i1, *INTS]),
     "umulhi": [t for t in INTS if t.bits >= 32],
 }
-CASES = [(op, n, t) for table, n in ((UNARY, 1), (BINARY, 2)) for op, accepted in table.items() for t in accepted or DTYPES.values()]
+CASES = [(op, n, t) for table, n in ((UNARY, 1), (BINARY, 2)) for op, accepted in table.items() for t in accepted or LOWERED]
 
 
 @pytest.mark.parametrize(("op", "arity", "dtype"), CASES, ids=lambda x: str(x))
@@ -140,7 +140,7 @@ def test_fma_rounds_once(dtype: DType) -> None:
     agree(mapped("fma", [dtype] * 3, dtype, size), *(sample(dtype, size, k) for k in range(3)), np.zeros(size, dtype.storage))
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("dtype", LOWERED, ids=str)
 def test_comparisons_and_select_agree(dtype: DType) -> None:
     size = 65
     for op in ("eq", "ne", "lt", "le", "gt", "ge"):
@@ -148,15 +148,15 @@ def test_comparisons_and_select_agree(dtype: DType) -> None:
     agree(mapped("select", [i1, dtype, dtype], dtype, size), sample(i1, size), sample(dtype, size), sample(dtype, size, 1), np.zeros(size, dtype.storage))
 
 
-@pytest.mark.parametrize("source", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("source", LOWERED, ids=str)
 def test_casts_agree(source: DType) -> None:
     size = 300
-    for result in DTYPES.values():
+    for result in LOWERED:
         agree(mapped("cast", [source], result, size, f" {{to={result}}}"), sample(source, size), np.zeros(size, result.storage))
 
 
 def test_bitcasts_agree() -> None:
-    for x, y in itertools.permutations(DTYPES.values(), 2):
+    for x, y in itertools.permutations(LOWERED, 2):
         if x.bits == y.bits:
             agree(mapped("bitcast", [x], y, 40, f" {{to={y}}}"), tame(x, 40) if x.is_float else tame(y, 40).view(x.storage), np.zeros(40, y.storage))
 
@@ -271,7 +271,7 @@ def test_reductions_agree(shape: tuple[int, ...], axis: int, combine: str) -> No
 
 @pytest.mark.parametrize("op", ["add", "mul", "maximum", "minimum", "maximum_nan", "minimum_nan", "and", "or", "xor"])
 def test_neutral_elements_change_nothing(op: str) -> None:
-    for dtype in [i1, *INTS] if op in ("and", "or", "xor") else FLOATS if "nan" in op else DTYPES.values():
+    for dtype in [i1, *INTS] if op in ("and", "or", "xor") else FLOATS if "nan" in op else LOWERED:
         values = sample(dtype, 128)
         if dtype.is_float:
             values[::3] = dtype.encode(dtype.round(np.array([-0.0])))[0]

@@ -9,7 +9,7 @@ from tiledsl.errors import MemoryFault
 from tiledsl.interpreter import interpret
 from tiledsl.ir.parser import parse
 from tiledsl.ir.spec import SPECS
-from tiledsl.ir.types import DTYPES, Tile, bf16, f16, f32, f64, i1, i8, i32, u8
+from tiledsl.ir.types import LOWERED, Tile, bf16, f16, f32, f64, i1, i8, i32, u8
 from tiledsl.memory import Buffer
 
 NPU = Backend()
@@ -101,7 +101,7 @@ def exact_elementwise():
     """(name, operand types, result type) of every op that needs no decomposition, on every type it takes."""
     for spec in SPECS.values():
         if "elementwise" in spec.traits and spec.ulp is None and not spec.attrs and spec.name not in ("offset", "address"):
-            for dtype in DTYPES.values():
+            for dtype in LOWERED:
                 operands = [i1, dtype, dtype] if spec.name == "select" else [dtype] * len(spec.operands)
                 try:
                     yield spec.name, operands, spec.infer(*map(Tile, operands)).elem
@@ -129,9 +129,9 @@ def test_elementwise_ops_on_tiles_and_scalars(name):
         agree(scalar, *data, np.zeros(32, result.storage), grid=(32, 1, 1))
 
 
-@pytest.mark.parametrize("source", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("source", LOWERED, ids=str)
 def test_casts_and_bitcasts(source):
-    for target in DTYPES.values():
+    for target in LOWERED:
         for name in ("cast", "bitcast"):
             if name == "bitcast" and source.bits != target.bits:
                 continue

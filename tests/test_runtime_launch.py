@@ -458,7 +458,7 @@ def test_every_stage_can_be_shown(axpy, arrays, capsys):
 
 
 def test_an_unknown_stage_lists_those_there_are(axpy, arrays):
-    with pytest.raises(LaunchError, match="there is no stage `fin`\nnote: stages: source, frontend, simplify"):
+    with pytest.raises(LaunchError, match="there is no stage `fin`\nnote: stages: source, frontend, narrow, simplify"):
         axpy.show(*arrays, 5, stage="fin")
 
 

@@ -102,6 +102,7 @@ f8e4b15 = _float("f8e4b15", "float32", "uint8", formats.E4M3_FINITE)
 NARROW = (f8e5, f8e4nv, f8e4b8, f8e5b16, f8e4b15)  # kept and moved as bytes; arithmetic happens in f32
 
 DTYPES: dict[str, DType] = {t.name: t for t in (i1, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, *NARROW)}
+LOWERED: tuple[DType, ...] = tuple(t for t in DTYPES.values() if t not in NARROW)  # what backends see
 
 
 def _dtype_named(name: str) -> DType:
