@@ -1,10 +1,14 @@
 """The T1 simulator: it runs words, and nothing but words."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tiledsl.backends import npu
 from tiledsl.backends.npu.isa import T1
 from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.manual import manual
 from tiledsl.backends.npu.simulate import decode, run, run_program
 from tiledsl.backends.npu.state import Core, Trap
 from tiledsl.errors import MemoryFault
@@ -83,3 +87,8 @@ def test_a_loop_counts():
         "movi r1, #10\nmovi r3, #1\nhead:\nscalar2 add, i32, r2, r2, r1\nscalar2 sub, i32, r1, r1, r3\njumpnz r1, head\nhalt", []
     )
     assert core.r[2] == 55
+
+
+def test_the_manual_is_what_the_declarations_say():
+    readme = Path(npu.__file__).with_name("README.md")
+    assert readme.read_text() == manual(), "python -m tiledsl.backends.npu.manual > backends/npu/README.md"

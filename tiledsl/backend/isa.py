@@ -260,7 +260,8 @@ class InstructionSet:
         for one in sorted(self.by_opcode.values(), key=lambda i: i.opcode):
             operands = ", ".join(label for label, _ in one.fields)
             doc = " ".join(one.doc.split()).replace("|", "\\|")
-            rows.append(f"| {one.opcode:#04x} | `{one.name} {operands}` | {one.unit} | {doc} |".replace(" `", "`", 0))
+            written = f"{one.name} {operands}".rstrip()
+            rows.append(f"| {one.opcode:#04x} | `{written}` | {one.unit} | {doc} |")
         return "\n".join(rows) + "\n"
 
     def fields_manual(self, title: str = "field") -> str:

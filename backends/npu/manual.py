@@ -1,0 +1,95 @@
+"""The manual of T1, written from the declarations: `README.md` beside this file holds what `manual()` returns."""
+
+from __future__ import annotations
+
+from tiledsl.backend.isa import Field
+
+from .isa import T1
+from .machine import T1_BASE
+
+HEAD = """# The T1 accelerator
+
+A modelled tile accelerator: a kernel becomes 128-bit instruction words, and only decoded words run, on a simulator of one
+core's registers, scratchpad, accumulators and DMA. Its results have the interpreter's bits. It reports cycles of the
+modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
+
+The way of a kernel, a file per stage: `lower` (with `arithmetic`, `contract`, `control`, `transfer`: virtual registers and
+buffers) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
+(words) - `check` (is every conflicting pair of accesses ordered?). Then `simulate` runs them, with `isa` (what each
+instruction means) on `state`, and `timing` watches.
+
+## The machine
+
+- One scalar unit S fetches the program, computes addresses, sets descriptors, and issues every other instruction, with the
+  registers and descriptors it names as they are, into the queue of its unit: load channels L, store channels W, the
+  matrix unit M, the vector unit V, the cross-lane unit X.
+- A queue is in order. Between queues only tokens order: `wait0` and `wait1` name semaphores that the instruction waits
+  for before it starts, `post` one that it posts when it is done; the k-th wait of a semaphore takes the k-th post.
+  `barrier` waits for all.
+- Scalars `r0`-`r31` have 64 bits; r0 is 0. Signed integers are sign extended, unsigned ones and floats zero extended.
+- A tile descriptor `t0`-`t63` names elements in the scratchpad or the accumulators: type, first byte, and up to four
+  dimensions of extent and stride. Stride 0 repeats: to broadcast, transpose, slice or reshape is to describe.
+- A box `g0`-`g31` names elements in DRAM the same way, with a valid range per dimension and a fill for the rest. Addresses
+  are 64-bit byte addresses; every access is checked against the buffers of the launch.
+- Programs of a grid run to their end in the order of their ids, x fastest.
+
+Departures from the first sketch of T1: descriptors have four dimensions instead of two, so that tiles of any rank need no
+loops; the scalar unit computes on every element type, so that scalars need no vector instructions; jumps name the
+instruction they go to; `vaddr` and `addr` scale and add addresses.
+"""
+
+
+def manual() -> str:
+    """The whole manual in Markdown."""
+    m = T1_BASE
+    sizes = (
+        f"`{m.name}`: {m.cores} cores at {m.clock_mhz} MHz; per core {m.spm_bytes >> 10} KiB scratchpad, {m.acc_bytes >> 10} KiB "
+        f"accumulators, a {m.matrix_rows} x {m.matrix_columns} matrix unit, {m.lanes} vector lanes, {m.load_channels} load and "
+        f"{m.store_channels} store channels; {m.dram_bytes_per_cycle:g} bytes of DRAM per cycle for all cores together."
+    )
+    return "\n".join(
+        [
+            HEAD,
+            sizes,
+            "",
+            "## The word",
+            "",
+            "An opcode in bits 0-7, the fields of the instruction, and these, which every instruction has. Bits that no field",
+            "uses are 0, register fields that are not used are ones; any other word is ILLEGAL.",
+            "",
+            T1.fields_manual(),
+            "Text: one instruction a line, `name operand, operand field=value`. `-` is an absent operand.",
+            "",
+            "## Instructions",
+            "",
+            T1.manual(),
+            "## Fields of the instructions",
+            "",
+            "| instruction | fields and their bits |",
+            "| --- | --- |",
+            *(f"| `{one.name}` | {', '.join(_bits(label, where) for label, where in one.fields)} |" for one in T1.by_opcode.values()),
+            "",
+            "## Operations",
+            "",
+            *_tables(),
+        ]
+    )
+
+
+def _bits(label: str, where: Field) -> str:
+    assert where.low is not None
+    return f"{label} {where.low}-{where.low + where.bits - 1}"
+
+
+def _tables() -> list[str]:
+    """What the numbers in a field that is written in words stand for."""
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for one in T1.by_opcode.values():
+        for label, where in one.fields:
+            if where.names:
+                lines.setdefault(where.names, []).append(f"{one.name}.{label}")
+    return [f"- {', '.join(users)}: {', '.join(f'{i} {name}' for i, name in enumerate(names))}" for names, users in lines.items()] + [""]
+
+
+if __name__ == "__main__":
+    print(manual(), end="")
