@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tiledsl import config
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
@@ -63,7 +64,7 @@ class Backend:
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
-        threads = 1 if options.deterministic else options.num_threads
+        threads = 1 if options.deterministic else options.num_threads or config.num_threads() or None
         start = time.perf_counter()
         if total > 0:
             run_grid(loaded.run, ctypes.addressof(memory), total, scratch, threads)
@@ -79,7 +80,7 @@ class Backend:
 
 def _overlap(args: Sequence[Argument], written: set[int]) -> bool:
     """Whether an argument that is written shares bytes with another one."""
-    spans = [(i, a.address, a.address + a.nbytes) for i, a in enumerate(args) if isinstance(a, Buffer)]
+    spans = [(i, a.start, a.stop) for i, a in enumerate(args) if isinstance(a, Buffer)]
     return any(i != j and start < end and first < last for i, start, last in spans if i in written for j, first, end in spans)
 
 

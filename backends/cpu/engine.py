@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -12,6 +13,16 @@ from .machine import HostMachine
 
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _lock = Lock()  # LLVM's context is not for several threads
+
+
+def _unlock() -> None:
+    """In a child process: the thread that held the lock is not there."""
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 @cache
