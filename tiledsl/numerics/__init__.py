@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 from .. import ops
 from ..ir.spec import OpSpec
-from .exponential import erf, exp, exp2, sigmoid, tanh
-from .logarithm import log, log2, rsqrt
+from .exponential import erf, exp, exp2, expm1, sigmoid, tanh
+from .logarithm import log, log1p, log2, log10
 from .powers import power
+from .roots import cbrt, rsqrt
 from .term import Term
-from .trigonometric import cos, sin
+from .trigonometric import atan, cos, sin, tan
 
 FUNCTIONS: dict[OpSpec, Callable[..., Term]] = {
     ops.exp: exp,
@@ -28,4 +29,10 @@ FUNCTIONS: dict[OpSpec, Callable[..., Term]] = {
     ops.sigmoid: sigmoid,
     ops.rsqrt: rsqrt,
     ops.pow_: power,
+    ops.expm1: expm1,
+    ops.log1p: log1p,
+    ops.log10: log10,
+    ops.cbrt: cbrt,
+    ops.tan: tan,
+    ops.atan: atan,
 }

@@ -32,6 +32,13 @@ def arctan(x: Decimal) -> Decimal:
     return sum_of_odd(x, lambda n: Decimal(-1) ** n / (2 * n + 1))
 
 
+def arctan_near(x: Decimal) -> Decimal:
+    """The arc tangent up to 1, by half the angle twice, so that the series converges."""
+    for _ in range(2):
+        x = x / (1 + (1 + x * x).sqrt())
+    return 4 * arctan(x)
+
+
 def sum_of_odd(x: Decimal, coefficient: Callable[[int], Decimal]) -> Decimal:
     """The sum of coefficient(n) * x**(2n + 1)."""
     total, power, n = Decimal(0), x, 0
@@ -43,6 +50,7 @@ def sum_of_odd(x: Decimal, coefficient: Callable[[int], Decimal]) -> Decimal:
 PI = 16 * arctan(ONE / 5) - 4 * arctan(ONE / 239)
 getcontext().prec = 90
 LN2 = Decimal(2).ln()
+LN10 = Decimal(10).ln()
 
 
 def sine(x: Decimal) -> Decimal:
@@ -171,10 +179,15 @@ def fits() -> dict[str, dict[str, Fit]]:
     def half_sine(z: Decimal) -> Decimal:
         return sine(PI * z.sqrt()) / z.sqrt()
 
+    def half_cosine(z: Decimal) -> Decimal:
+        return sine(PI / 2 - PI * z.sqrt()) / (Decimal("0.25") - z)
+
     quarter = Decimal("0.254")
     return {
         "EXP": both(exponential_tail, lambda r: r * r, -half_octave, half_octave, (5, 11)),
         "EXP2": both(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, (6, 13)),
+        "EXPM1": both(exponential_tail, lambda r: r, Decimal("-0.51"), Decimal("0.51"), (7, 13)),
+        "LOG10": both(lambda f: ((1 + f).ln() - f) / f**2 / LN10, lambda f: f, below, above, (9, 20)),
         "LOG": both(logarithm_tail, lambda f: f * f, below, above, (8, 19)),
         "LOG2": both(lambda f: ((1 + f).ln() - f) / f**2 / LN2, lambda f: f, below, above, (9, 20)),
         "TANH": both(lambda z: (tanh(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), ONE, (8, 17)),
@@ -188,6 +201,8 @@ def fits() -> dict[str, dict[str, Fit]]:
             "f64": Fit(arctangent_tail, lambda z: ONE, Decimal(0), Decimal("0.0295"), 10, np.float64),
         },
         "POW_EXP2": {"f32": Fit(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, 7, np.float64)},
+        "COS": {"f32": Fit(half_cosine, lambda z: ONE, Decimal(0), quarter, 7, np.float64)},
+        "ATAN": both(lambda z: (arctan_near(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), ONE, (11, 22)),
         "SIN": {
             "f32": Fit(half_sine, lambda z: ONE, Decimal(0), quarter, 6, np.float64),
             "f64": Fit(lambda z: (sine(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), Decimal("2.4675"), 9, np.float64),
@@ -201,10 +216,12 @@ def constants() -> dict[str, dict[str | int, tuple[int | float, ...]]]:
         "LN2": {"f32": parts(LN2, 16, 24), "f64": parts(LN2, 42, 53)},
         "THIRD": {"f64": parts(ONE / 3, 53, 53)},
         "TWO_LOG2_E": {"f64": parts(2 / LN2, 53, 53)},
+        "LOG10_2": {"f32": parts(LN2 / LN10, 16, 24), "f64": parts(LN2 / LN10, 42, 53)},
+        "LOG10_E": {"f32": parts(1 / LN10, 24, 24), "f64": parts(1 / LN10, 53, 53)},
         "LOG2_E": {"f32": parts(1 / LN2, 24, 24), "f64": parts(1 / LN2, 53, 53)},
         "PER_PI": {start: half_turns(24 - start) for start in (0, 48, 70, 92, 114)},
         "PER_PI_WORDS": {"u64": words_per_pi()},
-        "HALF_PI": {"f64": parts(PI / 2, 53, 53)},
+        "HALF_PI": {"f32": parts(PI / 2, 24, 24), "f64": parts(PI / 2, 53, 53)},
     }
 
 
