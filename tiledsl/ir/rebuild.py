@@ -1,8 +1,13 @@
-"""Rewriting by rebuilding: a pass is a function Kernel -> Kernel; nothing is changed in place."""
+"""Rewriting by rebuilding: a pass is a function Kernel -> Kernel; nothing is changed in place.
+
+What a pass leaves alone, old and new kernel share: an op on the same operands is the same op, and a block of the same ops
+is the same block. An op therefore stands at most once in a kernel, but may stand in several kernels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 from .core import Block, Builder, Kernel, Op, Value
@@ -24,15 +29,20 @@ def _unchanged(tile: Tile) -> Tile:
 class Copier(Builder):
     """A builder that knows what values of the old kernel are called in the new one."""
 
-    def __init__(self, block: Block, new_of: dict[Value, Value], visit: Visit, retype: Retype = _unchanged):
+    def __init__(self, block: Block, new_of: dict[Value, Value], visit: Visit, retype: Retype = _unchanged, shares: bool = True):
         super().__init__(block)
         self.new_of, self.visit, self.retype = new_of, visit, retype
+        self.shares = shares  # whether an op on the same operands may be the same op
 
     def copy(self, op: Op, operands: Sequence[Value]) -> Any:
-        """The op itself on new operands, with its blocks rebuilt."""
-        if not op.blocks and all(new.type is old.type or new.type == old.type for new, old in zip(operands, op.operands, strict=True)):
+        """The op on new operands, with its blocks rebuilt; the op itself if nothing changed."""
+        blocks = [self.copy_block(b) for b in op.blocks]
+        if self.shares and _alike(operands, op.operands) and _alike(blocks, op.blocks):
+            self.block.ops.append(op)
+            return op.results[0] if len(op.results) == 1 else tuple(op.results)
+        if not blocks and all(new.type is old.type or new.type == old.type for new, old in zip(operands, op.operands, strict=True)):
             return self._same(op, operands)
-        return self.emit(op.spec, *operands, blocks=[self.copy_block(b) for b in op.blocks], loc=op.loc, **op.attrs)
+        return self.emit(op.spec, *operands, blocks=blocks, loc=op.loc, **op.attrs)
 
     def _same(self, op: Op, operands: Sequence[Value]) -> Any:
         """What emit gives, without asking the typing rule again: types in are as they were, so types out are too."""
@@ -42,26 +52,37 @@ class Copier(Builder):
         return new.results[0] if len(new.results) == 1 else tuple(new.results)
 
     def copy_block(self, old: Block) -> Block:
-        """A new block with arguments of its own, rebuilt from an old one."""
-        new = Block([Value(self.retype(a.type), a.name, divisible=a.divisible) for a in old.args])
-        Copier(new, self.new_of, self.visit, self.retype).splice(old, new.args)
-        return new
+        """A block rebuilt from an old one; the old one if nothing changed."""
+        new = self.inside(Block([self._argument(a) for a in old.args]))
+        new.splice(old, new.block.args)
+        return old if _alike(new.block.args, old.args) and _alike(new.block.ops, old.ops) else new.block
+
+    def _argument(self, old: Value) -> Value:
+        type = self.retype(old.type)
+        return old if self.shares and type == old.type else Value(type, old.name, divisible=old.divisible)
+
+    def inside(self, block: Block) -> Copier:
+        """A copier for a block of an op."""
+        return Copier(block, self.new_of, self.visit, self.retype, self.shares)
 
     def splice(self, old: Block, args: Sequence[Value]) -> None:
         """Rebuild all ops of a block here, args standing for its arguments."""
         self.new_of.update(zip(old.args, args, strict=True))
         for op in old.ops:
-            self._rebuild(op)
+            self.rebuild(op)
 
     def inline(self, old: Block, args: Sequence[Value]) -> tuple[Value, ...]:
-        """Rebuild a nested block here without its yield; returns what it yields."""
+        """Rebuild a nested block here without its yield, with ops of its own; returns what it yields."""
         *body, last = old.ops
         self.new_of.update(zip(old.args, args, strict=True))
+        shares, self.shares = self.shares, False  # a block may be inlined more than once
         for op in body:
-            self._rebuild(op)
+            self.rebuild(op)
+        self.shares = shares
         return tuple(self.new_of[v] for v in last.operands)
 
-    def _rebuild(self, op: Op) -> None:
+    def rebuild(self, op: Op) -> None:
+        """Put here what stands for an op of the old kernel."""
         self.loc = op.loc
         operands = [self.new_of[v] for v in op.operands]
         out = self.visit(self, op, operands)
@@ -69,15 +90,22 @@ class Copier(Builder):
             out = self.copy(op, operands)
         results = out if isinstance(out, tuple) else (out,)
         for old, new in zip(op.results, results, strict=True):
+            if not new.name and new not in self.new_of:  # those of the old kernel stay as they are
+                new.name = old.name
             self.new_of[old] = new
-            new.name = new.name or old.name
 
 
 def rebuild(kernel: Kernel, visit: Visit = _copied, retype: Retype = _unchanged) -> Kernel:
     """Copy a kernel op by op. visit(build, op, new operands) returns what stands for the op's results
-    (a value, or a tuple of as many as it has: () drops an op without results), or None to copy it.
+    (a value, or a tuple of as many as it has: () drops an op without results), or None to keep it.
     retype gives the new types of block arguments; those of results follow from the typing rules."""
-    return Kernel(kernel.name, Copier(Block(), {}, visit, retype).copy_block(kernel.body))
+    body = Copier(Block(), {}, visit, retype).copy_block(kernel.body)
+    return kernel if body is kernel.body else Kernel(kernel.name, body)
+
+
+def _alike(xs: Sequence[object], ys: Sequence[object]) -> bool:
+    """Whether two sequences hold the same objects."""
+    return len(xs) == len(ys) and all(map(is_, xs, ys))
 
 
 Rule = Callable[..., Any]

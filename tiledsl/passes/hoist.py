@@ -22,11 +22,10 @@ def hoist(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel with what loops do not change before them; itself if it has no loops."""
     if not any(op.spec in LOOPS for op in kernel.body.walk()):
         return kernel
-    body = Block([Value(a.type, a.name, divisible=a.divisible) for a in kernel.body.args])
-    copier = _Copier(body, {}, {}, [], 0)
-    copier.levels.update(dict.fromkeys(body.args, 0))
-    copier.splice(kernel.body, body.args)
-    return Kernel(kernel.name, body)
+    levels = dict.fromkeys(kernel.body.args, 0)
+    copier = _Copier(Block(list(kernel.body.args)), {}, levels, [], 0)
+    copier.splice(kernel.body, kernel.body.args)
+    return Kernel(kernel.name, copier.block)
 
 
 class _Copier(Copier):
@@ -52,11 +51,14 @@ class _Copier(Copier):
         self.levels.update(dict.fromkeys(out if isinstance(out, tuple) else (out,), level))
         return out
 
+    def inside(self, block: Block) -> Copier:
+        """A copier for a block one level further in."""
+        self.levels.update(dict.fromkeys(block.args, len(self.chain)))
+        return _Copier(block, self.new_of, self.levels, self.chain, self.inner_lowest)
+
     def copy_block(self, old: Block) -> Block:
         """A block one level further in."""
-        new = Block([Value(a.type, a.name) for a in old.args])
-        self.levels.update(dict.fromkeys(new.args, len(self.chain)))
         lowest = self.inner_lowest
-        _Copier(new, self.new_of, self.levels, self.chain, lowest).splice(old, new.args)
+        new = super().copy_block(old)
         self.inner_lowest = lowest  # for the op's next block
         return new
