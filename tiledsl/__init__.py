@@ -6,12 +6,26 @@ _root = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
 if _os.path.isfile(_os.path.join(_root, "setup.cfg")) and _os.path.isfile(_os.path.join(_root, "backends", "__init__.py")):
     __path__.append(_root)  # a source checkout: tiledsl.backends is <root>/backends, tiledsl.kernels is <root>/kernels
 
+from .autotune import Config, autotune, heuristics
 from .backend.registry import use
 from .errors import CompilationError, LaunchError, MemoryFault, TileError
 from .runtime.jit import jit
 from .version import __version__
 
-__all__ = ["CompilationError", "LaunchError", "MemoryFault", "TileError", "__version__", "cdiv", "jit", "next_power_of_2", "use"]
+__all__ = [
+    "CompilationError",
+    "Config",
+    "LaunchError",
+    "MemoryFault",
+    "TileError",
+    "__version__",
+    "autotune",
+    "cdiv",
+    "heuristics",
+    "jit",
+    "next_power_of_2",
+    "use",
+]
 
 
 def cdiv(x: int, y: int) -> int:

@@ -78,6 +78,14 @@ class UnknownArgument(LaunchError, KeyError):
     """A keyword that is neither a parameter of the kernel nor an option of the launch."""
 
 
+class ConflictingArguments(LaunchError, ValueError):
+    """An argument that the autotuner or a heuristic decides."""
+
+
+class AutotunerError(TileError):
+    """There is nothing to choose from."""
+
+
 class MemoryFault(TileError):
     """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
 

@@ -80,7 +80,7 @@ def read_scratch(code: Code, piece: Scratch, point: Point, shape: tuple[int, ...
         return _read(code, piece.elem, at, None)
     stride = strides[point.axis]
     if stride == 1:
-        return _read_vector(code, piece.elem, at, point.lanes, point.active and Lanes(point.active, point.lanes, code.b.depth), None)
+        return _read_vector(code, piece.elem, at, point.lanes, None, None)  # past the last element lies padding
     return _gather(code, piece.elem, _spaced(code, at, piece.elem, stride, point.lanes), point.lanes, _active(code, point), None)
 
 

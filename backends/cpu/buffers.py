@@ -60,5 +60,5 @@ class Arena:
 
 
 def _padded(size: int) -> int:
-    # a line more than needed, so that power-of-two tiles do not all start in the same cache set
-    return -(-size // ALIGNMENT) * ALIGNMENT + ALIGNMENT
+    # more than needed: the last vector of a tile may be read whole, and power-of-two tiles start in different cache sets
+    return -(-size // ALIGNMENT) * ALIGNMENT + 2 * ALIGNMENT

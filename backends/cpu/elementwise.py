@@ -74,6 +74,8 @@ def _divide(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[s
     if result.elem is i1:
         return _without(b, result, x, y, "or")
     zero, quotient = _safe_division(b, result, x, y, "div")
+    if not zero:
+        return quotient
     ones = result.constant(-1 if result.elem.is_signed else (1 << result.elem.bits) - 1)
     return b.value(f"select {result.mask} {zero}, {result.text} {ones}, {result.text} {quotient}")
 
@@ -85,7 +87,7 @@ def _remainder(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tupl
     if result.elem is i1:
         return _without(b, result, x, y, "and")
     zero, left = _safe_division(b, result, x, y, "rem")
-    return b.value(f"select {result.mask} {zero}, {result.text} {x}, {result.text} {left}")
+    return left if not zero else b.value(f"select {result.mask} {zero}, {result.text} {x}, {result.text} {left}")
 
 
 def _without(b: Builder, kind: Kind, x: str, y: str, name: str) -> str:
@@ -94,7 +96,9 @@ def _without(b: Builder, kind: Kind, x: str, y: str, name: str) -> str:
 
 
 def _safe_division(b: Builder, kind: Kind, x: str, y: str, name: str) -> tuple[str, str]:
-    """(y == 0, x op y), dividing by 1 where the processor would trap."""
+    """(y == 0, x op y), dividing by 1 where the processor would trap; no condition for a constant that is positive."""
+    if not y.startswith("%") and _in_range(y, 1 << 63) and y != kind.constant(0):
+        return "", b.value(f"{'s' if kind.elem.is_signed else 'u'}{name} {kind.text} {x}, {y}")
     one = kind.constant(1)
     zero = b.value(f"icmp eq {kind.text} {y}, {kind.constant(0)}")
     bad = zero
@@ -121,6 +125,8 @@ def _shift_right(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tu
     x, y = operands
     if not result.elem.is_signed:
         return _shift(b, result, operands, "lshr")
+    if _in_range(y, result.elem.bits):
+        return b.value(f"ashr {result.text} {x}, {y}")
     most = result.constant(result.elem.bits - 1)
     amount = b.call(result.text, f"llvm.umin.{result.suffix}", (result.text, y), (result.text, most))
     return b.value(f"ashr {result.text} {x}, {amount}")
@@ -131,9 +137,17 @@ def _shift(b: Builder, kind: Kind, operands: tuple[str, ...], name: str) -> str:
     x, y = operands
     if kind.elem is i1:
         return _without(b, kind, x, y, "and")
+    if _in_range(y, kind.elem.bits):
+        return b.value(f"{name} {kind.text} {x}, {y}")
     inside = b.value(f"icmp ult {kind.text} {y}, {kind.constant(kind.elem.bits)}")
     # shifting by too much is poison, which a select that does not choose it keeps away
     return b.value(f"select {kind.mask} {inside}, {kind.text} {b.value(f'{name} {kind.text} {x}, {y}')}, {kind.text} {kind.constant(0)}")
+
+
+def _in_range(amount: str, bits: int) -> bool:
+    """Whether an operand is a constant from 0 up to a number of bits."""
+    number = amount.rpartition(" ")[2].rstrip(")")
+    return not amount.startswith("%") and number.isdigit() and int(number) < bits
 
 
 def _multiply_high(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:

@@ -95,7 +95,7 @@ def common_bounds(code: Code, value: Value) -> tuple[str, str] | None:
     """(0, hi) of the vector axis that loads of an expression share; up to hi they need no mask."""
     axis = vector_axis(value.type.shape)
     found = set()
-    for leaf, direct in code.plan.leaves(value).items():
+    for leaf, direct in code.plan.leaves(value, code.filling).items():
         op = leaf.source
         if direct and op is not None and op.spec.name == "load_block" and not code.plan.kept(leaf) and axis in op.attrs["checked"]:
             rank = leaf.type.rank

@@ -110,7 +110,7 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
         lanes //= 2
         low, high = ([_part(code, v, x, lanes, start) for v, x in zip(op.operands, total, strict=True)] for start in (0, lanes))
         total = combine(code, block, [*low, *high])
-    return [_first(code, v, x) for v, x in zip(op.operands, total, strict=True)]
+    return total
 
 
 def _accumulate(
@@ -181,16 +181,11 @@ def _part(code: Code, value: Value, lanes: Lanes, count: int, start: int) -> Lan
     if not lanes.lanes:
         return lanes
     kind = vector(register(value.type.elem), lanes.lanes)
+    if count == 1:
+        return Lanes(code.b.value(f"extractelement {kind} {lanes.text}, i64 {start}"), 0, lanes.depth)
     picks = ", ".join(f"i32 {start + k}" for k in range(count))
     text = code.b.value(f"shufflevector {kind} {lanes.text}, {kind} poison, <{count} x i32> <{picks}>")
     return Lanes(text, count, lanes.depth)
-
-
-def _first(code: Code, value: Value, lanes: Lanes) -> Lanes:
-    if not lanes.lanes:
-        return lanes
-    kind = vector(register(value.type.elem), lanes.lanes)
-    return Lanes(code.b.value(f"extractelement {kind} {lanes.text}, i64 0"), 0, lanes.depth)
 
 
 # --- partial results in memory

@@ -7,7 +7,7 @@ than keeping it, when it is viewed under another shape, or when it reads memory 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from tiledsl.ir.core import Block, Kernel, Op, Value
@@ -20,6 +20,7 @@ READS = ("load", "load_block")
 FREE = ("constant", "arange", "reshape", "broadcast", "transpose")
 COST = {"div": 5, "sqrt": 6, "idiv": 30, "rem": 30, "load": 10, "load_block": 2, **{name: 0 for name in FREE}}
 KEEP = 8  # recomputing costs this much: keep the tile instead
+MOST = 1000  # where costs stop growing
 LOOP = 8  # how often a loop is assumed to run
 
 
@@ -37,25 +38,26 @@ class Plan:
         """Whether the tile is in memory once it is computed."""
         return value in self.memory or value.source is None or value.source.spec.name in WHOLE
 
-    def leaves(self, value: Value) -> dict[Value, bool]:
-        """The tiles in memory and the loads that a virtual expression reads; True if only ever at the same index."""
+    def leaves(self, value: Value, through: Collection[Value] = ()) -> dict[Value, bool]:
+        """The tiles in memory and the loads that a virtual expression reads; True if only ever at the same index.
+        through: tiles that are being computed, so that their own expression counts."""
         found: dict[Value, bool] = {}
-        self._collect(value, True, found, set())
+        self._collect(value, True, found, set(), through)
         return found
 
-    def _collect(self, value: Value, direct: bool, found: dict[Value, bool], seen: set[tuple[Value, bool]]) -> None:
+    def _collect(self, value: Value, direct: bool, found: dict[Value, bool], seen: set[tuple[Value, bool]], through: Collection[Value]) -> None:
         if not value.type.shape or (value, direct) in seen:
             return
         seen.add((value, direct))
-        if self.kept(value):
+        if self.kept(value) and value not in through:
             found[value] = found.get(value, True) and direct
             return
         assert value.source is not None
         if value.source.spec.name in READS:
             found[value] = found.get(value, True) and direct
-        through = direct and ("elementwise" in value.source.spec.traits or value.source.spec.name in READS)
+        same = direct and ("elementwise" in value.source.spec.traits or value.source.spec.name in READS)
         for operand in value.source.operands:
-            self._collect(operand, through, found, seen)
+            self._collect(operand, same, found, seen, through)
 
 
 def plan(kernel: Kernel, machine: Machine, distinct: bool) -> Plan:
@@ -64,9 +66,7 @@ def plan(kernel: Kernel, machine: Machine, distinct: bool) -> Plan:
     for number, op in enumerate(kernel.body.walk()):
         made.order[op] = number
     place = Places(kernel.body)
-    uses = Uses(made, place)
-    uses.weigh(kernel.body)
-    _keep_expensive(kernel.body, made, uses)
+    Uses(made, place, _costs(kernel.body, made)).weigh(kernel.body)
     _keep_reshaped(kernel.body, made)
     _keep_endangered(kernel.body, made, place, Aliases(kernel, distinct))
     sinks = Sinks(made)
@@ -115,10 +115,11 @@ def is_virtual(op: Op) -> bool:
 
 
 class Uses:
-    """How often a tile would be evaluated if everything that can be virtual is: sink -> relative number of times."""
+    """How often each tile is evaluated: sink -> relative number of times. Users are settled before what they use, so
+    that below a tile that is kept everything is evaluated once."""
 
-    def __init__(self, made: Plan, place: Places):
-        self.made, self.place = made, place
+    def __init__(self, made: Plan, place: Places, cost: dict[Value, int]):
+        self.made, self.place, self.cost = made, place, cost
         self.weights: dict[Value, dict[Op, int]] = {}
 
     def weigh(self, block: Block) -> None:
@@ -126,14 +127,15 @@ class Uses:
             for inner in op.blocks:
                 if op.spec.name not in ("reduce", "scan"):
                     self.weigh(inner)
+            passed = {op: 1}
             if is_virtual(op):
-                passed = self.weights.get(op.result, {})
-                factor = _repetition(op)
-                for value in op.operands:
-                    self._note(value, {sink: weight * factor for sink, weight in passed.items()})
-            else:
-                for value in op.operands:
-                    self._note(value, {op: 1})
+                if op.spec.name not in FREE and (self.total(op) - 1) * self.cost[op.result] >= KEEP:
+                    self.made.memory.add(op.result)
+                else:
+                    factor = _repetition(op)
+                    passed = {sink: weight * factor for sink, weight in self.weights.get(op.result, {}).items()}
+            for value in op.operands:
+                self._note(value, passed)
 
     def _note(self, value: Value, weights: dict[Op, int]) -> None:
         if value.type.shape:
@@ -163,22 +165,14 @@ def _repetition(op: Op) -> int:
     return times
 
 
-def _keep_expensive(block: Block, made: Plan, uses: Uses) -> None:
+def _costs(block: Block, made: Plan) -> dict[Value, int]:
+    """What evaluating one element of each tile would cost if nothing below it were kept."""
     cost: dict[Value, int] = {}
-
-    def visit(inside: Block) -> None:
-        for op in inside.ops:
-            for inner in op.blocks:
-                visit(inner)
-            if not is_virtual(op):
-                continue
-            own = COST.get(op.spec.name, 1)
-            price = own + sum(2 if made.kept(v) else cost.get(v, 0) for v in set(op.operands) if v.type.shape)
-            cost[op.result] = price
-            if op.spec.name not in FREE and (uses.total(op) - 1) * price >= KEEP:
-                made.memory.add(op.result)
-
-    visit(block)
+    for op in block.walk():
+        if is_virtual(op):
+            below = sum(2 if made.kept(v) else cost.get(v, 0) for v in set(op.operands) if v.type.shape)
+            cost[op.result] = min(COST.get(op.spec.name, 1) + below, MOST)
+    return cost
 
 
 def _keep_reshaped(block: Block, made: Plan) -> None:

@@ -43,6 +43,18 @@ def _mask_of(op: Op, operands: Sequence[Value]) -> Value | None:
     return operands[place] if len(operands) > place else None
 
 
+def _number(bound: Bound) -> int | None:
+    """The bound, if no scalar is in it."""
+    total = known(bound.total)
+    return None if total is None else total // bound.by
+
+
+def _holds(box: Box, axis: int, extent: int) -> bool:
+    """Whether every index of an axis is known to lie between its bounds."""
+    lows, highs = map(_number, box.lows[axis]), map(_number, box.highs[axis])
+    return all(n is not None and n <= 0 for n in lows) and all(n is not None and n >= extent for n in highs)
+
+
 class _Rewrite:
     """Rebuilds a kernel with the accesses as blocks, and the loops with the bases they carry."""
 
@@ -106,32 +118,24 @@ class _Rewrite:
 
     def bounds(self, build: Copier, box: Box, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[Value]]:
         """The checked axes, and lo and hi of each. Conditions that do not hold leave the first of them empty."""
-        ends = {d: self.ends(build, box.lows[d], box.highs[d], extent) for d, extent in enumerate(shape)}
-        checked = [d for d, extent in enumerate(shape) if not (is_constant(ends[d][0], 0) and is_constant(ends[d][1], extent))]
+        ends = {d: self.ends(build, box, d, extent) for d, extent in enumerate(shape) if not _holds(box, d, extent)}
         if box.conditions:
-            checked = checked or [0]
-            lo, hi = ends[checked[0]]
-            ends[checked[0]] = (lo, build.emit(ops.select, self.condition(build, box), hi, self.sum(build, ZERO)))
-        return tuple(checked), [end for d in checked for end in ends[d]]
+            first = min(ends, default=0)
+            lo, hi = ends.get(first) or self.ends(build, box, first, shape[first])
+            ends[first] = (lo, build.emit(ops.select, self.condition(build, box), hi, self.constant(build, 0)))
+        return tuple(ends), [end for pair in ends.values() for end in pair]
 
-    def ends(self, build: Copier, lows: Sequence[Bound], highs: Sequence[Bound], extent: int) -> tuple[Value, Value]:
+    def ends(self, build: Copier, box: Box, axis: int, extent: int) -> tuple[Value, Value]:
         """The largest of the lower bounds and the least of the upper ones; 0 and the extent if there are none."""
         return (
-            self.tightest(build, lows, 0, 0, max, ops.maximum),
-            self.tightest(build, highs, extent, extent, min, ops.minimum),
+            self.tightest(build, box.lows[axis], 0, max, ops.maximum),
+            self.tightest(build, box.highs[axis], extent, min, ops.minimum),
         )
 
-    def tightest(self, build: Copier, bounds: Sequence[Bound], limit: int, none: int, best: Any, spec: Any) -> Value:
-        numbers, values = [], []
-        for bound in bounds:
-            total = known(bound.total)
-            if total is None:
-                values.append(self.quotient(build, bound))
-            else:
-                numbers.append(total // bound.by)
-        if not values:
-            return self.constant(build, best([limit, *numbers]))
-        if (number := best([limit, *numbers])) != none:
+    def tightest(self, build: Copier, bounds: Sequence[Bound], limit: int, best: Any, spec: Any) -> Value:
+        number = best([limit, *(n for bound in bounds if (n := _number(bound)) is not None)])
+        values = [self.quotient(build, bound) for bound in bounds if known(bound.total) is None]
+        if not values or number != limit:
             values.append(self.constant(build, number))
         out = values[0]
         for value in values[1:]:
@@ -175,24 +179,23 @@ class _Rewrite:
 
     def sum(self, build: Copier, total: Sum) -> Value:
         """A sum of products, computed in i64."""
-        out: Value | None = None
-        # what is subtracted after what is added, the number last
-        for product, count in sorted(total.items(), key=lambda item: item[1] < 0):
-            if not product:
-                continue
+        number = total.get((), 0)
+        terms = sorted(((n, product) for product, n in total.items() if product), key=lambda term: term[0] < 0)
+        # what is subtracted after what is added; the number last, or first if there is nothing else to subtract from
+        out = self.constant(build, number) if not terms or (number and terms[0][0] == -1) else None
+        last = 0 if out is not None else number
+        for n, product in terms:
             value = self.wide(build, build.new_of[product[0]])
             for factor in product[1:]:
                 value = self.once(build, ops.mul, value, self.wide(build, build.new_of[factor]))
-            if out is not None and count == -1:
+            if out is not None and n == -1:
                 out = self.once(build, ops.sub, out, value)
                 continue
-            if count != 1:
-                value = self.once(build, ops.mul, value, self.constant(build, count))
+            if n != 1:
+                value = self.once(build, ops.mul, value, self.constant(build, n))
             out = value if out is None else self.once(build, ops.add, out, value)
-        number = total.get((), 0)
-        if out is None:
-            return self.constant(build, number)
-        return self.once(build, ops.add, out, self.constant(build, number)) if number else out
+        assert out is not None
+        return self.once(build, ops.add, out, self.constant(build, last)) if last else out
 
     def quotient(self, build: Copier, bound: Bound) -> Value:
         """A bound as a scalar: the quotient rounded down."""

@@ -89,7 +89,7 @@ def extents(grid: object, arguments: Callable[[], Mapping[str, Any]]) -> Grid:
     if type(grid) is tuple and len(grid) == 1 and type(grid[0]) is int and 0 <= grid[0] <= MOST:
         return (grid[0], 1, 1)
     try:
-        axes = [operator.index(n) for n in (grid if isinstance(grid, tuple | list) else (grid,))]  # type: ignore[arg-type]
+        axes = [operator.index(n) for n in (grid if isinstance(grid, tuple | list) else (grid,))]
     except TypeError:
         raise LaunchError(f"a grid is made of ints, got {grid!r}", help=_GRID) from None
     if not 1 <= len(axes) <= 3:
