@@ -338,6 +338,21 @@ def test_a_forked_child_launches_even_if_a_thread_was_compiling(root):
         cache.kernels._kept.pop(ENTRY.key, None)
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_processes_that_compile_the_same_kernel_do_not_disturb_each_other(root):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    children = [context.Process(target=_launch_in_child, args=(queue, 16)) for _ in range(4)]
+    for child in children:
+        child.start()
+    assert [queue.get(timeout=30) for _ in children] == [80] * 4
+    for child in children:
+        child.join(30)
+    path = entry_of(root)  # one entry, and nothing left aside
+    assert cache.load(path, path.stem) is not None
+
+
 def test_nothing_is_said_when_all_is_well(root):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

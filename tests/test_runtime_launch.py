@@ -85,15 +85,67 @@ def test_views_are_read_where_they_lie(arrays):
     np.testing.assert_array_equal(out, 2 * x[50:60] + 1)
 
 
-def test_a_view_that_runs_backwards_is_read_from_its_first_element(arrays):
+BACKENDS = ["interpreter", "cpu", "npu"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_view_that_runs_backwards_is_read_from_its_first_element(arrays, backend):
     @jit
     def reverse(x, out, stride, n: tl.constexpr):
         i = tl.arange(0, n)
-        tl.store(out + i, tl.load(x + i * stride))
+        tl.store(out + i * stride, tl.load(x + i * stride) + 1)
 
     x, _, out = arrays
-    reverse[(1,)](x[::-1][:32], out, -1, 32, backend="interpreter")
-    np.testing.assert_array_equal(out[:32], x[::-1][:32])
+    reverse[(1,)](x[::-1][:32], out[::-1][:32], -1, 32, backend=backend)
+    np.testing.assert_array_equal(out[-32:], x[-32:] + 1)
+    assert not out[:-32].any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrays_of_every_kind_reach_every_backend(backend):
+    @jit
+    def copy(x, out, n: tl.constexpr):
+        i = tl.arange(0, n)
+        tl.store(out + i, tl.load(x + i))
+
+    kinds = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
+    values = [np.arange(16).astype(kind) for kind in kinds]
+    try:
+        import ml_dtypes
+
+        values.append(np.arange(16).astype(ml_dtypes.bfloat16))
+    except ImportError:
+        pass
+    for x in values:
+        out = np.zeros_like(x)
+        x.flags.writeable = False
+        copy[(1,)](x, out, 16, backend=backend)
+        np.testing.assert_array_equal(out, x, err_msg=str(x.dtype))
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.bool, torch.int8, torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        x, out = torch.arange(16).to(dtype), torch.zeros(16, dtype=dtype)
+        copy[(1,)](x, out, 16, backend=backend)
+        assert torch.equal(x, out)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scalars_reach_every_backend_with_their_types(backend):
+    @jit
+    def kernel(ints, floats, i, big, huge, declared: tl.int64, small: tl.int8, f, wide: tl.float64, half: tl.float16, flag, off):
+        tl.store(ints + 0, i)
+        tl.store(ints + 1, big)
+        tl.store(ints + 2, huge.to(tl.int64))
+        tl.store(ints + 3, declared)
+        tl.store(ints + 4, small)
+        tl.store(ints + 5, tl.where(flag, 1, 0) + tl.where(off, 10, 20))
+        tl.store(floats + 0, f)
+        tl.store(floats + 1, wide)
+        tl.store(floats + 2, half)
+
+    ints, floats = np.zeros(6, np.int64), np.zeros(3, np.float64)
+    kernel[(1,)](ints, floats, -7, 2**40, 2**63 + 5, 1, -128, 0.1, 0.1, 0.1, True, False, backend=backend)
+    assert ints.tolist() == [-7, 2**40, 5 - 2**63, 1, -128, 21]
+    assert floats.tolist() == [float(np.float32(0.1)), 0.1, float(np.float16(0.1))]
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from tiledsl.backend.base import Argument, Options, Program, Report
 from tiledsl.interpreter import interpret
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.printer import show
+from tiledsl.location import Loc
 from tiledsl.machine import Machine
 from tiledsl.passes import SHARED
 
@@ -26,8 +28,8 @@ class Backend:
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The kernel's text, and where each op was written."""
         text = show(kernel)
-        places = [op.loc for op in kernel.body.walk()]
-        return Program(self.name, kernel.name, tuple(a.type for a in kernel.body.args), pickle.dumps((text, places)), {"tile": text})
+        places = [_written(op.loc) for op in kernel.body.walk()]
+        return Program(self.name, kernel.name, tuple(a.type for a in kernel.body.args), json.dumps([text, places]).encode(), {"tile": text})
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report | None:
         """Run every program of the grid, one after another, x fastest."""
@@ -39,8 +41,19 @@ class Backend:
 @lru_cache(maxsize=256)
 def load(binary: bytes) -> Kernel:
     """The kernel of a compiled program."""
-    text, places = pickle.loads(binary)
+    text, places = json.loads(binary)
     kernel = parse(text)
     for op, place in zip(kernel.body.walk(), places, strict=True):
-        op.loc = place
+        op.loc = _read(place)
     return kernel
+
+
+def _written(place: Loc | None) -> list[Any] | None:
+    """A place as plain data: a program comes from a file, and reading one must not run anything."""
+    if place is None:
+        return None
+    return [place.file, place.line, place.column, place.end_column, place.function, _written(place.called_from)]
+
+
+def _read(data: list[Any] | None) -> Loc | None:
+    return None if data is None else Loc(*data[:5], called_from=_read(data[5]))

@@ -42,7 +42,10 @@ class Captures:
 
     def changed(self) -> Capture | None:
         """The first capture that no longer is what it was."""
-        return next((c for c in self.found if c.changed()), None)
+        for c in self.found:
+            if (type(c.scope) is not dict or c.scope.get(c.name) is not c.value) and c.changed():
+                return c
+        return None
 
 
 def read(scope: dict[str, Any] | CellType, name: str) -> object:
