@@ -87,7 +87,7 @@ def test_a_declared_pointer_reads_an_array_of_that_size_as_its_type():
         key(np.zeros(4, np.float32), elem=declared_element("*bf16"))
 
 
-@pytest.mark.parametrize("annotation", ["tl.constexpr", "torch.Tensor", "int", None, int, np.ndarray])
+@pytest.mark.parametrize("annotation", ["tl.constexpr", "torch.Tensor", "int", "bool", None, int, bool, np.ndarray])
 def test_other_annotations_declare_nothing(annotation):
     assert declared_element(annotation) is None
 

@@ -349,6 +349,6 @@ def declared_element(annotation: object) -> Elem | None:
         if text.startswith("*"):
             inner = element_named(text[1:].removeprefix("k"))
             return Pointer(inner) if inner else None
-        return element_named(text.rpartition(".")[2])
+        return None if text in ("bool", "half") else element_named(text.rpartition(".")[2])  # Python's bool declares nothing
     found = annotation if isinstance(annotation, DType | Pointer) else getattr(annotation, "elem", None)
     return found if isinstance(found, DType | Pointer) else None
