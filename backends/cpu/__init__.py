@@ -51,7 +51,9 @@ class Backend:
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
         text, scratch = lower(kernel, self.machine, distinct)
         stages = {"tile": repr(kernel), "llvm": text, "written": " ".join(map(str, written(kernel)))}
-        return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), HEADER.pack(scratch) + compiled(text, self.machine), stages)
+        return Program(
+            "cpu", kernel.name, tuple(a.type for a in kernel.body.args), HEADER.pack(scratch) + compiled(text, self.machine), stages
+        )
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid."""

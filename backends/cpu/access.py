@@ -12,10 +12,10 @@ from tiledsl.ir.types import Elem, i1
 from tiledsl.ops.memory import split_block_operands
 
 from .buffers import Scratch, row_major
-from .code import Code, lanes_below, spread, splatted
+from .code import Code, lanes_below, splatted, spread
 from .emit import Scalar
 from .points import Index, Lanes, Point
-from .types import Kind, decoded, encoded, memory, register, suffix, vector
+from .types import Kind, decoded, encoded, memory, suffix, vector
 
 Term = tuple[Index, Scalar]  # an index and its stride in elements
 
@@ -102,7 +102,9 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
     """A block of user memory at a point."""
     elem = op.result.type.elem
     shape = op.attrs["shape"]
-    strides, bounds, mask, other = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], op.attrs["masked"], op.attrs["filled"])
+    strides, bounds, mask, other = split_block_operands(
+        op.operands[1:], len(shape), op.attrs["checked"], op.attrs["masked"], op.attrs["filled"]
+    )
     steps = [number(code.scalars[s]) for s in strides]
     at = pointer(code, dereferenced(code, evaluate(op.operands[0])), list(zip(point.indices, steps, strict=True)), elem)
     valid = block_mask(code, point, bounds, None if mask is None else evaluate(mask))
@@ -220,8 +222,16 @@ def _read_vector(code: Code, elem: Elem, at: Lanes, lanes: int, mask: Lanes | No
         if mask is None:
             return Lanes(decoded(code.b, kind, code.b.effect(f"load {stored}, ptr {at.text}, align 1")), lanes, depth)
         name = f"llvm.masked.load.{suffix(memory(elem), lanes)}.p0"
-        found = code.b.call(stored, name, ("ptr", at.text), ("i32", "1"), (kind.mask, spread(code, i1, mask, lanes)),
-                            (stored, _fill(code, kind, other)), pure=False, immediate=(1,))
+        found = code.b.call(
+            stored,
+            name,
+            ("ptr", at.text),
+            ("i32", "1"),
+            (kind.mask, spread(code, i1, mask, lanes)),
+            (stored, _fill(code, kind, other)),
+            pure=False,
+            immediate=(1,),
+        )
         return Lanes(decoded(code.b, kind, found), lanes, depth)
 
 
@@ -232,8 +242,16 @@ def _gather(code: Code, elem: Elem, at: Lanes, lanes: int, mask: Lanes | None, o
     with code.b.at(depth):
         valid = "splat (i1 true)" if mask is None else spread(code, i1, mask, lanes)
         name = f"llvm.masked.gather.{suffix(memory(elem), lanes)}.v{lanes}p0"
-        found = code.b.call(stored, name, (vector("ptr", lanes), at.text), ("i32", "1"), (kind.mask, valid),
-                            (stored, _fill(code, kind, other)), pure=False, immediate=(1,))
+        found = code.b.call(
+            stored,
+            name,
+            (vector("ptr", lanes), at.text),
+            ("i32", "1"),
+            (kind.mask, valid),
+            (stored, _fill(code, kind, other)),
+            pure=False,
+            immediate=(1,),
+        )
         return Lanes(decoded(code.b, kind, found), lanes, depth)
 
 
@@ -271,7 +289,15 @@ def write(code: Code, elem: Elem, at: Lanes, point: Point, stride: Scalar, value
         text = b.value(f"insertelement <1 x {stored}> poison, {stored} {text}, i64 0")
         valid = b.value(f"insertelement <1 x i1> poison, i1 {valid}, i64 0")
     count = lanes or 1
-    b.call("void", f"llvm.masked.store.{suffix(stored, count)}.p0", (vector(stored, count), text), ("ptr", at.text), ("i32", "1"), (vector("i1", count), valid), immediate=(2,))
+    b.call(
+        "void",
+        f"llvm.masked.store.{suffix(stored, count)}.p0",
+        (vector(stored, count), text),
+        ("ptr", at.text),
+        ("i32", "1"),
+        (vector("i1", count), valid),
+        immediate=(2,),
+    )
 
 
 def _opaque_true(code: Code, lanes: int) -> str:
@@ -287,4 +313,12 @@ def _scatter(code: Code, elem: Elem, at: Lanes, lanes: int, value: Lanes, mask: 
     text = encoded(code.b, kind, spread(code, elem, value, lanes))
     valid = "splat (i1 true)" if mask is None else spread(code, i1, mask, lanes)
     # overlapping lanes are written in order, so the highest wins
-    code.b.call("void", f"llvm.masked.scatter.{suffix(memory(elem), lanes)}.v{lanes}p0", (stored, text), (vector("ptr", lanes), at.text), ("i32", "1"), (kind.mask, valid), immediate=(2,))
+    code.b.call(
+        "void",
+        f"llvm.masked.scatter.{suffix(memory(elem), lanes)}.v{lanes}p0",
+        (stored, text),
+        (vector("ptr", lanes), at.text),
+        ("i32", "1"),
+        (kind.mask, valid),
+        immediate=(2,),
+    )

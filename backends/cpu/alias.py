@@ -80,7 +80,9 @@ def _keeps_root(op: Op, arg: Value) -> bool:
 def written(kernel: Kernel) -> list[int]:
     """Positions of the parameters that the kernel may write through."""
     aliases = Aliases(kernel, True)
-    roots = frozenset().union(*(aliases.roots.get(op.operands[0], aliases.everything) for op in kernel.body.walk() if op.spec.name in WRITES))
+    roots = frozenset().union(
+        *(aliases.roots.get(op.operands[0], aliases.everything) for op in kernel.body.walk() if op.spec.name in WRITES)
+    )
     return [i for i, arg in enumerate(kernel.body.args) if arg in roots]
 
 
@@ -91,7 +93,10 @@ def same_elements(read: Op, write: Op) -> bool:
     shape = write.operands[1].type.shape
     if read.attrs["shape"] != shape or read.operands[0] is not write.operands[0]:
         return False
-    strides = [(constant(r), constant(w), r is w) for r, w in zip(read.operands[1 : 1 + len(shape)], write.operands[2 : 2 + len(shape)], strict=True)]
+    strides = [
+        (constant(r), constant(w), r is w)
+        for r, w in zip(read.operands[1 : 1 + len(shape)], write.operands[2 : 2 + len(shape)], strict=True)
+    ]
     if not all(known is not None and known == other for known, other, _ in strides):
         return False
     return apart([(s[0], n) for s, n in zip(strides, shape, strict=True)])

@@ -58,8 +58,15 @@ def width(code: Code, extent: int) -> int:
     return lanes
 
 
-def each(code: Code, shape: Sequence[int], body: Body, axis: int | None, bounds: dict[int, tuple[str, str]] | None = None,
-         split: tuple[str, str] | None = None, head: tuple[Index, ...] = ()) -> None:
+def each(
+    code: Code,
+    shape: Sequence[int],
+    body: Body,
+    axis: int | None,
+    bounds: dict[int, tuple[str, str]] | None = None,
+    split: tuple[str, str] | None = None,
+    head: tuple[Index, ...] = (),
+) -> None:
     """Run body for every point of a shape in row-major order: vectors along `axis`, single elements along the others.
 
     bounds: for some axes (lo, hi) outside which nothing is to be done. split: (0, hi) of the vector axis; up to hi the
@@ -140,7 +147,9 @@ def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callab
         inner(at_constant(whole * lanes), lanes_below(code, extent - whole * lanes, lanes))
 
 
-def _vectors(code: Code, lo: Scalar, hi: Scalar, lanes: int, unroll: int, within: frozenset[tuple[str, str]], inner: Callable[..., None]) -> None:
+def _vectors(
+    code: Code, lo: Scalar, hi: Scalar, lanes: int, unroll: int, within: frozenset[tuple[str, str]], inner: Callable[..., None]
+) -> None:
     if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
         return
     with code.b.loop(lo, hi, lanes * unroll) as loop:

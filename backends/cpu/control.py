@@ -21,7 +21,9 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     b, kind = code.b, Kind(lo.type.elem, 0)
     count = _iterations(code, kind, *(code.scalars[v] for v in (lo, hi, step)))
     start, stride = (_wide(code, kind, code.scalars[v]) for v in (lo, step))
-    stride = b.value(f"select i1 {b.value(f'icmp eq i64 {stride}, 0')}, i64 1, i64 {stride}") if not stride.lstrip("-").isdigit() else stride
+    stride = (
+        b.value(f"select i1 {b.value(f'icmp eq i64 {stride}, 0')}, i64 1, i64 {stride}") if not stride.lstrip("-").isdigit() else stride
+    )
     pieces = _begin(code, carried, op.results, [body.args[1:]])
     scalars = [p for p, v in enumerate(carried) if not v.type.shape]
     initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
@@ -149,11 +151,19 @@ def _begin(code: Code, carried: Sequence[Value], results: Sequence[Value], args:
 
 def _assign_all(code: Code, args: Sequence[Value], yields: Sequence[Value], pieces: Sequence[Scratch | None]) -> None:
     """All carried tiles at once: in an order in which none is overwritten before it is read, through a copy if there is none."""
-    pending = [p for p, piece in enumerate(pieces) if piece is not None and yields[p] is not args[p] and code.plan.in_place.get(yields[p]) is not args[p]]
+    pending = [
+        p
+        for p, piece in enumerate(pieces)
+        if piece is not None and yields[p] is not args[p] and code.plan.in_place.get(yields[p]) is not args[p]
+    ]
     reads = {p: code.plan.leaves(yields[p]) for p in pending}
     copies: dict[int, Scratch] = {}
     while pending:
-        ready = [p for p in pending if p in copies or (reads[p].get(args[p], True) and not any(args[p] in reads[q] for q in pending if q != p and q not in copies))]
+        ready = [
+            p
+            for p in pending
+            if p in copies or (reads[p].get(args[p], True) and not any(args[p] in reads[q] for q in pending if q != p and q not in copies))
+        ]
         ready = [p for p in ready if not any(args[p] in reads[q] for q in pending if q != p and q not in copies)]
         if ready:
             p = ready[0]

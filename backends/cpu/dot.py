@@ -162,12 +162,12 @@ def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, in
         a_here = b.value(f"getelementptr {scalar}, ptr %a, i64 {loop.index}")
         b_here = b.value(f"getelementptr {scalar}, ptr %b, i64 {b.mul(loop.index, columns)}")
         for step in range(unroll):
-            row = [
-                b.effect(f"load {kind.text}, ptr {b.value(f'getelementptr {scalar}, ptr {b_here}, i64 {step * columns + j * lanes}')}, align {size}")
-                for j in range(vectors)
-            ]
+            across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {step * columns + j * lanes}") for j in range(vectors)]
+            row = [b.effect(f"load {kind.text}, ptr {at}, align {size}") for at in across]
             for i in range(rows):
-                one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {a_here}, i64 {i * a_stride + step}')}, align {size}")
+                one = b.effect(
+                    f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {a_here}, i64 {i * a_stride + step}')}, align {size}"
+                )
                 wide = _spread(b, kind, scalar, one)
                 for j in range(vectors):
                     totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j])

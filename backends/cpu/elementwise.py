@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from tiledsl.ir.types import Pointer, bf16, f16, f64, i1, i32, i64
+from tiledsl.ir.types import Pointer, bf16, f16, f32, f64, i1, i32, i64
 
 from .emit import Builder
 from .types import NARROW, Kind, decoded, encoded, is_float, odd_float, rounded, vector
 
-# a rule: (builder, kinds of the operands, kind of the result, operands, attributes) -> result
-Rule = Callable[[Builder, "tuple[Kind, ...]", Kind, "tuple[str, ...]", Mapping[str, Any]], str]
+# a rule: (builder, kind of the result, kinds of the operands, *operands) -> result
+Rule = Callable[..., str]
+Kinds = tuple[Kind, ...]
 
 
-def elementwise(b: Builder, name: str, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
+def elementwise(b: Builder, name: str, to: Kind, of: Kinds, *operands: str) -> str:
     """One op on registers."""
-    return RULES[name](b, kinds, result, operands, attrs)
+    return RULES[name](b, to, of, *operands)
 
 
 def _arithmetic(floats: str | None, ints: str | None) -> Rule:
     """A machine instruction; narrow floats round afterwards."""
 
-    def rule(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-        name = floats if is_float(result.elem) else ints
-        return rounded(b, result, b.value(f"{name} {result.text} {', '.join(operands)}"))
+    def rule(b: Builder, to: Kind, of: Kinds, *operands: str) -> str:
+        name = floats if is_float(to.elem) else ints
+        return rounded(b, to, b.value(f"{name} {to.text} {', '.join(operands)}"))
 
     return rule
 
@@ -32,36 +32,34 @@ def _arithmetic(floats: str | None, ints: str | None) -> Rule:
 def _intrinsic(name: str, rounds: bool = False) -> Rule:
     """An LLVM intrinsic on floats."""
 
-    def rule(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-        value = b.call(result.text, f"llvm.{name}.{result.suffix}", *((result.text, x) for x in operands))
-        return rounded(b, result, value) if rounds else value
+    def rule(b: Builder, to: Kind, of: Kinds, *operands: str) -> str:
+        value = b.call(to.text, f"llvm.{name}.{to.suffix}", *((to.text, x) for x in operands))
+        return rounded(b, to, value) if rounds else value
 
     return rule
 
 
-def _negative(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    (x,) = operands
-    return b.value(f"fneg {result.text} {x}" if is_float(result.elem) else f"sub {result.text} {result.constant(0)}, {x}")
+def _negative(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    return b.value(f"fneg {to.text} {x}" if is_float(to.elem) else f"sub {to.text} {to.constant(0)}, {x}")
 
 
-def _absolute(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    (x,) = operands
-    if is_float(result.elem):
-        return b.call(result.text, f"llvm.fabs.{result.suffix}", (result.text, x))
-    return b.call(result.text, f"llvm.abs.{result.suffix}", (result.text, x), ("i1", "false")) if result.elem.is_signed else x
+def _absolute(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    if is_float(to.elem):
+        return b.call(to.text, f"llvm.fabs.{to.suffix}", (to.text, x))
+    return b.call(to.text, f"llvm.abs.{to.suffix}", (to.text, x), ("i1", "false")) if to.elem.is_signed else x
 
 
 def _extreme(floats: str, ints: str) -> Rule:
     """maximum and minimum: of floats an intrinsic with the right NaN and zero, of integers by signedness."""
 
-    def rule(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-        if is_float(result.elem):
+    def rule(b: Builder, to: Kind, of: Kinds, *operands: str) -> str:
+        if is_float(to.elem):
             name = floats
-        elif result.elem is i1:
-            return b.value(f"{'or' if ints == 'max' else 'and'} {result.text} {', '.join(operands)}")
+        elif to.elem is i1:
+            return b.value(f"{'or' if ints == 'max' else 'and'} {to.text} {', '.join(operands)}")
         else:
-            name = ("s" if result.elem.is_signed else "u") + ints
-        return b.call(result.text, f"llvm.{name}.{result.suffix}", *((result.text, x) for x in operands))
+            name = ("s" if to.elem.is_signed else "u") + ints
+        return b.call(to.text, f"llvm.{name}.{to.suffix}", *((to.text, x) for x in operands))
 
     return rule
 
@@ -69,25 +67,23 @@ def _extreme(floats: str, ints: str) -> Rule:
 # --- integer division, defined for all operands
 
 
-def _divide(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    x, y = operands
-    if result.elem is i1:
-        return _without(b, result, x, y, "or")
-    zero, quotient = _safe_division(b, result, x, y, "div")
+def _divide(b: Builder, to: Kind, of: Kinds, x: str, y: str) -> str:
+    if to.elem is i1:
+        return _without(b, to, x, y, "or")
+    zero, quotient = _safe_division(b, to, x, y, "div")
     if not zero:
         return quotient
-    ones = result.constant(-1 if result.elem.is_signed else (1 << result.elem.bits) - 1)
-    return b.value(f"select {result.mask} {zero}, {result.text} {ones}, {result.text} {quotient}")
+    ones = to.constant(-1 if to.elem.is_signed else (1 << to.elem.bits) - 1)
+    return b.value(f"select {to.mask} {zero}, {to.text} {ones}, {to.text} {quotient}")
 
 
-def _remainder(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    x, y = operands
-    if is_float(result.elem):
-        return b.value(f"frem {result.text} {x}, {y}")  # exact, so narrow floats need no rounding
-    if result.elem is i1:
-        return _without(b, result, x, y, "and")
-    zero, left = _safe_division(b, result, x, y, "rem")
-    return left if not zero else b.value(f"select {result.mask} {zero}, {result.text} {x}, {result.text} {left}")
+def _remainder(b: Builder, to: Kind, of: Kinds, x: str, y: str) -> str:
+    if is_float(to.elem):
+        return b.value(f"frem {to.text} {x}, {y}")  # exact, so narrow floats need no rounding
+    if to.elem is i1:
+        return _without(b, to, x, y, "and")
+    zero, left = _safe_division(b, to, x, y, "rem")
+    return left if not zero else b.value(f"select {to.mask} {zero}, {to.text} {x}, {to.text} {left}")
 
 
 def _without(b: Builder, kind: Kind, x: str, y: str, name: str) -> str:
@@ -113,28 +109,26 @@ def _safe_division(b: Builder, kind: Kind, x: str, y: str, name: str) -> tuple[s
 # --- bits
 
 
-def _not(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    return b.value(f"xor {result.text} {operands[0]}, {result.constant(1 if result.elem is i1 else -1)}")
+def _not(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    return b.value(f"xor {to.text} {x}, {to.constant(1 if to.elem is i1 else -1)}")
 
 
-def _shift_left(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    return _shift(b, result, operands, "shl")
+def _shift_left(b: Builder, to: Kind, of: Kinds, x: str, y: str) -> str:
+    return _shift(b, to, x, y, "shl")
 
 
-def _shift_right(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    x, y = operands
-    if not result.elem.is_signed:
-        return _shift(b, result, operands, "lshr")
-    if _in_range(y, result.elem.bits):
-        return b.value(f"ashr {result.text} {x}, {y}")
-    most = result.constant(result.elem.bits - 1)
-    amount = b.call(result.text, f"llvm.umin.{result.suffix}", (result.text, y), (result.text, most))
-    return b.value(f"ashr {result.text} {x}, {amount}")
+def _shift_right(b: Builder, to: Kind, of: Kinds, x: str, y: str) -> str:
+    if not to.elem.is_signed:
+        return _shift(b, to, x, y, "lshr")
+    if _in_range(y, to.elem.bits):
+        return b.value(f"ashr {to.text} {x}, {y}")
+    most = to.constant(to.elem.bits - 1)
+    amount = b.call(to.text, f"llvm.umin.{to.suffix}", (to.text, y), (to.text, most))
+    return b.value(f"ashr {to.text} {x}, {amount}")
 
 
-def _shift(b: Builder, kind: Kind, operands: tuple[str, ...], name: str) -> str:
+def _shift(b: Builder, kind: Kind, x: str, y: str, name: str) -> str:
     """Shift by an amount taken as unsigned; past the width everything is gone."""
-    x, y = operands
     if kind.elem is i1:
         return _without(b, kind, x, y, "and")
     if _in_range(y, kind.elem.bits):
@@ -150,13 +144,13 @@ def _in_range(amount: str, bits: int) -> bool:
     return not amount.startswith("%") and number.isdigit() and int(number) < bits
 
 
-def _multiply_high(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    bits = result.elem.bits
-    wide = vector(f"i{2 * bits}", result.lanes)
-    x, y = (b.value(f"zext {result.text} {v} to {wide}") for v in operands)
-    amount = f"splat (i{2 * bits} {bits})" if result.lanes else str(bits)
+def _multiply_high(b: Builder, to: Kind, of: Kinds, x: str, y: str) -> str:
+    bits = to.elem.bits
+    wide = vector(f"i{2 * bits}", to.lanes)
+    x, y = (b.value(f"zext {to.text} {v} to {wide}") for v in (x, y))
+    amount = f"splat (i{2 * bits} {bits})" if to.lanes else str(bits)
     high = b.value(f"lshr {wide} {b.value(f'mul {wide} {x}, {y}')}, {amount}")
-    return b.value(f"trunc {wide} {high} to {result.text}")
+    return b.value(f"trunc {wide} {high} to {to.text}")
 
 
 # --- comparison and choice
@@ -165,9 +159,8 @@ COMPARE = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge"
 
 
 def _compare(name: str) -> Rule:
-    def rule(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-        kind = kinds[0]
-        x, y = operands
+    def rule(b: Builder, to: Kind, of: Kinds, *operands: str) -> str:
+        kind, (x, y) = of[0], operands
         if is_float(kind.elem):
             return b.value(f"fcmp {COMPARE[name]} {kind.text} {x}, {y}")
         # addresses compare as the signed integers that carry them
@@ -177,29 +170,28 @@ def _compare(name: str) -> Rule:
     return rule
 
 
-def _select(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    c, x, y = operands
-    return b.value(f"select {kinds[0].text} {c}, {result.text} {x}, {result.text} {y}")
+def _select(b: Builder, to: Kind, of: Kinds, c: str, x: str, y: str) -> str:
+    return b.value(f"select {of[0].text} {c}, {to.text} {x}, {to.text} {y}")
 
 
 # --- conversions
 
 
-def _cast(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    (source,), (x,) = kinds, operands
-    if source.elem is result.elem:
+def _cast(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    (source,) = of
+    if source.elem is to.elem:
         return x
-    if result.elem is i1:
+    if to.elem is i1:
         return _not_zero(b, source, x)
     if is_float(source.elem):
-        return _resized(b, source, result, x) if is_float(result.elem) else _saturated(b, source, result, x)
-    if is_float(result.elem):
+        return _resized(b, source, to, x) if is_float(to.elem) else _saturated(b, source, to, x)
+    if is_float(to.elem):
         name = "sitofp" if source.elem.is_signed else "uitofp"
-        return rounded(b, result, b.value(f"{name} {source.text} {x} to {result.text}"))
-    if result.elem.bits == source.elem.bits:
+        return rounded(b, to, b.value(f"{name} {source.text} {x} to {to.text}"))
+    if to.elem.bits == source.elem.bits:
         return x
-    name = "trunc" if result.elem.bits < source.elem.bits else "sext" if source.elem.is_signed else "zext"
-    return b.value(f"{name} {source.text} {x} to {result.text}")
+    name = "trunc" if to.elem.bits < source.elem.bits else "sext" if source.elem.is_signed else "zext"
+    return b.value(f"{name} {source.text} {x} to {to.text}")
 
 
 def _not_zero(b: Builder, kind: Kind, x: str) -> str:
@@ -208,40 +200,41 @@ def _not_zero(b: Builder, kind: Kind, x: str) -> str:
     return b.value(f"icmp ne {kind.text} {x}, {kind.constant(0)}")
 
 
-def _resized(b: Builder, source: Kind, result: Kind, x: str) -> str:
+def _resized(b: Builder, source: Kind, to: Kind, x: str) -> str:
     """From float to float."""
     if source.elem is f64:
-        if result.elem in NARROW:
-            return rounded(b, result, odd_float(b, source, x))
-        return b.value(f"fptrunc {source.text} {x} to {result.text}")
-    if result.elem is f64:
-        return b.value(f"fpext {source.text} {x} to {result.text}")
-    return rounded(b, result, x)
+        if to.elem in NARROW:
+            return rounded(b, to, odd_float(b, source, x))
+        return b.value(f"fptrunc {source.text} {x} to {to.text}")
+    if to.elem is f64:
+        return b.value(f"fpext {source.text} {x} to {to.text}")
+    return rounded(b, to, x)
 
 
-def _saturated(b: Builder, source: Kind, result: Kind, x: str) -> str:
+def _saturated(b: Builder, source: Kind, to: Kind, x: str) -> str:
     """From float to integer, towards zero: compare first, convert only what fits."""
-    bits, signed = result.elem.bits, result.elem.is_signed
+    source = source.of(f32) if source.elem in NARROW else source  # f16 lacks some of the bounds
+    bits, signed = to.elem.bits, to.elem.is_signed
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     floor, ceiling = source.constant(float(low)), source.constant(float(high + 1))
     above = b.value(f"fcmp oge {source.text} {x}, {floor}")
     below = b.value(f"fcmp olt {source.text} {x}, {ceiling}")
     inside = b.value(f"and {source.mask} {above}, {below}")
     safe = b.value(f"select {source.mask} {inside}, {source.text} {x}, {source.text} {source.constant(0.0)}")
-    wide = result if bits >= 32 else Kind(i64 if source.elem is f64 else i32, result.lanes)
+    wide = to if bits >= 32 else Kind(i64 if source.elem is f64 else i32, to.lanes)
     value = b.value(f"{'fptosi' if signed or bits < 32 else 'fptoui'} {source.text} {safe} to {wide.text}")
-    if wide is not result:
-        value = b.value(f"trunc {wide.text} {value} to {result.text}")
+    if wide is not to:
+        value = b.value(f"trunc {wide.text} {value} to {to.text}")
     over = b.value(f"fcmp oge {source.text} {x}, {ceiling}")
-    value = b.value(f"select {source.mask} {over}, {result.text} {result.constant(high)}, {result.text} {value}")
+    value = b.value(f"select {source.mask} {over}, {to.text} {to.constant(high)}, {to.text} {value}")
     if not signed:
         return value
     under = b.value(f"fcmp olt {source.text} {x}, {floor}")
-    return b.value(f"select {source.mask} {under}, {result.text} {result.constant(low)}, {result.text} {value}")
+    return b.value(f"select {source.mask} {under}, {to.text} {to.constant(low)}, {to.text} {value}")
 
 
-def _bitcast(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    return from_bits(b, result, to_bits(b, kinds[0], operands[0]))
+def _bitcast(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    return from_bits(b, to, to_bits(b, of[0], x))
 
 
 def to_bits(b: Builder, kind: Kind, value: str) -> str:
@@ -264,16 +257,15 @@ def from_bits(b: Builder, kind: Kind, bits: str) -> str:
     return b.value(f"bitcast {text} {bits} to {kind.text}") if is_float(kind.elem) else bits
 
 
-def _offset(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    ptr, by = operands
-    count = _cast(b, (kinds[1],), result.of(i64), (by,), attrs)
-    assert isinstance(result.elem, Pointer)
-    size = result.elem.to.itemsize
-    return b.value(f"add {result.text} {ptr}, {b.value(f'mul {result.text} {count}, {result.of(i64).constant(size)}') if size > 1 else count}")
+def _offset(b: Builder, to: Kind, of: Kinds, ptr: str, by: str) -> str:
+    count = _cast(b, to.of(i64), of[1:], by)
+    assert isinstance(to.elem, Pointer)
+    size = to.elem.to.itemsize
+    return b.value(f"add {to.text} {ptr}, {b.value(f'mul {to.text} {count}, {to.of(i64).constant(size)}') if size > 1 else count}")
 
 
-def _same(b: Builder, kinds: tuple[Kind, ...], result: Kind, operands: tuple[str, ...], attrs: Mapping[str, Any]) -> str:
-    return operands[0]
+def _same(b: Builder, to: Kind, of: Kinds, x: str) -> str:
+    return x
 
 
 RULES: dict[str, Rule] = {

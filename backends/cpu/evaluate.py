@@ -62,7 +62,7 @@ def apply(code: Code, op: Op, operands: list[Lanes]) -> Lanes:
     with code.b.at(max(depth, code.base)):
         texts = tuple(spread(code, o.type.elem, v, lanes) for o, v in zip(op.operands, operands, strict=True))
         kinds = tuple(Kind(o.type.elem, lanes) for o in op.operands)
-        text = elementwise(code.b, op.spec.name, kinds, Kind(op.result.type.elem, lanes), texts, op.attrs)
+        text = elementwise(code.b, op.spec.name, Kind(op.result.type.elem, lanes), kinds, *texts)
     return Lanes(text, lanes, depth)
 
 
@@ -71,15 +71,26 @@ def materialise(code: Code, value: Value) -> None:
     code.take(value)
     code.filling.add(value)
     with code.nest():
-        each(code, value.type.shape, lambda point: void(evaluate(code, value, point)), vector_axis(value.type.shape), split=common_bounds(code, value))
+        each(
+            code,
+            value.type.shape,
+            lambda point: void(evaluate(code, value, point)),
+            vector_axis(value.type.shape),
+            split=common_bounds(code, value),
+        )
     code.filling.discard(value)
 
 
 def assign(code: Code, value: Value, piece: Scratch) -> None:
     """Evaluate a whole tile into given memory."""
     with code.nest():
-        each(code, value.type.shape, lambda point: write_scratch(code, piece, point, evaluate(code, value, point)),
-             vector_axis(value.type.shape), split=common_bounds(code, value))
+        each(
+            code,
+            value.type.shape,
+            lambda point: write_scratch(code, piece, point, evaluate(code, value, point)),
+            vector_axis(value.type.shape),
+            split=common_bounds(code, value),
+        )
 
 
 def void(_: object) -> None:

@@ -113,9 +113,7 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
     return total
 
 
-def _accumulate(
-    code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[[Index], list[Lanes]]
-) -> list[list[Lanes]]:
+def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[[Index], list[Lanes]]) -> list[list[Lanes]]:
     """Fold a long axis into `count` vectors per operand."""
     block, b = op.blocks[0], code.b
     neutral = _neutral(block)
@@ -135,27 +133,31 @@ def _accumulate(
         with b.loop(lo, hi, step, carried) as loop:
             old = [Lanes(text, lanes, b.depth) for text in loop.carried]
             for k in range(count):
-                index = Index(None, loop.index + k * lanes, 0, within) if isinstance(loop.index, int) else Index(loop.index, k * lanes, b.depth, within)
+                index = (
+                    Index(None, loop.index + k * lanes, 0, within)
+                    if isinstance(loop.index, int)
+                    else Index(loop.index, k * lanes, b.depth, within)
+                )
                 here = old[k * len(kinds) : (k + 1) * len(kinds)]
                 new = elements(index)
                 both = combine(code, block, [*here, *new])
                 if neutral is None:
-                    both = _first_time(code, loop.index, kinds, new, both)
+                    both = _unless_first(code, loop.index, 1, kinds, new, both)
                 loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
         carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
     texts = [text for _, text in carried]
     return [[Lanes(t, lanes, b.depth) for t in texts[k * len(kinds) : (k + 1) * len(kinds)]] for k in range(count)]
 
 
-def _first_time(code: Code, index: int | str, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
-    """The elements themselves in the first iteration, the combination in the others."""
+def _unless_first(code: Code, index: Scalar, first: int, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
+    """The elements themselves while index is below `first`, because there is nothing yet to combine them with."""
     if isinstance(index, int):
-        return new if index == 0 else combined
-    first = code.b.value(f"icmp eq i64 {index}, 0")
+        return new if index < first else combined
+    early = code.b.value(f"icmp slt i64 {index}, {first}")
     chosen = []
     for kind, x, y in zip(kinds, new, combined, strict=True):
         texts = spread(code, kind.elem, x, kind.lanes), spread(code, kind.elem, y, kind.lanes)
-        chosen.append(Lanes(code.b.value(f"select i1 {first}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), kind.lanes, code.b.depth))
+        chosen.append(Lanes(code.b.value(f"select i1 {early}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), kind.lanes, code.b.depth))
     return chosen
 
 
@@ -170,7 +172,9 @@ def _neutral(block: Block) -> int | float | None:
     if elem.is_float:
         nan, infinity = float("nan"), float("inf")
         # -0 + x is x, also for -0; maximum returns the operand that is not NaN
-        return {"add": -0.0, "mul": 1.0, "maximum": nan, "minimum": nan, "maximum_nan": -infinity, "minimum_nan": infinity}.get(op.spec.name)
+        return {"add": -0.0, "mul": 1.0, "maximum": nan, "minimum": nan, "maximum_nan": -infinity, "minimum_nan": infinity}.get(
+            op.spec.name
+        )
     top = (1 << elem.bits - elem.is_signed) - 1
     low = -(top + 1) if elem.is_signed else 0
     return {"add": 0, "mul": 1, "maximum": low, "minimum": top, "or": 0, "xor": 0, "and": -1 if elem.is_signed else top}.get(op.spec.name)
@@ -198,18 +202,20 @@ def _reduce_rows(code: Code, op: Op) -> None:
     partials = min(length, PARTIALS)
     rows = [code.arena.take(v.type.elem, (partials, *inner)) for v in op.operands]
     along = vector_axis(inner)
-    b, block = code.b, op.blocks[0]
+    block = op.blocks[0]
 
     def fold(head: Point) -> None:
         def element(point: Point) -> None:
             index = point.indices[0]
             full = point.moved((*head.indices, *point.indices), None if point.axis is None else point.axis + axis)
             new = [evaluate(code, v, full) for v in op.operands]
-            where = point.moved((_wrapped(code, index, partials), *point.indices[1:]), point.axis)
+            position = code.b.add(index.base or 0, index.offset)
+            where = point.moved((_wrapped(code, position, partials), *point.indices[1:]), point.axis)
             if length > partials:
                 old = [read_scratch(code, r, where, now=True) for r in rows]
                 both = combine(code, block, [*old, *new])
-                new = _not_yet(code, op, index, partials, new, both, point.lanes)
+                kinds = [Kind(v.type.elem, point.lanes) for v in op.operands]
+                new = _unless_first(code, position, partials, kinds, new, both)
             for r, x in zip(rows, new, strict=True):
                 write_scratch(code, r, where, x)
 
@@ -237,25 +243,11 @@ def _under(point: Point, row: Index) -> Point:
     return point.moved((row, *point.indices), None if point.axis is None else point.axis + 1)
 
 
-def _wrapped(code: Code, index: Index, partials: int) -> Index:
-    """index modulo the number of partial results."""
-    if index.base is None:
-        return at_constant(index.offset % partials)
-    with code.b.at(index.depth):
-        return Index(code.b.value(f"urem i64 {code.b.add(index.base, index.offset)}, {partials}"), 0, index.depth)
-
-
-def _not_yet(code: Code, op: Op, index: Index, partials: int, new: list[Lanes], combined: list[Lanes], lanes: int) -> list[Lanes]:
-    """The elements themselves while their partial result is empty, else the combination."""
-    if index.base is None:
-        return new if index.offset < partials else combined
-    early = code.b.value(f"icmp slt i64 {code.b.add(index.base, index.offset)}, {partials}")
-    chosen = []
-    for value, x, y in zip(op.operands, new, combined, strict=True):
-        kind = Kind(value.type.elem, lanes)
-        texts = spread(code, kind.elem, x, lanes), spread(code, kind.elem, y, lanes)
-        chosen.append(Lanes(code.b.value(f"select i1 {early}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), lanes, code.b.depth))
-    return chosen
+def _wrapped(code: Code, position: Scalar, partials: int) -> Index:
+    """A position modulo the number of partial results."""
+    if isinstance(position, int):
+        return at_constant(position % partials)
+    return Index(code.b.value(f"urem i64 {position}, {partials}"), 0, code.b.depth)
 
 
 def _halve(code: Code, op: Op, rows: list[Scratch], partials: int, inner: tuple[int, ...], along: int | None) -> None:
@@ -309,7 +301,7 @@ def scan(code: Code, op: Op) -> None:
             point = place.moved(indices, None if place.axis is None else place.axis + (place.axis >= axis))
             new = [evaluate(code, v, point) for v in op.operands]
             old = [Lanes(text, lanes, b.depth) for text in loop.carried]
-            so_far = _first_time(code, loop.index, kinds, new, combine(code, block, [*old, *new]))
+            so_far = _unless_first(code, loop.index, 1, kinds, new, combine(code, block, [*old, *new]))
             for result, x in zip(op.results, so_far, strict=True):
                 write_scratch(code, code.scratch[result], point, x)
             loop.next = [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, so_far, strict=True)]

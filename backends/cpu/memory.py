@@ -38,7 +38,12 @@ def store_block(code: Code, op: Op) -> None:
     limits = {axis: (code.scalars[lo], code.scalars[hi]) for axis, (lo, hi) in bounds.items()}
     steps = [number(code.scalars[s]) for s in strides]
     axis = vector_axis(shape)
-    if axis is not None and steps[axis] != 1 and 1 in steps and apart([(s if isinstance(s, int) else None, n) for s, n in zip(steps, shape, strict=True)]):
+    if (
+        axis is not None
+        and steps[axis] != 1
+        and 1 in steps
+        and apart([(s if isinstance(s, int) else None, n) for s, n in zip(steps, shape, strict=True)])
+    ):
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
 
     def body(point: Point) -> None:
@@ -118,7 +123,7 @@ def _swap_until_done(code: Code, kind: Kind, bits: str, at: str, name: str, valu
     first = b.effect(f"load atomic {bits}, ptr {at} seq_cst, align {kind.elem.itemsize}")
 
     def attempt(seen: str) -> tuple[str, str]:
-        new = elementwise(b, name, (kind, kind), kind, (_from_stored(code, kind, seen), value), {})
+        new = elementwise(b, name, kind, (kind, kind), _from_stored(code, kind, seen), value)
         pair = b.effect(f"cmpxchg ptr {at}, {bits} {seen}, {bits} {_stored_bits(code, kind, new)} seq_cst seq_cst")
         return b.effect(f"extractvalue {{ {bits}, i1 }} {pair}, 0"), b.effect(f"extractvalue {{ {bits}, i1 }} {pair}, 1")
 

@@ -45,7 +45,9 @@ class Plan:
         self._collect(value, True, found, set(), through)
         return found
 
-    def _collect(self, value: Value, direct: bool, found: dict[Value, bool], seen: set[tuple[Value, bool]], through: Collection[Value]) -> None:
+    def _collect(
+        self, value: Value, direct: bool, found: dict[Value, bool], seen: set[tuple[Value, bool]], through: Collection[Value]
+    ) -> None:
         if not value.type.shape or (value, direct) in seen:
             return
         seen.add((value, direct))
@@ -245,7 +247,12 @@ def endangered(load: Op, sink: Op, writes: list[Op], made: Plan, place: Places, 
     for write in writes:
         if made.order[load] < made.order[write] <= until and aliases.conflict(load, write):
             once = write is sink and until == made.order[sink]
-            if not (once and same_elements(load, write) and made.leaves(write.operands[1]).get(load.result) and not _masked_by(load, write, made)):
+            if not (
+                once
+                and same_elements(load, write)
+                and made.leaves(write.operands[1]).get(load.result)
+                and not _masked_by(load, write, made)
+            ):
                 return True
     return False
 

@@ -48,12 +48,18 @@ def literal(elem: Elem, number: int | float) -> str:
     kind = register(elem)
     if kind == "float" or kind == "double":
         # LLVM writes float constants as the double of the same value
-        assert isinstance(elem, DType)
-        rounded = float(elem.round(np.asarray(number, np.float64)))
+        rounded = number if elem is f64 else float(_round(elem, number))
         return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
     if kind == "i1":
         return "true" if number else "false"
     return str(int(number))
+
+
+def _round(elem: Elem, number: float) -> np.floating:
+    if elem is f32:
+        return np.float32(number)
+    assert isinstance(elem, DType)
+    return np.float64(elem.round(np.asarray(number, np.float64)))
 
 
 def splat(elem: Elem, number: int | float, lanes: int) -> str:
@@ -138,7 +144,7 @@ def rounded(b: Builder, kind: Kind, value: str) -> str:
         near = b.value(f"bitcast {t} {cut} to {kind.text}")
         nan = b.value(f"fcmp uno {kind.text} {value}, {value}")
         # the carry of the rounding must not turn a NaN into a number
-        quiet = f"splat (float 0x7FF8000000000000)" if kind.lanes else "0x7FF8000000000000"
+        quiet = "splat (float 0x7FF8000000000000)" if kind.lanes else "0x7FF8000000000000"
         return b.value(f"select {kind.mask} {nan}, {kind.text} {quiet}, {kind.text} {near}")
     return value
 
