@@ -26,7 +26,8 @@ from tiledsl.testing.cases import Array, Case
 from tiledsl.testing.oracle import agrees_before_and_after, run_case
 
 ANY = Machine("any")
-EXACT = [step for step in SHARED if step.exact]
+# narrow changes the types of parameters, and so what a launch passes; it has tests of its own
+EXACT = [step for step in SHARED if step.exact and step.name != "narrow"]
 STEPS = [*EXACT, Pass("hoist", passes.hoist, "also alone")]
 MATMUL = (Path(__file__).parent / "files" / "run" / "matmul.tile").read_text().partition("; run")[0]
 
