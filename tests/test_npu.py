@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from tiledsl.backend.base import Options
 from tiledsl.backends.npu import Backend
@@ -11,6 +12,7 @@ from tiledsl.ir.parser import parse
 from tiledsl.ir.spec import SPECS
 from tiledsl.ir.types import LOWERED, Tile, bf16, f16, f32, f64, i1, i8, i32, u8
 from tiledsl.memory import Buffer
+from tiledsl.testing import oracle, programs
 
 NPU = Backend()
 
@@ -530,3 +532,9 @@ def test_more_scalars_than_registers():
         text += f"  %m{i}: i32 = mul %x{i}, %c{count - i}\n  %s{i}: i32 = add %s{i - 1}, %m{i}\n"
     text += f"  store %o, %s{count - 1}\n}}\n"
     agree(text, plain(i32, count), np.zeros(1, np.int32))
+
+
+@settings(max_examples=60)
+@given(programs.cases())
+def test_random_programs_have_the_interpreters_bits(case):
+    oracle.compare(case, ("interpreter", "npu"))

@@ -2,7 +2,7 @@
 
 It is a reader of its own: it knows nothing of how the compiler placed tokens. Descriptors are followed through the words
 that set them; a wait hears all that its post's queue knew then. Code is read from top to bottom, so nothing may be under
-way where a jump starts or lands, and a descriptor counts only until there.
+way where a jump starts or lands, and descriptors set before a landing count for nothing after it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def verify(words: Sequence[int], machine: Npu) -> None:
     for pc, one in enumerate(program):
         if pc in landings:
             reader.boundary(pc, "is jumped to")
+            reader.tiles.clear()
         reader.read(pc, one)
         if one.instruction.name.startswith("jump"):
             reader.boundary(pc, "jumps")
@@ -75,10 +76,8 @@ class _Reader:
 
     def boundary(self, pc: int, why: str) -> None:
         """A place where control flow meets or parts."""
-        unfinished = {q: n for q, n in self.running.items()}
-        if unfinished:
-            raise Trap("RACE", f"instruction {pc} {why} while instruction {max(unfinished.values())} may be under way")
-        self.tiles.clear()
+        if self.running:
+            raise Trap("RACE", f"instruction {pc} {why} while instruction {max(self.running.values())} may be under way")
 
     def _settle(self) -> None:
         for state in (self.knows, self.history, self.running):

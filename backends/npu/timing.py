@@ -72,13 +72,18 @@ def _fold(core: Core, one: Decoded) -> float:
 
 
 def _bytes(machine: Npu, g: GlobalDescriptor) -> int:
-    """What a box moves, in whole bursts: neighbours share them, elements that lie apart do not."""
-    run, size = 1, g.dtype.itemsize
-    for extent, stride in sorted(zip(g.extents, g.strides, strict=True), key=lambda d: abs(d[1])):
+    """What a box moves, in whole bursts: neighbours share them, elements that lie apart do not; what is invalid is free."""
+    run, count, size = 1, 1, g.dtype.itemsize
+    axes = [(_valid(extent, box), stride) for extent, box, stride in zip(g.extents, g.valid, g.strides, strict=True)]
+    for extent, stride in sorted(axes, key=lambda axis: abs(axis[1])):
+        count *= extent
         if abs(stride) == run * size:
             run *= extent
-    count = math.prod(g.extents)
     return count // run * math.ceil(run * size / machine.burst) * machine.burst if count else 0
+
+
+def _valid(extent: int, box: tuple[int, int] | None) -> int:
+    return extent if box is None else max(0, min(box[1], extent) - max(box[0], 0))
 
 
 @dataclass
