@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from .. import ops
 from ..ir.core import Builder, Value
-from ..ir.types import DType, Pointer, Tile, i1, i32, i64, u32
+from ..ir.types import NARROW, DType, Pointer, Tile, i1, i32, i64, u32
 from .cases import Array
 from .values import arrays
 
@@ -349,6 +349,8 @@ def _atomic(scope: Scope) -> list[Value]:
     """An atomic on the program's own state, where the old value is known, or on what all programs share."""
     place, tile = _state(scope)
     assert isinstance(tile.elem, DType)
+    if tile.elem in NARROW:
+        return []
     if tile.elem.is_int and scope.chance(2):
         place = scope.author.buffers.shared(tile.elem)
         kinds = ATOMIC
