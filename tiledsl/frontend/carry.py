@@ -8,6 +8,7 @@ from typing import Any
 from ..ir.core import Builder, Value
 from ..ir.types import Tile
 from ..language import coerce
+from ..language.aggregate import Aggregate
 from ..language.core import unwrap
 
 
@@ -22,6 +23,8 @@ def flatten(value: Any) -> list[Value]:
     """The tiles inside a variable, in order; compile-time parts have none."""
     if isinstance(value, Value):
         return [value]
+    if isinstance(value, Aggregate):
+        return flatten(value.parts())
     if isinstance(value, tuple):
         return [leaf for item in value for leaf in flatten(item)]
     return []
@@ -31,6 +34,8 @@ def restore(template: Any, leaves: list[Value]) -> Any:
     """The variable with other tiles inside; takes them from the front of leaves."""
     if isinstance(template, Value):
         return leaves.pop(0)
+    if isinstance(template, Aggregate):
+        return template.with_parts(restore(template.parts(), leaves))
     if isinstance(template, tuple):
         items = [restore(item, leaves) for item in template]
         return type(template)(*items) if hasattr(template, "_fields") else tuple(items)
@@ -53,6 +58,8 @@ def kind_of(value: Any) -> Any:
     """What must not change from one iteration, or from one branch, to the other."""
     if isinstance(value, Value):
         return value.type
+    if isinstance(value, Aggregate):
+        return kind_of(value.parts())
     if isinstance(value, tuple):
         return (type(value), *(kind_of(item) for item in value))
     return value

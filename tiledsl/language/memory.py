@@ -10,6 +10,7 @@ from ..ir.core import Builder, Value
 from ..ir.types import DType, i1
 from ..ops import Atomic
 from . import coerce
+from .block_pointers import BlockPointer, load_window, store_window
 from .core import Context, builtin, is_tensor, method, unwrap
 from .creation import pointee
 from .dtypes import short_name
@@ -55,8 +56,12 @@ def load(
 ) -> Value:
     """Read through a tile of pointers. Lanes where mask is false touch no memory and are `other`, or 0."""
     _check_hints("load", cache_modifier, eviction_policy)
+    if isinstance(pointer, BlockPointer):
+        require(unwrap(mask) is None and unwrap(other) is None, "`mask` and `other` cannot be specified for loading block pointers")
+        return load_window(ctx.build, pointer, boundary_check, padding_option)
     build, elem = ctx.build, pointee(pointer)
-    require(not unwrap(boundary_check) and not unwrap(padding_option), "boundary_check and padding_option belong to block pointers")
+    plain = boundary_check is None or (unwrap(boundary_check) == () and not unwrap(padding_option))
+    require(plain, "`padding_option` or `boundary_check` argument is not supported for loading a tensor of pointers")
     other = unwrap(other)
     require(other is None or unwrap(mask) is not None, "`other` cannot be provided without `mask`")
     lanes = _mask(build, mask)
@@ -108,7 +113,11 @@ def store(
 ) -> None:
     """Write through a tile of pointers where mask is true; the value is converted to the element type."""
     _check_hints("store", cache_modifier, eviction_policy)
-    require(not unwrap(boundary_check), "boundary_check belongs to block pointers")
+    if isinstance(pointer, BlockPointer):
+        require(unwrap(mask) is None, "`mask` cannot be specified for storing through block pointers")
+        store_window(ctx.build, pointer, value, boundary_check)
+        return
+    require(unwrap(boundary_check) in ((), None), "`boundary_check` argument is not supported for storing a tensor of pointers")
     tile = _value(ctx.build, pointer, value, "store")
     ctx.build.emit(ops.store, pointer, tile, *_lanes(ctx.build, pointer, mask))
 

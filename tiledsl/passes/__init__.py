@@ -16,6 +16,7 @@ from .narrow import narrow
 from .numerics import numerics
 from .pipeline import Pass
 from .simplify import simplify
+from .unchanged import unchanged
 
 
 def tidy(kernel: Kernel, machine: Machine) -> Kernel:
@@ -28,6 +29,7 @@ def tidy(kernel: Kernel, machine: Machine) -> Kernel:
 SHARED: tuple[Pass, ...] = (
     Pass("narrow", narrow, "no later step, and no backend, knows the fp8 types"),
     Pass("simplify", simplify, "known branches, loops and masks go before anything is analysed"),
+    Pass("unchanged", unchanged, "a stride that a loop only hands on is as good as a constant"),
     Pass("common", common, "equal addresses and products become one value"),
     Pass("dead", dead, "what is not needed is neither a use nor worth lowering"),
     Pass("contract", contract, "products and sums as the user wrote them", needs="enable_fp_fusion", exact=False),
@@ -39,6 +41,7 @@ SHARED: tuple[Pass, ...] = (
 ORDER: tuple[tuple[str, str, str], ...] = (
     ("narrow", "simplify", "the bit arithmetic of conversions is folded and shared like any other"),
     ("narrow", "contract", "sums and products of fp8 happen in f32, where they can be fused"),
+    ("unchanged", "blocks", "strides and bounds of a window are invariants of the loop, not values it carries"),
     ("simplify", "common", "equal ops look equal once constants are folded"),
     ("common", "dead", "a repeated op is dead once its uses are gone"),
     ("dead", "contract", "an unused sum would keep a product from being fused"),
