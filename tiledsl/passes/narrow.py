@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from .. import ops
-from ..ir.core import Builder, Kernel, Op, Value
+from ..ir.core import Block, Builder, Kernel, Op, Value
 from ..ir.formats import Format, Special
-from ..ir.rebuild import rebuild
+from ..ir.rebuild import Copier
 from ..ir.types import NARROW, DType, Elem, Pointer, Tile, f32, f64, u8, u32
 from ..machine import Machine
 from ..numerics.term import Term, at_most, select
@@ -21,7 +21,23 @@ def narrow(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel with u8 in place of the fp8 types."""
     if not any(_is_narrow(t) for t in _types(kernel)):
         return kernel
-    return rebuild(kernel, _visit, lambda tile: tile.like(_bytes(tile.elem)))
+    body = Block([_parameter(a) for a in kernel.body.args])
+    copier = Copier(body, {}, _visit, lambda tile: tile.like(_bytes(tile.elem)))
+    copier.splice(kernel.body, [_argument(copier, old, new) for old, new in zip(kernel.body.args, body.args, strict=True)])
+    return Kernel(kernel.name, body)
+
+
+def _parameter(old: Value) -> Value:
+    """A pointer to fp8 becomes one to bytes; a number is passed as f64, and rounded by the kernel."""
+    elem = f64 if old.type.elem in NARROW else _bytes(old.type.elem)
+    return Value(Tile(elem), old.name, divisible=old.divisible)
+
+
+def _argument(build: Builder, old: Value, new: Value) -> Value:
+    elem = old.type.elem
+    if isinstance(elem, DType) and elem in NARROW and elem.format is not None:
+        return encoded(Term(build, new), elem.format).value
+    return new
 
 
 def _types(kernel: Kernel) -> list[Tile]:
