@@ -118,8 +118,21 @@ def host(n):
     return n + {host}
 
 @jit
-def leaf(x):
-    return x {leaf} 1
+def given(x):
+    return x {given} 2
+
+class Pair:
+    a: int
+
+    @jit
+    def method(self):
+        return self.a {method} 1
+
+@jit
+def leaf(x, f: tl.constexpr = given):
+    return Pair(f(x) {leaf} 1).method() + anonymous(1)
+
+anonymous = lambda n: n + {anonymous}
 
 @jit
 def middle(x, n: tl.constexpr = {default}):
@@ -133,7 +146,7 @@ def maker(captured):
     return kernel
 kernel = maker(tl.constexpr({closure}))
 """
-VALUES = dict(scale=2, unused=0, offset=1, host=1, leaf="+", default=0, comment="", closure=3)
+VALUES = dict(scale=2, unused=0, offset=1, host=1, leaf="+", given="+", method="+", anonymous=1, default=0, comment="", closure=3)
 
 
 def fingerprint(**changes) -> str:
@@ -141,7 +154,20 @@ def fingerprint(**changes) -> str:
 
 
 @pytest.mark.parametrize(
-    "change", [{"scale": 3}, {"scale": 2.0}, {"offset": 2}, {"leaf": "-"}, {"default": 1}, {"closure": 4}, {"comment": "any"}, {"host": 2}]
+    "change",
+    [
+        {"scale": 3},
+        {"scale": 2.0},
+        {"offset": 2},
+        {"leaf": "-"},
+        {"default": 1},
+        {"closure": 4},
+        {"comment": "any"},
+        {"host": 2},
+        {"given": "-"},
+        {"method": "-"},
+        {"anonymous": 2},
+    ],
 )
 def test_the_fingerprint_covers_sources_and_captured_values(change):
     assert fingerprint(**change) != fingerprint()

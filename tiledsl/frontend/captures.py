@@ -7,7 +7,7 @@ import builtins
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import CellType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CompilationError
@@ -69,14 +69,16 @@ def find_captures(function: JITFunction) -> Captures:
             return
         done.add(id(function))
         tree, fn, source = _parts(function)
-        defaults = [text_of(v) if not _is_jit(v) else v.name for v in (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())]
+        values = (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())
+        defaults = [v.name if _is_jit(v) else text_of(v) for v in values]
         where = f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}"  # compiled code names its lines in errors
         texts.append(f"{fn.__qualname__}({', '.join(defaults)}) {where}\n{source}")
+        for value in values:
+            for code in _code_of(value):
+                visit(code)
         for scope, name, value in _references(tree, fn):
-            if _is_jit(value):
-                visit(value)
-            elif isinstance(value, FunctionType) and not value.__module__.startswith("tiledsl."):
-                visit(value)  # plain Python, called at compile time
+            for code in _code_of(value):
+                visit(code)
             capture = Capture(scope, name, value, describe(value))
             found.setdefault((id(scope), name), capture)
             texts.append(f"{name} = {capture.text}")
@@ -94,6 +96,17 @@ def describe(value: object) -> str:
     return text_of(value)
 
 
+def _code_of(value: Any) -> list[Any]:
+    """The functions that a value brings along: itself, what it wraps, or the methods of a class."""
+    if _is_jit(value):
+        return [value]
+    if isinstance(value, type):
+        return [m for m in vars(value).values() if _is_jit(m) or (isinstance(m, FunctionType) and m.__module__ == value.__module__)]
+    wrapped = value if isinstance(value, FunctionType) else getattr(value, "__wrapped__", None)
+    of_the_compiler = isinstance(wrapped, FunctionType) and str(wrapped.__module__).startswith("tiledsl.")
+    return [wrapped] if isinstance(wrapped, FunctionType) and (not of_the_compiler or ".kernels." in wrapped.__module__) else []
+
+
 def _is_jit(value: object) -> bool:
     return bool(getattr(value, "is_jit_function", False))
 
@@ -105,8 +118,12 @@ def _parts(function: Any) -> tuple[ast.AST, FunctionType, str]:
         source, tree = parse_function(function, lines_of(function))
         return tree, function, source
     except CompilationError:  # a lambda, or made without a file
-        code = function.__code__
-        return ast.Module([], []), function, f"{code.co_code.hex()} {code.co_consts} {code.co_names}"
+        return ast.Module([], []), function, _code_text(function.__code__)
+
+
+def _code_text(code: CodeType) -> str:
+    inner = [_code_text(c) if isinstance(c, CodeType) else text_of(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} ({', '.join(inner)})"
 
 
 def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any] | CellType, str, object]]:
