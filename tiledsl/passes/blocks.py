@@ -198,13 +198,9 @@ class _Rewrite:
         return self.once(build, ops.add, out, self.constant(build, last)) if last else out
 
     def quotient(self, build: Copier, bound: Bound) -> Value:
-        """A bound as a scalar: the quotient rounded down."""
+        """A bound as a scalar. Below zero it is rounded up, not down, which is the same to an index: too low."""
         total = self.sum(build, bound.total)
-        if bound.by == 1:
-            return total
-        by = self.constant(build, bound.by)
-        below = self.once(build, ops.lt, self.once(build, ops.rem, total, by), self.constant(build, 0))
-        return self.once(build, ops.sub, self.once(build, ops.idiv, total, by), self.once(build, ops.cast, below, to=i64))
+        return total if bound.by == 1 else self.once(build, ops.idiv, total, self.constant(build, bound.by))
 
     def wide(self, build: Copier, scalar: Value) -> Value:
         return scalar if scalar.type == INDEX else self.once(build, ops.cast, scalar, to=i64)
