@@ -103,7 +103,20 @@ def _safe_division(b: Builder, kind: Kind, x: str, y: str, name: str) -> tuple[s
         minus = b.value(f"icmp eq {kind.text} {y}, {kind.constant(-1)}")
         bad = b.value(f"or {kind.mask} {zero}, {b.value(f'and {kind.mask} {lowest}, {minus}')}")
     divisor = b.value(f"select {kind.mask} {bad}, {kind.text} {one}, {kind.text} {y}")
+    if kind.lanes and kind.elem.bits <= 32:
+        return zero, _divided_as_doubles(b, kind, x, divisor, name)
     return zero, b.value(f"{'s' if kind.elem.is_signed else 'u'}{name} {kind.text} {x}, {divisor}")
+
+
+def _divided_as_doubles(b: Builder, kind: Kind, x: str, y: str, name: str) -> str:
+    """Quotient or remainder of vectors: no processor divides vectors of integers, but the quotient of two 32-bit integers
+    as doubles is nearer to the true one than any other integer is, so cutting it off is exact."""
+    wide, sign = kind.of(f64), "s" if kind.elem.is_signed else "u"
+    over, under = (b.value(f"{sign}itofp {kind.text} {v} to {wide.text}") for v in (x, y))
+    quotient = b.value(f"fpto{sign}i {wide.text} {b.value(f'fdiv {wide.text} {over}, {under}')} to {kind.text}")
+    if name == "div":
+        return quotient
+    return b.value(f"sub {kind.text} {x}, {b.value(f'mul {kind.text} {quotient}, {y}')}")
 
 
 # --- bits

@@ -6,12 +6,15 @@ import ctypes
 import mmap
 import os
 import threading
+import time
 from collections.abc import Callable
 from itertools import count
+from queue import SimpleQueue
 
 from .machine import processors
 
 CHUNKS = 8  # per worker: small enough that a slow worker holds nobody up
+WAKING = 40e-6  # seconds of work below which another thread comes too late
 PAGE = 2 << 20
 
 Run = Callable[[int, int, int, int], None]  # (args, first, last, arena), without the interpreter lock
@@ -35,77 +38,97 @@ _scratch = Scratch()
 
 
 class Region:
-    """One grid being run by several threads."""
+    """One grid being run. Whoever helps joins it first; the caller leaves once its helpers have, and waits for nobody else."""
 
-    def __init__(self, run: Run, args: int, total: int, chunk: int, scratch: int):
-        self.run, self.args, self.total, self.chunk, self.scratch = run, args, total, chunk, scratch
+    def __init__(self, run: Run, args: int, first: int, total: int, chunk: int, scratch: int):
+        self.run, self.args, self.first, self.total, self.chunk, self.scratch = run, args, first, total, chunk, scratch
         self.tickets = count()  # next() on it is atomic
-        self.error: BaseException | None = None
+        self.lock, self.left = threading.Lock(), threading.Event()
+        self.helpers, self.closed = 0, False
 
     def work(self) -> None:
         """Run chunks until there are no more."""
         arena = _scratch.of(self.scratch)
-        while (first := next(self.tickets) * self.chunk) < self.total:
+        while (first := self.first + next(self.tickets) * self.chunk) < self.total:
             self.run(self.args, first, min(first + self.chunk, self.total), arena)
+
+    def help(self) -> None:
+        """Work on it, unless it is over already: then its arguments are gone."""
+        with self.lock:
+            if self.closed:
+                return
+            self.helpers += 1
+        try:
+            self.work()
+        finally:
+            with self.lock:
+                self.helpers -= 1
+                if not self.helpers:
+                    self.left.set()
+
+    def finish(self) -> None:
+        """Work on it, then wait for those who joined."""
+        self.work()
+        with self.lock:
+            self.closed = True
+            alone = not self.helpers
+            self.left.clear()
+        if not alone:
+            self.left.wait()
 
 
 class Pool:
-    """Threads that wait for regions. A child process after fork makes its own."""
+    """Threads that wait for regions. Threads do not survive a fork: a child process makes its own pool."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.process = os.getpid()
-        self.inbox: list[tuple[threading.Event, list[tuple[Region, threading.Event]]]] = []
+        self.busy = threading.Lock()
+        self.queue: SimpleQueue[Region] = SimpleQueue()
+        self.workers = 0
 
-    def grow(self, workers: int) -> None:
-        while len(self.inbox) < workers:
-            mail: tuple[threading.Event, list[tuple[Region, threading.Event]]] = (threading.Event(), [])
-            self.inbox.append(mail)
-            threading.Thread(target=_serve, args=mail, daemon=True, name=f"tiledsl-{len(self.inbox)}").start()
-
-    def run(self, region: Region, workers: int) -> None:
-        """Help with a region from this thread and so many others; a pool in use leaves the caller alone with it."""
-        if not self.lock.acquire(blocking=False):
+    def run(self, region: Region, helpers: int) -> None:
+        """Run a region with so many threads besides this one; if another launch has them, without."""
+        if not self.busy.acquire(blocking=False):
             region.work()
             return
         try:
-            self.grow(workers)
-            finished = []
-            for wake, mail in self.inbox[:workers]:
-                done = threading.Event()
-                mail.append((region, done))
-                wake.set()
-                finished.append(done)
-            region.work()
-            for done in finished:
-                done.wait()
+            while self.workers < helpers:
+                self.workers += 1
+                threading.Thread(target=self._serve, daemon=True, name=f"tiledsl-{self.workers}").start()
+            for _ in range(helpers):
+                self.queue.put(region)
+            region.finish()
         finally:
-            self.lock.release()
+            self.busy.release()
 
-
-def _serve(wake: threading.Event, mail: list[tuple[Region, threading.Event]]) -> None:
-    while True:
-        wake.wait()
-        wake.clear()
-        while mail:
-            region, done = mail.pop(0)
-            try:
-                region.work()
-            finally:
-                done.set()
+    def _serve(self) -> None:
+        while True:
+            self.queue.get().help()
 
 
 _pool = Pool()
 
 
+def _renew() -> None:
+    global _pool
+    _pool = Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
 def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
     """Run programs 0..total on up to so many threads (None: one per processor)."""
-    global _pool
     workers = min(threads or processors(), total)
+    arena = _scratch.of(scratch)
     if workers <= 1:
-        run(args, 0, total, _scratch.of(scratch))
+        run(args, 0, total, arena)
         return
-    if _pool.process != os.getpid():
-        _pool = Pool()  # threads do not survive a fork
     chunk = max(1, total // (workers * CHUNKS))
-    _pool.run(Region(run, args, total, chunk, scratch), workers - 1)
+    start = time.perf_counter()
+    run(args, 0, chunk, arena)  # and see how long it takes: waking others must be worth it
+    left = (time.perf_counter() - start) / chunk * (total - chunk)
+    if left < WAKING:
+        run(args, chunk, total, arena)
+    else:
+        _pool.run(Region(run, args, chunk, total, chunk, scratch), workers - 1)
