@@ -7,11 +7,12 @@ code comes from structured control flow, so nothing is used before it is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from tiledsl.backend.isa import Field
+from tiledsl.backend.registers import Lifetime, linear_scan, outlast_loops
 from tiledsl.errors import Unsupported
 from tiledsl.ir.types import i64
 from tiledsl.location import Loc
@@ -28,21 +29,14 @@ IN_PLACE = {"vec1", "vec2", "vec3", "vcast", "vcopy", "vaddr", "accwr"}  # may w
 COPIES = {"vcopy", "accwr"}
 REMATERIALISED = {"movi", "arg", "pid", "npid"}
 
+Thing = TypeVar("Thing")
+
 
 def fields(line: Line) -> Iterator[tuple[Field, Operand]]:
     """The operands of a line with the fields they go to."""
     declared = T1.by_name[line.name].fields
     for (_, where), operand in zip(declared, line.operands, strict=True):
         yield where, operand
-
-
-@dataclass
-class Lifetime:
-    """From the first to the last position that has to do with something."""
-
-    start: int
-    end: int
-    at: list[int] = field(default_factory=list)
 
 
 def loops(code: Code) -> list[tuple[int, int]]:
@@ -55,20 +49,14 @@ def loops(code: Code) -> list[tuple[int, int]]:
     return found
 
 
-def lifetimes(code: Code, things: Callable[[Line], Iterable[object]]) -> dict[object, Lifetime]:
+def lifetimes(code: Code, things: Callable[[Line], Iterable[Thing]]) -> dict[Thing, Lifetime]:
     """When each thing that a line has to do with lives."""
-    found: dict[object, Lifetime] = {}
+    found: dict[Thing, Lifetime] = {}
     for i, item in enumerate(code):
         if isinstance(item, Line):
             for thing in things(item):
-                life = found.setdefault(thing, Lifetime(i, i))
-                life.end = i
-                if not life.at or life.at[-1] != i:
-                    life.at.append(i)
-    for head, tail in loops(code):
-        for life in found.values():
-            if life.start < head <= life.end < tail:
-                life.end = tail
+                found.setdefault(thing, Lifetime(i, i)).touch(i)
+    outlast_loops(found, loops(code))
     return found
 
 
@@ -81,24 +69,10 @@ def _regs(line: Line) -> list[Reg]:
 
 def registers(code: Code, machine: Npu) -> Code:
     """Give every scalar a register; those that find none live in the scratchpad and are fetched where they are used."""
-    lives = {reg: life for reg, life in lifetimes(code, _regs).items() if isinstance(reg, Reg)}
-    free = list(range(machine.scalar_registers - SCRATCH - 1, 0, -1))
-    active: list[Reg] = []
-    spilled: set[Reg] = set()
-    for reg, life in sorted(lives.items(), key=lambda item: item[1].start):
-        for old in [a for a in active if lives[a].end < life.start]:
-            active.remove(old)
-            free.append(old.number)
-        active.append(reg)
-        if free:
-            reg.number = free.pop()
-            continue
-        victim = max(active, key=lambda a: lives[a].end)
-        active.remove(victim)
-        spilled.add(victim)
-        if victim is not reg:
-            reg.number, victim.number = victim.number, -1
-    return _spill(code, spilled, machine) if spilled else code
+    numbers, spilled = linear_scan(lifetimes(code, _regs), range(1, machine.scalar_registers - SCRATCH))
+    for reg, number in numbers.items():
+        reg.number = number
+    return _spill(code, set(spilled), machine) if spilled else code
 
 
 def _spill(code: Code, spilled: set[Reg], machine: Npu) -> Code:
@@ -145,7 +119,7 @@ def _with_scratch(line: Line, spilled: set[Reg], again: dict[Reg, Line], cells: 
 
 def buffers(code: Code, machine: Npu) -> Code:
     """Give every buffer an offset; copies whose two ends can share one are dropped."""
-    lives = {b: life for b, life in lifetimes(code, _buffers).items() if isinstance(b, Buffer)}
+    lives = lifetimes(code, _buffers)
     shared = _Sharing(code, lives)
     shared.merge_copies()
     shared.merge_in_place()

@@ -70,4 +70,5 @@ def _argument(value: Argument, kind: Tile) -> int:
         return value.address
     assert isinstance(kind.elem, DType)
     dtype = kind.elem
-    return to_raw(dtype.round(np.asarray(value, np.float64)) if dtype.is_float else np.asarray(value).astype(dtype.numpy), dtype)
+    with np.errstate(all="ignore"):
+        return to_raw(dtype.round(np.asarray(value, np.float64)) if dtype.is_float else np.asarray(value).astype(dtype.numpy), dtype)
