@@ -139,6 +139,6 @@ SAMPLES = [
             _square(45, dtype="i8", activation="relu", **SMALL),
         ],
         timed=[_square(512), _square(1024)],
-        rivals={"numpy": lambda a, b: np.matmul(a, b), "torch": lambda torch, a, b: torch.matmul(a, b)},
+        rivals={"numpy": lambda a, b, out: np.matmul(a, b, out=out), "torch": lambda torch, a, b, out: torch.matmul(a, b, out=out)},
     )
 ]

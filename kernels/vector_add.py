@@ -61,6 +61,6 @@ SAMPLES = [
             {"n": 300, "dtype": "i32", "block": 64},
         ],
         timed=[{"n": 1 << 24}],
-        rivals={"numpy": lambda x, y: np.add(x, y), "torch": lambda torch, x, y: torch.add(x, y)},
+        rivals={"numpy": lambda x, y, out: np.add(x, y, out=out), "torch": lambda torch, x, y, out: torch.add(x, y, out=out)},
     )
 ]

@@ -18,6 +18,7 @@ from tiledsl.passes import SHARED
 from .compile import compile_code, listing
 from .container import Image, from_bytes, to_bytes
 from .machine import T1_BASE, Npu
+from .manual import manual
 from .simulate import decode, run_program
 from .state import Core, to_raw
 from .timing import Clock
@@ -32,6 +33,10 @@ class Backend:
     def __init__(self, machine: Npu = T1_BASE):
         self.machine = machine
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
+
+    def manual(self) -> str:
+        """The manual of the machine's instructions, in Markdown."""
+        return manual()
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The words of a kernel, checked for accesses that nothing orders."""

@@ -1,0 +1,75 @@
+"""`python -m tiledsl`: the manual of the ops, the environment variables, instruction sets, and timed kernels."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from . import config, ops
+from .backend import registry
+from .bench import table
+from .errors import TileError
+from .ir.spec import SPECS, OpSpec
+
+
+def show_ops(arguments: Sequence[str]) -> int:
+    """ops [names...]: what every op takes, does and gives, or those named."""
+    assert ops  # importing it declares them
+    unknown = [name for name in arguments if name not in SPECS]
+    for name in unknown:
+        print(f"there is no op `{name}`", file=sys.stderr)
+    for spec in SPECS.values():
+        if not arguments or spec.name in arguments:
+            print(f"{_signature(spec)}\n    {spec.doc.replace(chr(10), chr(10) + '    ')}{_notes(spec)}\n")
+    return 1 if unknown else 0
+
+
+def _signature(spec: OpSpec) -> str:
+    optional = [name if i < spec.required or spec.variadic else f"[{name}]" for i, name in enumerate(spec.operands)]
+    operands = ", ".join([*optional[:-1], f"*{optional[-1]}"] if spec.variadic else optional)
+    attributes = ", ".join(f"{name}: {getattr(kind, '__name__', kind)}" for name, kind in spec.attrs.items())
+    return f"{spec.name}({operands}){' {' + attributes + '}' if attributes else ''}"
+
+
+def _notes(spec: OpSpec) -> str:
+    return f"\n    within {spec.ulp:g} ulp; replaced by exact ops before backends see it" if spec.ulp is not None else ""
+
+
+def show_config(arguments: Sequence[str]) -> int:
+    """config: every environment variable, what it does and what it is now."""
+    for variable in config.VARIABLES:
+        print(f"{variable.name:22} {variable.help}\n{'':22} now {variable()!r}")
+    return 0
+
+
+def show_isa(arguments: Sequence[str]) -> int:
+    """isa [backend]: the manual of a backend's instructions."""
+    backend = registry.find(arguments[0] if arguments else "npu")
+    manual = getattr(backend, "manual", None)
+    print(manual() if callable(manual) else f"`{backend.name}` has no instruction set of its own")
+    return 0
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """bench [kernels...]: tiledsl, NumPy and PyTorch side by side, and how long compiling takes; -h for options."""
+    return table.main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ops": show_ops, "config": show_config, "isa": show_isa, "bench": bench}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a subcommand; without one, list them."""
+    command = COMMANDS.get(arguments[0]) if arguments else None
+    if command is None:
+        print("python -m tiledsl ...", *(c.__doc__ for c in COMMANDS.values()), sep="\n  ")
+        return 1 if arguments and arguments[0] not in ("-h", "--help") else 0
+    try:
+        return command(arguments[1:])
+    except TileError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

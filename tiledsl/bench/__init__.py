@@ -1,0 +1,1 @@
+"""Timed kernels: `python -m tiledsl bench` puts tiledsl, NumPy and PyTorch side by side in one run."""
