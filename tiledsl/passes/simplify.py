@@ -29,20 +29,17 @@ def visit(build: Copier, op: Op, operands: list[Value]) -> Any:
     """What stands for an op, itself simplified."""
     if op.spec.blocks:
         return control(build, op, operands) if not op.spec.is_pure else None
-    if op.spec is ops.store and len(operands) == 3 and is_constant(operands[2], 0):
-        return ()
+    if op.spec in (ops.store, ops.atomic_rmw) and len(operands) == 3:
+        return write_known_mask(build, op, operands)
+    made = build.block.ops
+    before = len(made)
     out = replacement(build, op.spec, operands, op.attrs, op.results[0].type if len(op.results) == 1 else None)
-    if out is None:
-        return None
     # a rule may leave an op that another rule replaces
-    for _ in range(8):
-        source = out.source
-        if source is None or not build.block.ops or build.block.ops[-1] is not source:
-            break
-        build.block.ops.pop()
-        better = replacement(build, source.spec, source.operands, source.attrs, out.type)
+    while out is not None and len(made) > before and (last := made[-1]) is out.source:
+        made.pop()
+        better = replacement(build, last.spec, last.operands, last.attrs, out.type)
         if better is None:
-            build.block.ops.append(source)
+            made.append(last)
             break
         out = better
     return out
@@ -299,6 +296,15 @@ def load_known_mask(build: Builder, ptr: Value, mask: Value | None = None, other
     if is_constant(mask, 0):
         assert not ptr.type.elem.is_float
         return other or filled(build, 0, Tile(ptr.type.elem.to, ptr.type.shape))  # type: ignore[union-attr]
+    return None
+
+
+def write_known_mask(build: Builder, op: Op, operands: list[Value]) -> Any:
+    """A write whose mask always or never holds; the old values of masked lanes are 0."""
+    if is_ones(operands[2]):
+        return build.emit(op.spec, *operands[:2], **op.attrs)
+    if is_constant(operands[2], 0):
+        return tuple(filled(build, 0, result.type) for result in op.results)
     return None
 
 
