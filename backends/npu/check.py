@@ -45,7 +45,7 @@ class _Reader:
     machine: Npu
     tiles: dict[int, TileDescriptor] = field(default_factory=dict)
     knows: dict[Queue, dict[Queue, int]] = field(default_factory=lambda: defaultdict(dict))
-    history: list[tuple[int, Queue, Access]] = field(default_factory=list)
+    history: dict[Queue, dict[Access, int]] = field(default_factory=lambda: defaultdict(dict))  # the last of each, by pc
     posted: dict[int, deque[tuple[int, dict[Queue, int]]]] = field(default_factory=lambda: defaultdict(deque))
     running: dict[Queue, int] = field(default_factory=dict)  # the last instruction of each engine, by pc
 
@@ -68,7 +68,7 @@ class _Reader:
                 _hear(mine, self.posted[wait].popleft()[1])
         for access in self._accesses(one):
             self._ordered(pc, queue, access)
-            self.history.append((pc, queue, access))
+            self.history[queue][access] = pc
         if queue != SCALAR:
             self.running[queue] = pc
         if one.common["post"] != NO_SEMAPHORE:
@@ -108,11 +108,13 @@ class _Reader:
     def _ordered(self, pc: int, queue: Queue, access: Access) -> None:
         space, low, high, writes = access
         mine = self.knows[queue]
-        for earlier, other, (where, first, after, wrote) in self.history:
-            if other in (queue, SCALAR) or where != space or not (first < high and low < after) or not (writes or wrote):
+        for other, accesses in self.history.items():
+            if other in (queue, SCALAR):
                 continue
-            if mine.get(other, -1) < earlier:
-                raise Trap("RACE", f"instructions {earlier} and {pc} touch bytes {max(first, low)} to {min(after, high)}, unordered")
+            for (where, first, after, wrote), earlier in accesses.items():
+                conflict = where == space and first < high and low < after and (writes or wrote)
+                if conflict and mine.get(other, -1) < earlier:
+                    raise Trap("RACE", f"instructions {earlier} and {pc} touch bytes {max(first, low)} to {min(after, high)}, unordered")
 
 
 def _hear(mine: dict[Queue, int], other: dict[Queue, int]) -> None:

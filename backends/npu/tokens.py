@@ -30,7 +30,7 @@ class _Synchroniser:
     knows: dict[Queue, Clock] = field(default_factory=lambda: defaultdict(dict))
     at_issue: dict[tuple[Queue, int], Clock] = field(default_factory=dict)
     issues: dict[tuple[Queue, int], Issue] = field(default_factory=dict)
-    touched: dict[tuple[int, int, int], list[Clock]] = field(default_factory=dict)  # bytes: last read, last write by queue
+    touched: dict[Queue, dict[tuple[int, int, int], list[int]]] = field(default_factory=lambda: defaultdict(dict))
     posts: dict[Issue, list[int]] = field(default_factory=lambda: defaultdict(list))
     waits: dict[Issue, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -40,7 +40,7 @@ class _Synchroniser:
         mine = self.knows[queue]
         if queue != SCALAR:
             _merge(mine, self.knows[SCALAR])
-        unknown = {q: n for q, n in self._needs(issue.touches).items() if q not in (queue, SCALAR) and mine.get(q, 0) < n}
+        unknown = {q: n for q, n in self._needs(queue, issue.touches).items() if mine.get(q, 0) < n}
         for other, needed in unknown.items():
             if any(self.at_issue[q, n].get(other, 0) >= needed for q, n in unknown.items()):
                 continue  # who is waited for anyhow has heard of it
@@ -54,19 +54,20 @@ class _Synchroniser:
         self.issues[queue, number] = issue
         self.at_issue[queue, number] = dict(mine)
         for space, low, high, writes in issue.touches:
-            clocks = self.touched.setdefault((space, low, high), [{}, {}])
-            clocks[writes][queue] = number
+            last = self.touched[queue].setdefault((space, low, high), [0, 0])  # read and write of these bytes
+            last[writes] = number
 
-    def _needs(self, touches: tuple[Touch, ...]) -> Clock:
-        """The last instruction of each queue that conflicts with these accesses."""
+    def _needs(self, queue: Queue, touches: tuple[Touch, ...]) -> Clock:
+        """Of each other queue the last instruction that conflicts with these accesses."""
         needs: Clock = {}
-        for space, low, high, writes in touches:
-            for (where, first, after), (reads, written) in self.touched.items():
-                if where == space and first < high and low < after:
-                    _merge(needs, written)
-                    if writes:
-                        _merge(needs, reads)
-        return needs
+        for other, ranges in self.touched.items():
+            if other in (queue, SCALAR):
+                continue
+            for space, low, high, writes in touches:
+                for (where, first, after), (read, written) in ranges.items():
+                    if where == space and first < high and low < after:
+                        needs[other] = max(needs.get(other, 0), written, read if writes else 0)
+        return {other: number for other, number in needs.items() if number}
 
     def barrier(self) -> None:
         """Everything is done, and everyone knows."""
