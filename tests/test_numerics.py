@@ -26,6 +26,7 @@ EDGES = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 0.5, -0.5, 2.0, -2
 THRESHOLDS = [88.72284, 89.0, -87.33655, -103.97208, -104.0, 128.0, -126.0, -149.0, -150.0, 0.70710677, 1.4142135, 0.97, 4.0, 10.0]
 THRESHOLDS += [709.782712893384, -708.4, -745.13, 1024.0, -1022.0, -1074.0, -1075.0]
 THRESHOLDS += [2.0**48, 2.0**70, 2.0**92, 2.0**114, math.pi, math.pi / 2]
+THRESHOLDS += [float.fromhex("0x1.47d0fep34"), float.fromhex("0x1.6ac5b262ca1ffp849")]  # near multiples of pi / 2
 
 
 def near(values: list[float], dtype: type[np.floating], steps: int = 20) -> np.ndarray:

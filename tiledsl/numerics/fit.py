@@ -179,9 +179,6 @@ def fits() -> dict[str, dict[str, Fit]]:
     def half_sine(z: Decimal) -> Decimal:
         return sine(PI * z.sqrt()) / z.sqrt()
 
-    def half_cosine(z: Decimal) -> Decimal:
-        return sine(PI / 2 - PI * z.sqrt()) / (Decimal("0.25") - z)
-
     quarter = Decimal("0.254")
     return {
         "EXP": both(exponential_tail, lambda r: r * r, -half_octave, half_octave, (5, 11)),
@@ -201,7 +198,6 @@ def fits() -> dict[str, dict[str, Fit]]:
             "f64": Fit(arctangent_tail, lambda z: ONE, Decimal(0), Decimal("0.0295"), 10, np.float64),
         },
         "POW_EXP2": {"f32": Fit(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, 7, np.float64)},
-        "COS": {"f32": Fit(half_cosine, lambda z: ONE, Decimal(0), quarter, 7, np.float64)},
         "ATAN": both(lambda z: (arctan_near(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), ONE, (11, 22)),
         "SIN": {
             "f32": Fit(half_sine, lambda z: ONE, Decimal(0), quarter, 6, np.float64),

@@ -14,7 +14,7 @@ from .term import Term, fma, polynomial, select
 def log(x: Term) -> Term:
     """The natural logarithm; NaN below zero, -inf at zero.
 
-    At most 0.93 ulp off in f32, 0.93 in f64.
+    At most 0.93 ulp off in f32, 0.88 in f64.
     """
     n, f = split(x)
     high, low = table.LN2[x.elem.name]
@@ -36,7 +36,7 @@ def log2(x: Term) -> Term:
 def log10(x: Term) -> Term:
     """The logarithm to base 10; NaN below zero, -inf at zero.
 
-    At most 1.0 ulp off in f32, 1.0 in f64.
+    At most 0.95 ulp off in f32, 0.92 in f64.
     """
     n, f = split(x)
     high, low = table.LOG10_2[x.elem.name]
@@ -48,7 +48,7 @@ def log10(x: Term) -> Term:
 def log1p(x: Term) -> Term:
     """log(1 + x), with what the sum 1 + x rounds away brought back; NaN below -1, -inf at -1.
 
-    At most 1.0 ulp off in f32, 1.0 in f64.
+    At most 0.96 ulp off in f32, 0.88 in f64.
     """
     total = x + 1.0
     part = total - 1.0

@@ -22,7 +22,7 @@ def sin(x: Term) -> Term:
     At most 0.51 ulp off in f32, 1.5 in f64.
     """
     if x.elem is f32:
-        return select(x.equals(0.0), x, sine_of_half_turns(x, 0.0))
+        return select(x.equals(0.0), x, sine_of_half_turns(x, 0.0).cast(f32))
     odd, angle, rest = angle_of(*times_per_pi(x))
     small = abs(x) < 0.5
     sine, sine_ = sine_in_two_parts(select(small, abs(x), angle), select(small, 0.0, rest))
@@ -36,7 +36,7 @@ def cos(x: Term) -> Term:
     At most 0.51 ulp off in f32, 1.5 in f64.
     """
     if x.elem is f32:
-        return sine_of_half_turns(x, 0.5)
+        return sine_of_half_turns(x, 0.5).cast(f32)
     odd, angle, rest = angle_of(*half_turn_ahead(*times_per_pi(x)))
     small = abs(x) < 0.5
     near, near_ = complement(abs(x))
@@ -48,13 +48,11 @@ def cos(x: Term) -> Term:
 def tan(x: Term) -> Term:
     """The tangent of x radians; NaN for infinities.
 
-    At most 1.0 ulp off in f32, 1.0 in f64.
+    At most 0.51 ulp off in f32, 1.4 in f64.
     """
     if x.elem is f32:
-        _, f = half_turns(x, 0.0)
-        square = f * f
-        cosine = fma(-f, f, 0.25) * polynomial(square, table.COS["f32"])
-        return select(x.equals(0.0), x, (f * polynomial(square, table.SIN["f32"]) / cosine).cast(f32))
+        tangent = sine_of_half_turns(x, 0.0) / sine_of_half_turns(x, 0.5)
+        return select(x.equals(0.0), x, tangent.cast(f32))
     product, small = times_per_pi(x), abs(x) < 0.5
     odd, angle, rest = angle_of(*product)
     sine, sine_ = sine_in_two_parts(select(small, abs(x), angle), select(small, 0.0, rest))
@@ -91,14 +89,7 @@ def atan(x: Term) -> Term:
 
 
 def sine_of_half_turns(x: Term, ahead: float) -> Term:
-    """sin(x + ahead * pi) of an f32."""
-    n, f = half_turns(x, ahead)
-    sine = f * polynomial(f * f, table.SIN["f32"])
-    return (sine.bits ^ (n.bits << 63)).floating(f64).cast(f32)
-
-
-def half_turns(x: Term, ahead: float) -> tuple[Term, Term]:
-    """For an f32: n, in the low bits of a float, and f, with x / pi + ahead = n + f."""
+    """sin(x + ahead * pi) of an f32, in f64."""
     size = abs(x)
     high, low = (x.like(part, f64) for part in table.PER_PI[0])
     for start in (48, 70, 92, 114):
@@ -107,8 +98,10 @@ def half_turns(x: Term, ahead: float) -> tuple[Term, Term]:
     wide = x.cast(f64)
     product = wide * high
     lost = fma(wide, low, fma(wide, high, -product))
-    n = (product + ahead) + FORMATS[f64].magic
-    return n, (product - (n - FORMATS[f64].magic) + ahead) + lost
+    n = (product + ahead) + FORMATS[f64].magic  # in the low bits
+    f = (product - (n - FORMATS[f64].magic) + ahead) + lost
+    sine = f * polynomial(f * f, table.SIN["f32"])
+    return (sine.bits ^ (n.bits << 63)).floating(f64)
 
 
 def complement(angle: Term) -> tuple[Term, Term]:
