@@ -1,6 +1,7 @@
 """The language: `import tiledsl.language as tl`; the names Triton users know."""
 
 from . import math
+from .arrange import cat, flip, gather, histogram, interleave, join, sort, split, topk
 from .block_pointers import advance, make_block_ptr
 from .core import Builtin, Library, builtin, constexpr, library
 from .creation import arange, full, num_programs, program_id, to_tensor, zeros, zeros_like

@@ -1,5 +1,6 @@
 """The vocabulary of tile programs: every op, declared once, by family."""
 
+from .arrange import gather, histogram, sort
 from .contract import ACCUMULATORS, PARTIALS, dot, reduce, scan
 from .control import for_, if_, while_, yield_
 from .creation import arange, constant

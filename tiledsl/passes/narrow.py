@@ -69,7 +69,7 @@ def _visit(build: Builder, op: Op, operands: list[Value]) -> Any:
         return build.emit(ops.constant, value=code, type=op.results[0].type.like(u8))
     if op.spec is ops.bitcast:
         return build.emit(ops.bitcast, *operands, to=_bytes(op.attrs["to"]))
-    if op.spec is ops.dot or ("elementwise" in op.spec.traits and op.spec is not ops.select):
+    if op.spec in (ops.dot, ops.sort) or ("elementwise" in op.spec.traits and op.spec is not ops.select):
         return _computed(
             build, op, [decoded(Term(build, v), e) if e in NARROW else Term(build, v) for v, e in zip(operands, olds, strict=True)]
         )
