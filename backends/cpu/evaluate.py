@@ -15,6 +15,7 @@ from .access import load_block, load_pointers, read_scratch, write_scratch
 from .buffers import Scratch
 from .code import Code, each, spread
 from .elementwise import RULES, elementwise
+from .gather import read_gathered
 from .plan import moved_axes
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind, literal, vector
@@ -183,6 +184,11 @@ def _load_block(code: Code, op: Op, point: Point) -> Lanes:
     return load_block(code, op, point, lambda value: evaluate(code, value, point))
 
 
+def _gather(code: Code, op: Op, point: Point) -> Lanes:
+    source, index = op.operands
+    return read_gathered(code, code.scratch[source], point, op.attrs["axis"], evaluate(code, index, point), index.type.elem)
+
+
 RULE: dict[str, Callable[[Code, Op, Point], Lanes]] = {
     "constant": _constant,
     "arange": _arange,
@@ -191,4 +197,5 @@ RULE: dict[str, Callable[[Code, Op, Point], Lanes]] = {
     "reshape": _reshape,
     "load": _load,
     "load_block": _load_block,
+    "gather": _gather,
 }

@@ -13,6 +13,7 @@ from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Block, Kernel, Op
 from tiledsl.ir.types import Elem, Pointer
 
+from .arrange import histogram, sort
 from .buffers import Arena
 from .code import Code
 from .control import branch, for_loop, while_loop
@@ -53,6 +54,8 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     parts = [head, "entry:", *b.finish(), "ret void", "}"]
     for function in code.functions.values():
         parts += function
+    if "sort" in {op.spec.name for op in kernel.body.walk()}:
+        declared.add("declare i64 @llvm.ctlz.i64(i64, i1 immarg)")
     return "\n".join([*parts, *sorted(declared), ""]), code.arena.size
 
 
@@ -117,6 +120,8 @@ STATEMENTS: dict[str, Callable[[Code, Op], None]] = {
     "reduce": reduce,
     "scan": scan,
     "dot": dot,
+    "sort": sort,
+    "histogram": histogram,
 }
 CONTROL: dict[str, Callable[[Code, Op, Callable[[Code, Block], None]], None]] = {"for": for_loop, "while": while_loop, "if": branch}
 assert set(WHOLE) <= {*STATEMENTS, *CONTROL}

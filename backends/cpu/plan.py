@@ -15,7 +15,7 @@ from tiledsl.machine import Machine
 
 from .alias import WRITES, Aliases, same_elements
 
-WHOLE = ("reduce", "scan", "dot", "atomic_rmw", "atomic_cas", "for", "while", "if")  # ops that fill a tile themselves
+WHOLE = ("reduce", "scan", "dot", "sort", "histogram", "atomic_rmw", "atomic_cas", "for", "while", "if")  # ops that fill a tile themselves
 READS = ("load", "load_block")
 FREE = ("constant", "arange", "reshape", "broadcast", "transpose")
 COST = {"div": 5, "sqrt": 6, "idiv": 30, "rem": 30, "load": 10, "load_block": 2, **{name: 0 for name in FREE}}
@@ -178,8 +178,10 @@ def _costs(block: Block, made: Plan) -> dict[Value, int]:
 
 
 def _keep_reshaped(block: Block, made: Plan) -> None:
+    """Tiles that are seen under another shape, or at places which the data decide."""
     for op in block.walk():
-        if op.spec.name == "reshape" and moved_axes(op.operands[0].type.shape, op.result.type.shape) is None:
+        moved = op.spec.name == "reshape" and moved_axes(op.operands[0].type.shape, op.result.type.shape) is None
+        if moved or op.spec.name == "gather":
             source = op.operands[0].source
             if source is not None and source.spec.name not in WHOLE:
                 made.memory.add(op.operands[0])
