@@ -35,7 +35,14 @@ def test_tiles_are_joined_and_taken_apart(backend: str) -> None:
     one, two, back = (np.zeros(8, np.float32) for _ in range(3))
     joins[(1,)](a, b, pair, mixed, one, two, whole, back, N=8, backend=backend)
     expected = np.stack([a, b], -1)
-    for found, wanted in ((pair, expected), (mixed, expected.ravel()), (one, a), (two, b), (whole, np.concatenate([a, b])), (back, a[::-1])):
+    for found, wanted in (
+        (pair, expected),
+        (mixed, expected.ravel()),
+        (one, a),
+        (two, b),
+        (whole, np.concatenate([a, b])),
+        (back, a[::-1]),
+    ):
         np.testing.assert_array_equal(found, wanted)
 
 

@@ -18,7 +18,9 @@ def histogram(code: Code, op: Op) -> None:
     values, *mask = op.operands
     bins, piece, b = op.attrs["bins"], code.take(op.result), code.b
     with code.nest():
-        each(code, op.result.type.shape, lambda p: write_scratch(code, piece, p, Lanes("0", 0, code.base)), vector_axis(op.result.type.shape))
+        each(
+            code, op.result.type.shape, lambda p: write_scratch(code, piece, p, Lanes("0", 0, code.base)), vector_axis(op.result.type.shape)
+        )
 
     def count(point: Point) -> None:
         kind = Kind(values.type.elem, 0)
@@ -137,5 +139,3 @@ def sorting_function(name: str, elem: Elem, descending: bool) -> list[str]:
         "ret void",
         "}",
     ]
-
-

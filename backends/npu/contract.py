@@ -41,7 +41,7 @@ def dot(emit: Emitter, op: Op) -> None:
 @lowers(ops.reduce)
 def reduce(emit: Emitter, op: Op) -> None:
     axis, block = op.attrs["axis"], op.blocks[0]
-    rows = [_folded(emit, emit.view(x), axis) for x in op.operands]
+    rows = [folded(emit, emit.view(x), axis) for x in op.operands]
     outer, length, inner = rows[0].shape
     if single := only_op(block):
         made = [dense((outer, 1, inner), rows[0].dtype)]
@@ -84,7 +84,7 @@ def _combine(emit: Emitter, block: Block, into: Sequence[View], others: Sequence
 @lowers(ops.scan)
 def scan(emit: Emitter, op: Op) -> None:
     axis, reverse, block = op.attrs["axis"], op.attrs["reverse"], op.blocks[0]
-    rows = [_folded(emit, emit.view(x), axis) for x in op.operands]
+    rows = [folded(emit, emit.view(x), axis) for x in op.operands]
     made = [dense(x.shape, x.dtype) for x in rows]
     if single := only_op(block):
         emit("scan", alu.BINARY.index(single), int(reverse), made[0], rows[0], 1)
@@ -102,7 +102,7 @@ def scan(emit: Emitter, op: Op) -> None:
         emit.set_tile(result, shaped)
 
 
-def _folded(emit: Emitter, view: View, axis: int) -> View:
+def folded(emit: Emitter, view: View, axis: int) -> View:
     """A tile as (outer, along the axis, inner)."""
     outer, inner = 1, 1
     for extent in view.shape[:axis]:

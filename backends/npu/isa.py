@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 
+from tiledsl import ops
 from tiledsl.backend.isa import Field, InstructionSet
 
 from . import alu
@@ -404,6 +405,26 @@ def reduce(core: Core, op: Binary, to: TileTo, a: TileA, axis: Axis) -> None:
 def scan(core: Core, op: Binary, reverse: Flag, to: TileTo, a: TileA, axis: Axis) -> None:
     """Running combination of a along an axis, one element after the other; from the end with reverse."""
     core.put(to, alu.scan(alu.BINARY[op], core.get(a), axis, bool(reverse), core.tile(to).dtype))
+
+
+@T1.instruction(0x62, unit="X")
+def perm(core: Core, to: TileTo, a: TileA, index: TileB, axis: Axis) -> None:
+    """to = a at an index along an axis; 0 for an index outside."""
+    core.put(to, ops.gather.evaluate(core.get(a), core.get(index), axis=axis))
+
+
+@T1.instruction(0x63, unit="X")
+def sort(core: Core, descending: Flag, to: TileTo, a: TileA) -> None:
+    """to = the elements of a in order along the last axis; -0 before +0, NaN after everything."""
+    core.put(to, ops.sort.evaluate(core.get(a), descending=bool(descending)))
+
+
+@T1.instruction(0x64, unit="X")
+def hist(core: Core, to: TileTo, a: TileA, mask: Mask) -> None:
+    """to[i] = how often i is in a, where the mask holds."""
+    values = core.get(a)
+    chosen = _chosen(core, mask, values.shape)
+    core.put(to, ops.histogram.evaluate(values, chosen, bins=core.tile(to).size))
 
 
 def _scalar(name: str, dtype: int, *raw: int) -> int:

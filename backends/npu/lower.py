@@ -5,11 +5,11 @@ from __future__ import annotations
 from tiledsl import ops
 from tiledsl.ir.core import Block, Kernel, Op, Value
 
-from . import arithmetic, contract, control, transfer
+from . import arithmetic, arrange, contract, control, transfer
 from .emit import Accumulators, Code, Emitter
 from .machine import Npu
 
-FAMILIES = (arithmetic, contract, control, transfer)  # importing them fills the table of lowerings
+FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them fills the table of lowerings
 
 
 def lower(kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True) -> Code:

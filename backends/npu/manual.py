@@ -13,7 +13,7 @@ A modelled tile accelerator: a kernel becomes 128-bit instruction words, and onl
 core's registers, scratchpad, accumulators and DMA. Its results have the interpreter's bits. It reports cycles of the
 modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
 
-The way of a kernel, a file per stage: `lower` (with `arithmetic`, `contract`, `control`, `transfer`: virtual registers and
+The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers and
 buffers) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
 (words) - `check` (is every conflicting pair of accesses ordered?). Then `simulate` runs them, with `isa` (what each
 instruction means) on `state`, and `timing` watches.

@@ -71,6 +71,17 @@ def _fold(core: Core, one: Decoded) -> float:
     return core.machine.vector_setup + steps * math.ceil(a.size // length * width / lanes) + math.ceil(math.log2(width or 1))
 
 
+def _arrange(core: Core, one: Decoded) -> float:
+    """Indices through the gather ports one by one; sorting by a network of n log2(n)^2 / 2 comparisons; counting one by one."""
+    machine, a = core.machine, core.tile(one["a"])
+    if one.instruction.name == "sort":
+        length = a.extents[-1]
+        depth = math.ceil(math.log2(length)) if length > 1 else 0
+        return machine.vector_setup + math.ceil(a.size / _lanes(machine, a)) * depth * (depth + 1) / 2
+    moved = a.size if one.instruction.name == "hist" else core.tile(one["to"]).size
+    return machine.vector_setup + moved / machine.gather_per_cycle
+
+
 def _bytes(machine: Npu, g: GlobalDescriptor) -> int:
     """What a box moves, in whole bursts: neighbours share them, elements that lie apart do not; what is invalid is free."""
     run, count, size = 1, 1, g.dtype.itemsize
@@ -171,5 +182,6 @@ COSTS: dict[str, Cost] = {
     **dict.fromkeys(("vec1", "vec2", "vec3", "vcast", "vaddr"), _vector),
     **dict.fromkeys(("vcopy", "vfill", "viota", "accwr", "accrd"), _copy),
     **dict.fromkeys(("reduce", "scan"), _fold),
+    **dict.fromkeys(("perm", "sort", "hist"), _arrange),
     "mm": _matrix,
 }
