@@ -150,6 +150,16 @@ def test_gather_and_scatter(dtype: DType) -> None:
     agree(text, tame(dtype, 30), at, to, mask, np.zeros(30, dtype.storage))
 
 
+def test_one_address_with_a_value_for_each_masked_lane() -> None:
+    text = "kernel @k(%x: *f32, %y: *f32, %m: i1) {" + block("a", "x", f32, [40], [1])
+    text += """
+  %p: *f32[40] = broadcast %x {shape=[40]}
+  %mask: i1[40] = broadcast %m {shape=[40]}
+  %b: f32[40] = load %p, %mask, %a"""
+    for m in (0, 1):
+        agree(text + block_store("b", "y", [40], [1]) + "\n}\n", tame(f32, 40), np.zeros(40, np.float32), m)
+
+
 @pytest.mark.parametrize("dtype", [i32, u8, i16, i64, f32, f16, bf16, f64], ids=str)
 @pytest.mark.parametrize("kind", ["add", "max", "min", "xchg", "and", "or", "xor"])
 def test_atomics_agree(dtype: DType, kind: str) -> None:

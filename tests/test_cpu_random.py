@@ -1,4 +1,4 @@
-"""Random kernels on the CPU: as written (but for fp8) and lowered, for vectors of several widths, with and without overlapping arguments."""
+"""Random kernels on the CPU: as written (but for fp8) and lowered, for several vector widths, with and without overlapping arguments."""
 
 from __future__ import annotations
 

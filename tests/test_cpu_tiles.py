@@ -12,7 +12,9 @@ from tiledsl.ir.types import LOWERED, DType, bf16, f16, f32, f64, i1, i8, i32, i
 
 
 @pytest.mark.parametrize("dtype", [f32, bf16, i8, f64], ids=str)
-@pytest.mark.parametrize(("lo", "hi"), [(0, 100), (0, 37), (3, 50), (-5, 200), (10, 4), (0, 0), (99, 100), (0, 96)])
+@pytest.mark.parametrize(
+    ("lo", "hi"), [(0, 100), (0, 37), (3, 50), (-5, 200), (10, 4), (0, 0), (99, 100), (0, 96), (-(2**63), 2**63 - 1), (2**63 - 1, -(2**63))]
+)
 def test_bounds_of_a_block(dtype: DType, lo: int, hi: int) -> None:
     text = f"kernel @k(%x: *{dtype}, %y: *{dtype}, %lo: i64, %hi: i64, %fill: {dtype}) {{"
     text += block("a", "x", dtype, [100], [1], {0: ("lo", "hi")}, "fill")
@@ -72,6 +74,13 @@ def test_broadcast_transpose_and_reshape() -> None:
         + "\n}\n"
     )
     agree(text.replace("shape=[]", "shape=[]"), sample(f32, 480), np.zeros(480, np.float32), np.zeros(480, np.float32))
+
+
+def test_a_very_long_expression() -> None:
+    text = "kernel @k(%x: *f32, %y: *f32) {" + block("a0", "x", f32, [40], [1])
+    for n in range(600):
+        text += f"\n  %a{n + 1}: f32[40] = {'add' if n % 3 else 'sub'} %a{n}, %a{max(n - 1, 0)}"
+    agree(text + block_store("a600", "y", [40], [1]) + "\n}\n", tame(f32, 40), np.zeros(40, np.float32))
 
 
 # --- folds

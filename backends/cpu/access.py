@@ -12,7 +12,7 @@ from tiledsl.ir.types import Elem, i1
 from tiledsl.ops.memory import split_block_operands
 
 from .buffers import Scratch, row_major
-from .code import Code, lanes_below, splatted, spread
+from .code import Code, clamped, lanes_below, splatted, spread
 from .emit import Scalar
 from .points import Index, Lanes, Point
 from .types import Kind, decoded, encoded, memory, suffix, vector
@@ -107,7 +107,7 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
     )
     steps = [number(code.scalars[s]) for s in strides]
     at = pointer(code, dereferenced(code, evaluate(op.operands[0])), list(zip(point.indices, steps, strict=True)), elem)
-    valid = block_mask(code, point, bounds, None if mask is None else evaluate(mask))
+    valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(mask))
     fill = None if other is None or valid is None else evaluate(other)
     if point.axis is None:
         return _read(code, elem, at, valid, fill)
@@ -119,26 +119,30 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
     return _gather(code, elem, _spaced(code, at, elem, step, point.lanes), point.lanes, valid, fill)
 
 
-def block_mask(code: Code, point: Point, bounds: dict[int, tuple[Value, Value]], mask: Lanes | None) -> Lanes | None:
+def block_mask(
+    code: Code, point: Point, shape: tuple[int, ...], bounds: dict[int, tuple[Value, Value]], mask: Lanes | None
+) -> Lanes | None:
     """Which lanes of a block are valid; None if all are known to be."""
     found = [mask] if mask is not None else []
     for axis, (lo, hi) in bounds.items():
         index = point.indices[axis]
         limits = (code.scalars[lo], code.scalars[hi])
         if limits not in index.within:
-            found += _inside(code, index, number(limits[0]), number(limits[1]), point.lanes if axis == point.axis else 0)
+            found += _inside(code, index, limits, shape[axis], point.lanes if axis == point.axis else 0)
     if point.active is not None:
         found.append(Lanes(point.active, point.lanes, code.b.depth))
     return conjunction(code, found)
 
 
-def _inside(code: Code, index: Index, lo: Scalar, hi: Scalar, lanes: int) -> list[Lanes]:
-    """lo <= index < hi, for one index or for consecutive ones."""
+def _inside(code: Code, index: Index, limits: tuple[str, str], extent: int, lanes: int) -> list[Lanes]:
+    """lo <= index < hi, for one index of an axis or for consecutive ones."""
+    with code.b.at(code.base):
+        lo, hi = clamped(code, limits, extent)  # so that differences to indices cannot overflow
     depth = max(index.depth, code.base)
     found = []
     with code.b.at(depth):
         start = code.b.add(index.base or 0, index.offset)
-        if lo != 0 and not (isinstance(lo, int) and lo < 0):
+        if lo != 0:
             if lanes:
                 before = lanes_below(code, code.b.sub(lo, start), lanes)
                 found.append(Lanes(code.b.value(f"xor {vector('i1', lanes)} {before}, splat (i1 true)"), lanes, depth))
@@ -169,7 +173,7 @@ def conjunction(code: Code, masks: list[Lanes]) -> Lanes | None:
 
 def load_pointers(code: Code, elem: Elem, point: Point, address: Lanes, mask: Lanes | None = None, other: Lanes | None = None) -> Lanes:
     """What pointers point to."""
-    lanes = max(address.lanes, mask.lanes if mask else 0, 0)
+    lanes = max(v.lanes for v in (address, mask, other) if v is not None)
     valid = conjunction(code, [m for m in (mask, _active(code, point) if lanes else None) if m is not None])
     if not lanes:
         return _read(code, elem, dereferenced(code, address), valid, other)

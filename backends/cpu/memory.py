@@ -47,7 +47,7 @@ def store_block(code: Code, op: Op) -> None:
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
 
     def body(point: Point) -> None:
-        valid = block_mask(code, point, bounds, None if mask is None else evaluate(code, mask, point))
+        valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(code, mask, point))
         stored = evaluate(code, value, point)
         at = pointer(code, dereferenced(code, evaluate(code, base, point)), list(zip(point.indices, steps, strict=True)), elem)
         write(code, elem, at, point, 1 if point.axis is None else steps[point.axis], stored, valid)

@@ -21,6 +21,7 @@ FREE = ("constant", "arange", "reshape", "broadcast", "transpose")
 COST = {"div": 5, "sqrt": 6, "idiv": 30, "rem": 30, "load": 10, "load_block": 2, **{name: 0 for name in FREE}}
 KEEP = 8  # recomputing costs this much: keep the tile instead
 MOST = 1000  # where costs stop growing
+DEEP = 100  # ops on top of each other in one expression
 LOOP = 8  # how often a loop is assumed to run
 
 
@@ -70,6 +71,7 @@ def plan(kernel: Kernel, machine: Machine, distinct: bool) -> Plan:
     place = Places(kernel.body)
     Uses(made, place, _costs(kernel.body, made)).weigh(kernel.body)
     _keep_reshaped(kernel.body, made)
+    _keep_deep(kernel.body, made)
     _keep_endangered(kernel.body, made, place, Aliases(kernel, distinct))
     sinks = Sinks(made)
     sinks.visit(kernel.body)
@@ -193,6 +195,17 @@ def moved_axes(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int | None, 
         return None
     places = iter([axis for axis, extent in enumerate(new) if extent > 1])
     return tuple(next(places) if extent > 1 else None for extent in old)
+
+
+def _keep_deep(block: Block, made: Plan) -> None:
+    """Expressions are evaluated by recursion, which must not go too deep."""
+    depth: dict[Value, int] = {}
+    for op in block.walk():
+        if is_virtual(op) and op.result not in made.memory:
+            depth[op.result] = 1 + max((depth.get(v, 0) for v in op.operands), default=0)
+            if depth[op.result] > DEEP:
+                made.memory.add(op.result)
+                del depth[op.result]
 
 
 class Sinks:
