@@ -182,7 +182,7 @@ class Lowering:
         if value is not None:
             fits = value.type.size * value.type.elem.itemsize <= TILE_BYTES and value.type.rank <= 2 and type_of(value) >= 0
             require(fits, f"a register of slate holds a vector or matrix of {TILE_BYTES} bytes, not {value.type}")
-        require(self.used < REGISTERS, f"all {REGISTERS} registers are in use")  # yours may use one again after its value's last use
+        require(self.used < REGISTERS, f"all {REGISTERS} registers are in use")  # yours may free them: backend.registers
         self.r[value], self.used = self.used, self.used + 1
         return self.r[value]
 

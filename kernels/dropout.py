@@ -14,7 +14,7 @@ from .sample import Call, Sample
 
 
 @tiledsl.jit
-def philox(seed, counter, ROUNDS: tl.constexpr = 10):
+def philox(seed, counter, ROUNDS: tl.constexpr):
     """The first word of Philox 4x32 on a counter of 32 bits, under a key of 64 bits: 32 random bits."""
     seed = tl.to_tensor(seed).to(tl.uint64)
     key0 = (seed & 0xFFFFFFFF).to(tl.uint32)
@@ -35,7 +35,7 @@ def philox(seed, counter, ROUNDS: tl.constexpr = 10):
 @tiledsl.jit
 def uniform(seed, counter):
     """A number in [0, 1) for every counter, from 31 of the random bits."""
-    bits = philox(seed, counter).to(tl.int32, bitcast=True)
+    bits = philox(seed, counter, 10).to(tl.int32, bitcast=True)
     return tl.where(bits < 0, -bits - 1, bits).to(tl.float32) * 4.6566127342e-10
 
 

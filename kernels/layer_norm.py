@@ -10,7 +10,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, dtype_name, empty, normal
-from .sample import UNIT, Call, Sample, rounding, sum_error
+from .sample import UNIT, Call, Sample, Shape, rounding, sum_error
 
 GROUPS = 16  # partial sums of the weight's gradient; a constant, so that results do not depend on the number of threads
 
@@ -167,7 +167,7 @@ def numpy_layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilo
     return centered / np.sqrt((centered * centered).mean(axis=1, keepdims=True) + np.float32(epsilon)) * weight + bias
 
 
-SHAPES = [
+SHAPES: list[Shape] = [
     {"rows": 3, "columns": 1},
     {"rows": 5, "columns": 64},
     {"rows": 37, "columns": 100},

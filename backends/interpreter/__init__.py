@@ -56,4 +56,7 @@ def _written(place: Loc | None) -> list[Any] | None:
 
 
 def _read(data: list[Any] | None) -> Loc | None:
-    return None if data is None else Loc(*data[:5], called_from=_read(data[5]))
+    if data is None:
+        return None
+    file, line, column, end_column, function, called_from = data
+    return Loc(file, line, column, end_column, function, _read(called_from))

@@ -53,7 +53,7 @@ class JITFunction:
         self.__name__, self.__qualname__, self.__doc__, self.__module__ = fn.__name__, fn.__qualname__, fn.__doc__, fn.__module__
         self.__wrapped__ = fn
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         raise RuntimeError(f"`{self.name}` is compiled code: launch it with {self.name}[grid](...), or call it from a kernel")
 
     def __repr__(self) -> str:
