@@ -71,6 +71,8 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
         spoken = ast.unparse(node.value)
         help = nearest(node.attr, [n for n in dir(owner) if not n.startswith("_")]).replace("`", f"`{spoken}.", 1)
         raise frame.error(node, f"{what} has no attribute `{node.attr}`", help=help)
+    if isinstance(found, Builtin) and getattr(type(owner), node.attr, None) is found:
+        return BoundMethod(found, owner)
     return unwrap(found)
 
 

@@ -132,5 +132,3 @@ def histogram(ctx: Context, input: Value, num_bins: int, mask: Any = None) -> Va
         return ctx.build.emit(ops.histogram, input, bins=bins)
     lanes = coerce.broadcast_to(ctx.build, coerce.condition(ctx.build, coerce.tensor(ctx.build, mask)), input.type.shape)
     return ctx.build.emit(ops.histogram, input, lanes, bins=bins)
-
-

@@ -39,7 +39,7 @@ def attribute(ctx: Context, x: Value, name: str) -> Any:
 
 
 class BoundMethod:
-    """A method of one tile, ready to be called."""
+    """A method of one tile, or of an object made of tiles, ready to be called."""
 
-    def __init__(self, method: Any, receiver: Value):
+    def __init__(self, method: Any, receiver: Any):
         self.method, self.receiver = method, receiver

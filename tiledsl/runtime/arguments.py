@@ -17,6 +17,8 @@ import numpy as np
 from ..errors import ArgumentError, LaunchError
 from ..frontend.signature import Parameter, text_of
 from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1
+from ..language.core import constexpr
+from ..language.descriptors import TensorDescriptor
 from ..memory import Buffer
 from . import dlpack
 
@@ -256,6 +258,16 @@ def _tuple(values: tuple[Any, ...], slot: Slot, out: list[Bound]) -> Key:
     return ("tuple", type(values), tuple(part.describe(v, out) for part, v in zip(parts, values, strict=True)))
 
 
+def _descriptor(value: Any, slot: Slot, out: list[Bound]) -> Key:
+    return _tuple(_described(value), slot, out)
+
+
+def _described(value: Any) -> TensorDescriptor:
+    """A descriptor made on the host, as a kernel sees it: base, extents and strides at run time, the rest compiled in."""
+    block, padding = constexpr(tuple(map(int, value.block_shape))), constexpr(str(value.padding))
+    return TensorDescriptor(value.base, tuple(value.shape), tuple(value.strides), block, padding)  # type: ignore[arg-type]
+
+
 def _known(value: Any, slot: Slot, out: list[Bound]) -> Key:
     return constant_key(value)
 
@@ -318,6 +330,7 @@ _BY_NATURE: list[tuple[Callable[[Any], bool], Rule]] = [  # the first that holds
     (lambda v: isinstance(v, int), lambda v, slot, out: _int(int(v), slot, out)),
     (lambda v: isinstance(v, float), _float),
     (lambda v: isinstance(v, tuple), _tuple),
+    (lambda v: hasattr(v, "block_shape") and hasattr(v, "base"), _descriptor),
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "is_cpu"), _torch),
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "dtype"), _tensor_like),
     (lambda v: hasattr(v, "__dlpack__") and hasattr(v, "__dlpack_device__"), _dlpack),
@@ -335,6 +348,7 @@ def parameter(name: str, value: Any, key: Key) -> Parameter:
         return Parameter(name, Tile(elem), divisible=int(divisible or 1))
     assert isinstance(key, tuple)
     if key[0] == "tuple":
+        value = value if isinstance(value, tuple) else _described(value)
         parts = [parameter(f"{name}.{i}", v, k) for i, (v, k) in enumerate(zip(value, key[2], strict=True))]
         return Parameter(name, value=type(value)(*parts) if hasattr(value, "_fields") else tuple(parts))
     if type(value).__name__ == "constexpr":
