@@ -134,3 +134,27 @@ def test_block_pointers_walk_through_ragged_matrices(backend: str) -> None:
     c = np.zeros((50, 40), np.float32)
     windows[(4, 3)](a, b, c, 50, 40, 70, BM=16, BN=16, BK=32, backend=backend)
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
+
+
+@tiledsl.jit
+def batched(a, b, c, B: tl.constexpr, M: tl.constexpr, K: tl.constexpr, N: tl.constexpr):
+    i, m, k, n = tl.arange(0, B)[:, None, None], tl.arange(0, M), tl.arange(0, K), tl.arange(0, N)
+    x = tl.load(a + i * M * K + m[None, :, None] * K + k[None, None, :])
+    y = tl.load(b + i * K * N + k[None, :, None] * N + n[None, None, :])
+    at = i * M * N + m[None, :, None] * N + n[None, None, :]
+    acc = tl.dot(x, y)
+    for _ in range(2):
+        acc = tl.dot(x * 0.5, y, acc)
+    tl.store(c + at, acc)
+
+
+@BACKENDS
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+def test_matrices_multiply_in_batches(dtype: type, backend: str) -> None:
+    a, b = RNG.standard_normal((4, 8, 16)).astype(dtype), RNG.standard_normal((4, 16, 32)).astype(dtype)
+    wide = np.float64 if dtype is np.float64 else np.float32
+    c, reference = np.zeros((4, 8, 32), wide), np.zeros((4, 8, 32), wide)
+    batched[(1,)](a, b, reference, B=4, M=8, K=16, N=32, backend="interpreter")
+    batched[(1,)](a, b, c, B=4, M=8, K=16, N=32, backend=backend)
+    np.testing.assert_array_equal(c, reference)
+    np.testing.assert_allclose(c, 2 * (a.astype(wide) @ b.astype(wide)), rtol=1e-5, atol=1e-5)

@@ -26,16 +26,27 @@ def dot(code: Code, op: Op) -> None:
     """acc + a @ b into the memory of the result."""
     a, b, acc = op.operands
     elem = dtype_of(acc.type)
-    (m, k), n = a.type.shape, b.type.shape[1]
-    columns = _columns(code, elem, n)
-    streamed = code.plan.kept(a) and a.type.elem is elem
-    left = code.scratch[a] if streamed else _packed_rows(code, a, elem)
-    right = _packed_columns(code, b, elem, columns)
     carried = code.plan.in_place.get(op.result)
-    target = code.scratch[op.result] = code.scratch[carried] if carried is not None else code.arena.take(elem, (m, n))
+    target = code.scratch[op.result] = code.scratch[carried] if carried is not None else code.arena.take(elem, acc.type.shape)
     if acc is not carried:
         assign(code, acc, target)
-    _multiply(code, left, right, target, (m, n, k), columns, elem)
+    if a.type.rank == 2:
+        _one(code, a, b, target, elem, ())
+        return
+    with code.nest(), code.b.loop(0, a.type.shape[0]) as batch:
+        _one(code, a, b, target, elem, (_index(code, batch.index),))
+
+
+def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tuple[Index, ...]) -> None:
+    """One matrix product; head says which of a batch."""
+    m, k, n = *a.type.shape[-2:], b.type.shape[-1]
+    columns = _columns(code, elem, n)
+    streamed = code.plan.kept(a) and a.type.elem is elem
+    left = code.scratch[a] if streamed else _packed_rows(code, a, elem, head)
+    right = _packed_columns(code, b, elem, columns, head)
+    from_left = pointer(code, scratch_pointer(code, left), [(i, m * k) for i in head if streamed], elem)
+    into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
+    _multiply(code, from_left, right, into, (m, n, k), columns, elem)
     if not streamed:
         code.arena.give(left)
     code.arena.give(right)
@@ -59,16 +70,22 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
 
 
-def _packed_rows(code: Code, a: Value, elem: DType) -> Scratch:
+def _packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Scratch:
     """A as a row-major tile of the accumulator's type."""
-    piece = code.arena.take(elem, a.type.shape)
+    shape = a.type.shape[-2:]
+    piece = code.arena.take(elem, shape)
 
     def body(point: Point) -> None:
-        _put(code, piece, point, _converted(code, a, elem, point))
+        _put(code, piece, point, _converted(code, a, elem, _behind(head, point, point.axis)))
 
     with code.nest():
-        each(code, a.type.shape, body, vector_axis(a.type.shape))
+        each(code, shape, body, vector_axis(shape))
     return piece
+
+
+def _behind(head: tuple[Index, ...], point: Point, axis: int | None) -> Point:
+    """A point of one matrix in the batch."""
+    return point.moved((*head, *point.indices), None if axis is None else axis + len(head))
 
 
 def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
@@ -88,15 +105,16 @@ def _put(code: Code, piece: Scratch, point: Point, lanes: Lanes) -> None:
     write(code, piece.elem, at, point, 1 if point.axis is None else piece.strides[point.axis], lanes, mask)
 
 
-def _packed_columns(code: Code, b: Value, elem: DType, columns: int) -> Scratch:
+def _packed_columns(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...]) -> Scratch:
     """B as panels: for each group of columns its K rows, one after the other."""
-    k, n = b.type.shape
+    k, n = b.type.shape[-2:]
     piece = code.arena.take(elem, (n // columns, k, columns))
 
     def body(point: Point) -> None:
         panel, row, column = point.indices
         at = _times(code, panel, columns, column)
-        lanes = _converted(code, b, elem, point.moved((row, at), None if point.axis is None else 1))
+        one = point.moved((row, at), None if point.axis is None else 1)
+        lanes = _converted(code, b, elem, _behind(head, one, one.axis))
         _put(code, piece, point, lanes)
 
     with code.nest():
@@ -115,7 +133,7 @@ def _times(code: Code, panel: Index, columns: int, column: Index) -> Index:
     return Index(total, column.offset, depth)
 
 
-def _multiply(code: Code, left: Scratch, right: Scratch, target: Scratch, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
+def _multiply(code: Code, left: Lanes, right: Scratch, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
     """Call the micro-kernel for every panel of rows and of columns."""
     m, n, k = sizes
     b = code.b
@@ -127,8 +145,8 @@ def _multiply(code: Code, left: Scratch, right: Scratch, target: Scratch, sizes:
             name = _micro_kernel(code, elem, rows, columns, k, k, n)
             with b.loop(0, count) as group:
                 down = _index(code, group.index)
-                a = pointer(code, scratch_pointer(code, left), [(at_constant(first), k), (down, rows * k)], elem).text
-                c = pointer(code, scratch_pointer(code, target), [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
+                a = pointer(code, left, [(at_constant(first), k), (down, rows * k)], elem).text
+                c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
                 b.line(f"call void @{name}(ptr {a}, ptr {packed}, ptr {c})")
             first += rows * count
 

@@ -18,6 +18,9 @@ from .state import ACC
 def dot(emit: Emitter, op: Op) -> None:
     a, b = (emit.view(v) for v in op.operands[:2])
     start, result = op.operands[2], op.result
+    if result.type.rank == 3:
+        _batch(emit, op, a, b)
+        return
     if result in emit.accumulators.kept:
         place = dense(result.type.shape, element(result.type), ACC)
         emit.move(place, emit.views[start])
@@ -25,9 +28,22 @@ def dot(emit: Emitter, op: Op) -> None:
         emit.views[result] = place
         emit.drain(result)
         return
-    # accumulators too small for all of it: as many rows at a time as half of them hold
     source, target = emit.view(start), emit.define(result)
-    rows, columns = result.type.shape
+    _by_rows(emit, target, source, a, b)
+    emit.views[result] = target
+
+
+def _batch(emit: Emitter, op: Op, a: View, b: View) -> None:
+    """One product after the other, each through the accumulators."""
+    source, target = emit.view(op.operands[2]), emit.define(op.result)
+    for i in range(op.result.type.shape[0]):
+        _by_rows(emit, *(v.at(0, i) for v in (target, source, a, b)))
+    emit.views[op.result] = target
+
+
+def _by_rows(emit: Emitter, target: View, source: View, a: View, b: View) -> None:
+    """As many rows at a time as half of the accumulators hold."""
+    rows, columns = target.shape
     step = max(1, emit.machine.acc_bytes // 2 // (columns * target.dtype.itemsize))
     for first in range(0, rows, step):
         last = min(first + step, rows)
@@ -35,7 +51,6 @@ def dot(emit: Emitter, op: Op) -> None:
         emit.move(place, source.part(0, first, last))
         emit("mm", place, a.part(0, first, last), b)
         emit.move(target.part(0, first, last), place)
-    emit.views[result] = target
 
 
 @lowers(ops.reduce)
@@ -143,5 +158,3 @@ def lifted(emit: Emitter, block: Block, args: Sequence[View]) -> list[View]:
         elif op.result not in emit.regs:
             emit.block(Block([], [op]))
     raise AssertionError("a combining block ends in yield")
-
-

@@ -36,7 +36,7 @@ def accumulators(kernel: Kernel) -> Accumulators:
         for op in block.ops:
             for inner in op.blocks:
                 keep(inner)
-            if op.spec is ops.dot:
+            if op.spec is ops.dot and op.result.type.rank == 2:
                 kept.add(op.result)
             elif op.spec is ops.for_:
                 body = op.blocks[0]

@@ -238,11 +238,12 @@ def _name(x: Value) -> str:
 
 
 def _dot_shape(a: Tile, b: Tile) -> tuple[int, ...]:
-    require(a.rank == b.rank == 2, f"dot takes two-dimensional tiles, got {a} and {b}")
-    fits = a.shape[1] == b.shape[0]
+    require(a.rank == b.rank and a.rank in (2, 3), f"dot takes two-dimensional tiles, or batches of them, got {a} and {b}")
+    require(a.shape[:-2] == b.shape[:-2], f"the batches differ: {a} and {b}")
+    fits = a.shape[-1] == b.shape[-2]
     shapes = f"first input shape {list(a.shape)} and second input shape {list(b.shape)}"
-    require(fits, f"{shapes} are not compatible for matmul: {a.shape[1]} against {b.shape[0]}")
-    return (a.shape[0], b.shape[1])
+    require(fits, f"{shapes} are not compatible for matmul: {a.shape[-1]} against {b.shape[-2]}")
+    return (*a.shape[:-1], b.shape[-1])
 
 
 def _result_dtype(elem: DType, wide: DType, acc: Any, out_dtype: Any) -> DType:

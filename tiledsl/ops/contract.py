@@ -21,12 +21,13 @@ ACCUMULATORS = {**dict.fromkeys(NARROW, f32), f16: f32, bf16: f32, f32: f32, f64
 
 @op(exact.dot)
 def dot(a: Tile, b: Tile, acc: Tile) -> Tile:
-    """acc + a @ b: per element one chain of fma over k ascending (integers wrap), in acc's type:
+    """acc + a @ b, of matrices or of equally many in batches: per element one chain of fma over k ascending (integers wrap), in acc's type:
     f32 for fp8, f16, bf16 and f32, f64 for f64, i32 for i8 and u8."""
-    require(a.rank == b.rank == 2 and a.shape[1] == b.shape[0], f"cannot multiply {a} by {b}")
+    matrices = a.rank == b.rank and a.rank in (2, 3) and a.shape[:-2] == b.shape[:-2]
+    require(matrices and a.shape[-1] == b.shape[-2], f"cannot multiply {a} by {b}")
     require(a.elem == b.elem, f"dot takes operands of one element type, got {a} and {b}")
     require(dtype_of(a) in ACCUMULATORS, f"dot is not defined for {a.elem}")
-    require(acc == Tile(ACCUMULATORS[dtype_of(a)], (a.shape[0], b.shape[1])), f"accumulator {acc} does not match {a} @ {b}")
+    require(acc == Tile(ACCUMULATORS[dtype_of(a)], (*a.shape[:-1], b.shape[-1])), f"accumulator {acc} does not match {a} @ {b}")
     return acc
 
 
