@@ -77,8 +77,7 @@ def manual() -> str:
 
 
 def _bits(label: str, where: Field) -> str:
-    assert where.low is not None
-    return f"{label} {where.low}-{where.low + where.bits - 1}"
+    return f"{label} {where.position}-{where.position + where.bits - 1}"
 
 
 def _tables() -> list[str]:

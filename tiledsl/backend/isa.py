@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -39,6 +39,17 @@ class Field:
     signed: bool = False
     role: str = ""  # what the machine does with what the operand names; free for the machine's own readers
 
+    @property
+    def position(self) -> int:
+        """The lowest bit, once it is known."""
+        assert self.low is not None, "the field has no place yet"
+        return self.low
+
+    @property
+    def mask(self) -> int:
+        """The bits of the word that hold it."""
+        return (1 << self.bits) - 1 << self.position
+
     def legal(self, value: int) -> bool:
         """Whether the field can hold this value and the value means something."""
         if value == self.none:
@@ -47,15 +58,20 @@ class Field:
             return -(1 << (self.bits - 1)) <= value < 1 << (self.bits - 1)
         return 0 <= value < (self.count or len(self.names) or 1 << self.bits)
 
-    def code(self, value: int, label: str) -> int:
-        """The bits of a value; one that does not fit is an error, never cut off."""
+    def code(self, value: int, instruction: str, label: str) -> int:
+        """A value at its place in the word; one that does not fit is an error, never cut off."""
         if not self.legal(value):
-            raise Illegal(f"{label} = {value} does not fit in {self.bits} bits or names nothing")
-        return value & ((1 << self.bits) - 1)
+            raise Illegal(f"{instruction}: {label} = {value} does not fit in {self.bits} bits or names nothing")
+        return (value & (1 << self.bits) - 1) << self.position
 
-    def value(self, code: int) -> int:
-        """The value that a code stands for."""
-        return code - (1 << self.bits) if self.signed and code >> (self.bits - 1) else code
+    def take(self, word: int, instruction: str, label: str) -> int:
+        """The value in a word."""
+        value = word >> self.position & (1 << self.bits) - 1
+        if self.signed and value >> (self.bits - 1):
+            value -= 1 << self.bits
+        if not self.legal(value):
+            raise Illegal(f"{instruction}: {label} = {value} names nothing")
+        return value
 
     def show(self, value: int) -> str:
         if value == self.none:
@@ -89,6 +105,7 @@ class Instruction:
     execute: Callable[..., Any]
     doc: str
     traits: frozenset[str]
+    used: int  # the bits of the word that its fields, and those of every instruction, hold
 
     def __repr__(self) -> str:
         return f"<instruction {self.name}>"
@@ -117,6 +134,9 @@ class InstructionSet:
         """`common`: fields of every word, with the value they have when not written; `idle`: bits no field uses."""
         self.name, self.bits, self.opcode_bits, self.idle = name, bits, opcode_bits, idle
         self.common = dict(common or {})
+        self.shared = (1 << opcode_bits) - 1  # the bits that every instruction uses
+        for where, _ in self.common.values():
+            self.shared |= where.mask
         self.by_name: dict[str, Instruction] = {}
         self.by_opcode: dict[int, Instruction] = {}
 
@@ -124,15 +144,12 @@ class InstructionSet:
         """Declare an instruction; see the head of this file."""
 
         def declare(meaning: Callable[..., Any]) -> Instruction:
-            new = Instruction(
-                meaning.__name__.rstrip("_"),
-                opcode,
-                unit,
-                tuple(self._place(meaning)),
-                meaning,
-                inspect.getdoc(meaning) or "",
-                frozenset(traits),
-            )
+            fields = tuple(self._place(meaning))
+            used = self.shared
+            for _, where in fields:
+                used |= where.mask
+            doc = inspect.getdoc(meaning) or ""
+            new = Instruction(meaning.__name__.rstrip("_"), opcode, unit, fields, meaning, doc, frozenset(traits), used)
             assert new.doc, f"{new.name} has no docstring"
             assert opcode not in self.by_opcode, f"opcode {opcode:#x} is used twice"
             assert new.name not in self.by_name, f"{new.name} is declared twice"
@@ -144,18 +161,15 @@ class InstructionSet:
     def _place(self, meaning: Callable[..., Any]) -> Iterable[tuple[str, Field]]:
         """The fields of a declaration, each with its bits; no two may share one."""
         hints = typing.get_type_hints(meaning, include_extras=True)
-        taken = (1 << self.opcode_bits) - 1
-        for shared, _ in self.common.values():
-            taken |= _mask(shared)
-        next_bit = self.opcode_bits
+        taken, next_bit = self.shared, self.opcode_bits
         for name in list(inspect.signature(meaning).parameters)[1:]:
             (declared,) = (x for x in hints[name].__metadata__ if isinstance(x, Field))
             low = next_bit if declared.low is None else declared.low
-            placed = Field(**{**declared.__dict__, "low": low})
+            placed = replace(declared, low=low)
             next_bit = low + placed.bits
             assert next_bit <= self.bits, f"{meaning.__name__} does not fit in {self.bits} bits"
-            assert not taken & _mask(placed), f"{meaning.__name__}: {name} shares bits with another field"
-            taken |= _mask(placed)
+            assert not taken & placed.mask, f"{meaning.__name__}: {name} shares bits with another field"
+            taken |= placed.mask
             yield name, placed
 
     # --- words -----------------------------------------------------------------------------------------------------
@@ -178,39 +192,25 @@ class InstructionSet:
     def word(self, decoded: Decoded) -> int:
         """The word of a decoded instruction."""
         chosen = decoded.instruction
-        word, used = chosen.opcode, (1 << self.opcode_bits) - 1
-        for label, where, value in self._slots(decoded):
-            word |= where.code(value, f"{chosen.name}: {label}") << typing.cast(int, where.low)
-            used |= _mask(where)
-        return word | self.idle & ~used
-
-    def _slots(self, decoded: Decoded) -> Iterable[tuple[str, Field, int]]:
-        for (label, where), value in zip(decoded.instruction.fields, decoded.operands, strict=True):
-            yield label, where, value
+        word = chosen.opcode | self.idle & ~chosen.used
+        for (label, where), value in zip(chosen.fields, decoded.operands, strict=True):
+            word |= where.code(value, chosen.name, label)
         for label, (where, _) in self.common.items():
-            yield label, where, decoded.common[label]
+            word |= where.code(decoded.common[label], chosen.name, label)
+        return word
 
     def decode(self, word: int) -> Decoded:
         """Take a word apart; one that `encode` never makes is Illegal."""
         if not 0 <= word < 1 << self.bits:
             raise Illegal(f"{word:#x} is no word of {self.bits} bits")
-        used = (1 << self.opcode_bits) - 1
-        chosen = self.by_opcode.get(word & used)
+        opcode = word & (1 << self.opcode_bits) - 1
+        chosen = self.by_opcode.get(opcode)
         if chosen is None:
-            raise Illegal(f"opcode {word & used:#04x} is no instruction of {self.name}")
-
-        def take(label: str, where: Field) -> int:
-            nonlocal used
-            used |= _mask(where)
-            value = where.value((word & _mask(where)) >> typing.cast(int, where.low))
-            if not where.legal(value):
-                raise Illegal(f"{chosen.name}: {label} = {value} names nothing")
-            return value
-
-        operands = tuple(take(label, where) for label, where in chosen.fields)
-        common = {label: take(label, where) for label, (where, _) in self.common.items()}
-        if (word ^ self.idle) & ~used & ((1 << self.bits) - 1):
-            raise Illegal(f"{chosen.name}: bits outside its fields are set in {word:#034x}")
+            raise Illegal(f"opcode {opcode:#04x} is no instruction of {self.name}")
+        if (word ^ self.idle) & ~chosen.used & ((1 << self.bits) - 1):
+            raise Illegal(f"{chosen.name}: bits outside its fields are set in {word:#x}")
+        operands = tuple([where.take(word, chosen.name, label) for label, where in chosen.fields])
+        common = {label: where.take(word, chosen.name, label) for label, (where, _) in self.common.items()}
         return Decoded(chosen, operands, common)
 
     # --- text ------------------------------------------------------------------------------------------------------
@@ -268,8 +268,7 @@ class InstructionSet:
         """The fields that every word has, in Markdown."""
         rows = [f"| {title} | bits | when not written |", "| --- | --- | --- |"]
         for name, (where, default) in self.common.items():
-            low = typing.cast(int, where.low)
-            rows.append(f"| {name} | {low}-{low + where.bits - 1} | {where.show(default)} |")
+            rows.append(f"| {name} | {where.position}-{where.position + where.bits - 1} | {where.show(default)} |")
         return "\n".join(rows) + "\n"
 
 
@@ -284,7 +283,3 @@ def unpack(data: bytes, bits: int) -> list[int]:
     if len(data) % size:
         raise Illegal(f"{len(data)} bytes are no whole number of {bits}-bit words")
     return [int.from_bytes(data[i : i + size], "little") for i in range(0, len(data), size)]
-
-
-def _mask(where: Field) -> int:
-    return ((1 << where.bits) - 1) << typing.cast(int, where.low)
