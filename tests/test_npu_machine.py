@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tiledsl.backends import npu
+from tiledsl.backends.npu import alu
 from tiledsl.backends.npu.isa import T1
 from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.manual import manual
 from tiledsl.backends.npu.simulate import decode, run, run_program
 from tiledsl.backends.npu.state import Core, Trap
 from tiledsl.errors import MemoryFault
-from tiledsl.ir.types import f32
+from tiledsl.ir.types import LOWERED, f32, i1
 from tiledsl.memory import Buffer, Memory
 
 VECTOR_ADD = """
@@ -92,3 +95,19 @@ def test_a_loop_counts():
 def test_the_manual_is_what_the_declarations_say():
     readme = Path(npu.__file__).with_name("README.md")
     assert readme.read_text() == manual(), "python -m tiledsl.backends.npu.manual > backends/npu/README.md"
+
+
+@given(st.sampled_from(LOWERED), st.integers(1, 130), st.sampled_from([0, 1]), st.integers(0, 9))
+def test_fast_reductions_are_plain_ones(dtype, length, axis, seed):
+    rng = np.random.default_rng(seed)
+    shape = (length, 3) if axis == 0 else (3, length)
+    if dtype.is_float:
+        values = dtype.round(rng.choice([0.0, -0.0, np.nan, np.inf, 1.5, *rng.standard_normal(9)], shape))
+    else:
+        values = rng.integers(0, 2 if dtype is i1 else 127, shape).astype(dtype.numpy)
+    for name in ("add", "mul", "maximum", "minimum", *(("maximum_nan",) if dtype.is_float else ("and", "or", "xor"))):
+        with np.errstate(all="ignore"):
+            fast, plain = (f(name, values, axis, dtype) for f in (alu.reduce, alu.plain_reduce))
+        bits = f"u{fast.itemsize}"
+        assert fast.shape == plain.shape and fast.dtype == plain.dtype
+        assert ((fast.view(bits) == plain.view(bits)) | ((fast != fast) & (plain != plain))).all()

@@ -26,8 +26,7 @@ Update = Callable[[np.ndarray, Any], np.ndarray]
 
 def apply(name: str, result: DType, *operands: np.ndarray) -> np.ndarray:
     """An operation on carried values, rounded once to the result's type."""
-    with np.errstate(all="ignore"):
-        values = np.asarray(SPECS[name].evaluate(*operands))
+    values = np.asarray(SPECS[name].evaluate(*operands))
     return result.round(values) if result.is_float else values
 
 
@@ -38,14 +37,12 @@ def result_type(name: str, operand: DType) -> DType:
 
 def cast(values: np.ndarray, to: DType) -> np.ndarray:
     """Values converted to a type."""
-    with np.errstate(all="ignore"):
-        return np.asarray(ops.cast.evaluate(values, to=to))
+    return np.asarray(ops.cast.evaluate(values, to=to))
 
 
 def dot(a: np.ndarray, b: np.ndarray, acc: np.ndarray) -> np.ndarray:
     """acc + a @ b in the order the language fixes."""
-    with np.errstate(all="ignore"):
-        return ops.dot.evaluate(a, b, acc)
+    return ops.dot.evaluate(a, b, acc)
 
 
 class _Lifted:
@@ -60,8 +57,44 @@ class _Lifted:
 
 def reduce(name: str, values: np.ndarray, axis: int, dtype: DType) -> np.ndarray:
     """Values combined along an axis, which keeps extent 1."""
+    if name in ANY_ORDER:
+        return _halved(name, values, axis, dtype)
+    if name in CHAINS and values.dtype == dtype.storage and values.dtype.itemsize >= 4:
+        return _chained(name, values, axis, dtype)
+    return plain_reduce(name, values, axis, dtype)
+
+
+def plain_reduce(name: str, values: np.ndarray, axis: int, dtype: DType) -> np.ndarray:
+    """The same by the op's own definition, step by step."""
     (combined,) = ops.reduce.evaluate(_Lifted(name, dtype), values, axis=axis, blocks=[None])
     return np.expand_dims(combined, axis)
+
+
+ANY_ORDER = {"maximum", "minimum", "maximum_nan", "minimum_nan", "and", "or", "xor"}  # every order gives the same bits
+CHAINS = {"add": np.add, "mul": np.multiply}
+
+
+def _halved(name: str, values: np.ndarray, axis: int, dtype: DType) -> np.ndarray:
+    """The upper half combined into the lower until one is left; what has no partner is carried along."""
+    rows = np.moveaxis(values, axis, 0)
+    while (count := len(rows)) > 1:
+        upper, pairs = (count + 1) // 2, count // 2
+        head = apply(name, dtype, rows[:pairs], rows[upper:])
+        rows = np.concatenate([head, rows[pairs:upper]]) if pairs < upper else head
+    return np.moveaxis(rows, 0, axis)
+
+
+def _chained(name: str, values: np.ndarray, axis: int, dtype: DType) -> np.ndarray:
+    """All partials at once: NumPy accumulates one after the other by definition."""
+    rows = np.moveaxis(values, axis, 0)
+    count = min(len(rows), ops.PARTIALS)
+    whole = len(rows) // count * count
+    chains = rows[:whole].reshape(-1, count, *rows.shape[1:])
+    partial = CHAINS[name].accumulate(chains, axis=0, dtype=values.dtype)[-1]
+    if whole < len(rows):
+        rest = rows[whole:]
+        partial = np.concatenate([apply(name, dtype, partial[: len(rest)], rest), partial[len(rest) :]])
+    return np.moveaxis(_halved(name, partial, 0, dtype), 0, axis)
 
 
 def scan(name: str, values: np.ndarray, axis: int, reverse: bool, dtype: DType) -> np.ndarray:

@@ -114,6 +114,7 @@ class Core:
         self.r = [0] * machine.scalar_registers
         self.t: list[TileDescriptor | None] = [None] * machine.tile_descriptors
         self.g: list[GlobalDescriptor | None] = [None] * machine.global_descriptors
+        self.windows: dict[TileDescriptor, np.ndarray] = {}
         self.pc = 0
         self.running = True
 
@@ -132,11 +133,14 @@ class Core:
     def window(self, index: int) -> np.ndarray:
         """The bytes a descriptor names, as stored elements; no copy."""
         t = self.tile(index)
-        memory = self.memories[t.space]
-        low, high = t.span()
-        if low < 0 or high > memory.size:
-            raise Trap(f"{SPACES[t.space].upper()}_RANGE", f"t{index} covers bytes {low} to {high} of {memory.size}")
-        return np.ndarray(t.extents, t.dtype.storage, memory, t.base, t.strides)
+        found = self.windows.get(t)
+        if found is None:
+            memory = self.memories[t.space]
+            low, high = t.span()
+            if low < 0 or high > memory.size:
+                raise Trap(f"{SPACES[t.space].upper()}_RANGE", f"t{index} covers bytes {low} to {high} of {memory.size}")
+            found = self.windows[t] = np.ndarray(t.extents, t.dtype.storage, memory, t.base, t.strides)
+        return found
 
     def get(self, index: int) -> np.ndarray:
         """The values of a tile."""
