@@ -210,6 +210,33 @@ def test_reductions_of_any_length_keep_the_order(length):
         agree(text, plain(f32, length), np.zeros(1, np.float32))
 
 
+SWAPS = "    %s: f32 = mul %p, %q2\n    %t: f32 = add %s, %p2\n    yield %p2, %t"  # what is carried changes places
+
+
+@pytest.mark.parametrize("length", [3, 64, 200, 513])
+@pytest.mark.parametrize("kind", ["reduce", "scan"])
+@pytest.mark.parametrize("reverse", ["false", "true"])
+def test_long_folds_are_loops(length, kind, reverse):
+    shape = f"[{length}]" if kind == "scan" else ""
+    attrs = f"axis=0, reverse={reverse}" if kind == "scan" else "axis=0"
+    out = "store_block %o, %y, %one {checked=[], masked=false}" if kind == "scan" else "store %o, %y"
+    text = f"""kernel @k(%a: *f32, %b: *f32, %o: *f32) {{
+  %one: i64 = constant {{value=1, type=i64}}
+  %two: i64 = constant {{value=2, type=i64}}
+  %x: f32[{length}] = load_block %a, %one {{shape=[{length}], checked=[], masked=false, filled=false}}
+  %z: f32[{length}] = load_block %b, %two {{shape=[{length}], checked=[], masked=false, filled=false}}
+  %v: f32{shape}, %w: f32{shape} = {kind} %x, %z {{{attrs}}} {{
+  ^(%p: f32, %p2: f32, %q: f32, %q2: f32):
+{SWAPS}
+  }}
+  %y: f32{shape} = sub %v, %w
+  {out}
+}}
+"""
+    agree(text, plain(f32, length), plain(f32, 2 * length, 1), np.zeros(length, np.float32))
+    assert len(NPU.compile(parse(text), Options()).text["asm"].splitlines()) < 1500
+
+
 def test_argmax_is_a_reduction_of_pairs():
     text = f"""kernel @k(%a: *f32, %o: *i32) {{{GRID2}{load("x", "a", f32, "[8,16]")}
   %m: f32[8], %v: i32[8] = reduce %x, %cb {{axis=1}} {{

@@ -7,6 +7,7 @@ code comes from structured control flow, so nothing is used before it is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -19,8 +20,9 @@ from tiledsl.location import Loc
 
 from .emit import Code, Label, Line, Operand, Reg
 from .isa import T1
-from .layout import Buffer, View, dense
+from .layout import View, dense
 from .machine import Npu
+from .names import Buffer
 from .state import SPACES
 
 SCRATCH = 4  # registers kept for values that live in the scratchpad
@@ -64,7 +66,7 @@ def lifetimes(code: Code, things: Callable[[Line], Iterable[Thing]]) -> dict[Thi
 
 
 def _regs(line: Line) -> list[Reg]:
-    return [x for x in (*line.operands, line.when) if isinstance(x, Reg)]
+    return [x for x in (*line.operands, *(v.moved for v in _views(line)), line.when) if isinstance(x, Reg)]
 
 
 def registers(code: Code, machine: Npu) -> Code:
@@ -100,7 +102,9 @@ def _with_scratch(line: Line, spilled: set[Reg], again: dict[Reg, Line], cells: 
     after: list[Line] = []
     for reg in dict.fromkeys(r for r in _regs(line) if r in spilled):
         stand_in[reg] = Reg(first + len(stand_in))
-        roles = {where.role for where, operand in fields(line) if operand is reg} | ({"read"} if reg is line.when else set())
+        roles = {where.role for where, operand in fields(line) if operand is reg}
+        if reg is line.when or any(view.moved is reg for view in _views(line)):
+            roles.add("read")
         if "read" in roles or "update" in roles or line.when is not None:
             if reg in again:
                 made = again[reg]
@@ -109,9 +113,15 @@ def _with_scratch(line: Line, spilled: set[Reg], again: dict[Reg, Line], cells: 
                 before.append(Line("peek", (stand_in[reg], cells[reg]), None, line.loc))
         if "write" in roles or "update" in roles:
             after.append(Line("poke", (cells[reg], stand_in[reg]), None, line.loc))
-    operands = tuple(stand_in.get(x, x) if isinstance(x, Reg) else x for x in line.operands)
+    operands = tuple(_renamed(x, stand_in) for x in line.operands)
     when = stand_in.get(line.when, line.when) if line.when is not None else None
     return [*before, Line(line.name, operands, when, line.loc), *after]
+
+
+def _renamed(operand: Operand, names: dict[Reg, Reg]) -> Operand:
+    if isinstance(operand, View) and operand.moved is not None:
+        return replace(operand, moved=names.get(operand.moved, operand.moved))
+    return names.get(operand, operand) if isinstance(operand, Reg) else operand
 
 
 # --- buffers -----------------------------------------------------------------------------------------------------------------
@@ -145,7 +155,7 @@ def _is_idle(line: Line) -> bool:
     if line.name not in COPIES:
         return False
     to, source = _views(line)
-    return to.buffer.space == source.buffer.space and (to.buffer.offset + to.offset, to.shape, to.strides) == (
+    return to.moved is source.moved and to.buffer.space == source.buffer.space and (to.buffer.offset + to.offset, to.shape, to.strides) == (
         source.buffer.offset + source.offset,
         source.shape,
         source.strides,

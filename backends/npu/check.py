@@ -44,6 +44,7 @@ def verify(words: Sequence[int], machine: Npu) -> None:
 class _Reader:
     machine: Npu
     tiles: dict[int, TileDescriptor] = field(default_factory=dict)
+    anywhere: set[int] = field(default_factory=set)  # descriptors that a register has moved
     knows: dict[Queue, dict[Queue, int]] = field(default_factory=lambda: defaultdict(dict))
     history: dict[Queue, dict[Access, int]] = field(default_factory=lambda: defaultdict(dict))  # the last of each, by pc
     posted: dict[int, deque[tuple[int, dict[Queue, int]]]] = field(default_factory=lambda: defaultdict(deque))
@@ -87,13 +88,12 @@ class _Reader:
         number = one["to"]
         if one.instruction.name == "tset":
             self.tiles[number] = TileDescriptor(one["space"], DTYPE_OF[one["dtype"]], one["base"])
-            return
-        t = self.tiles[number]
-        if one.instruction.name == "tdim":
-            t = TileDescriptor(t.space, t.dtype, t.base, (*t.extents, one["extent"]), (*t.strides, one["stride"]))
+            self.anywhere.discard(number)
+        elif one.instruction.name == "tdim":
+            t = self.tiles[number]
+            self.tiles[number] = TileDescriptor(t.space, t.dtype, t.base, (*t.extents, one["extent"]), (*t.strides, one["stride"]))
         else:
-            t = TileDescriptor(t.space, t.dtype, t.base + one["step"], t.extents, t.strides)
-        self.tiles[number] = t
+            self.anywhere.add(number)
 
     def _accesses(self, one: Decoded) -> list[Access]:
         found: list[Access] = [(2, 0, EVERYWHERE, trait == "dram_write") for trait in one.instruction.traits]
@@ -102,7 +102,8 @@ class _Reader:
                 if number not in self.tiles:
                     raise Trap("ILLEGAL", f"{one.instruction.name}: {label} = t{number} is not set on every way to here")
                 t = self.tiles[number]
-                found.append((t.space, *t.span(), where.role == "write"))
+                low, high = (0, EVERYWHERE) if number in self.anywhere else t.span()
+                found.append((t.space, low, high, where.role == "write"))
         return found
 
     def _ordered(self, pc: int, queue: Queue, access: Access) -> None:

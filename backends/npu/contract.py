@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
 
 from . import alu
 from .arithmetic import on_tiles
-from .emit import Emitter, lowers
+from .emit import ZERO, Emitter, lowers
 from .layout import View, dense, element
+from .names import Reg
 from .state import ACC
 
 
@@ -69,12 +71,20 @@ def reduce(emit: Emitter, op: Op) -> None:
         emit.set_tile(result, shaped)
 
 
+UNROLLED = 256  # ops of combining blocks that may stand in a row; more make a loop
+
+
 def _fold_by_halves(emit: Emitter, block: Block, rows: Sequence[View]) -> list[View]:
     """Partials over strided elements, then the upper half into the lower until one is left."""
     length = rows[0].shape[1]
     count = min(length, ops.PARTIALS)
     partial = [x.part(1, 0, count) for x in rows]
-    for start in range(count, length, count):
+    done, chunks = count, length // count - 1
+    if chunks * len(block.ops) > UNROLLED:
+        partial = [emit.copied(x) for x in partial]
+        emit.repeat(chunks, lambda i: _step(emit, block, partial, [_moved(emit, x.part(1, count, 2 * count), i, count) for x in rows]))
+        done = length // count * count
+    for start in range(done, length, count):
         width = min(count, length - start)
         partial = _combine(emit, block, partial, [x.part(1, start, start + width) for x in rows], width)
     while count > 1:
@@ -82,6 +92,21 @@ def _fold_by_halves(emit: Emitter, block: Block, rows: Sequence[View]) -> list[V
         partial = _combine(emit, block, [p.part(1, 0, upper) for p in partial], [p.part(1, upper, count) for p in partial], pairs)
         count = upper
     return partial
+
+
+def _moved(emit: Emitter, view: View, index: Reg, step: int) -> View:
+    """A view that a loop moves along its middle axis."""
+    return replace(view, moved=emit.fresh("addr", ZERO, index, step * view.strides[1]))
+
+
+def _step(emit: Emitter, block: Block, so_far: Sequence[View], here: Sequence[View]) -> None:
+    """Combine what a loop carries, in place, with other tiles."""
+    mine = {view.buffer for view in so_far}
+    made = lifted(emit, block, [*so_far, *here])
+    saved = [emit.copied(new) if new.buffer in mine and new != old else new for old, new in zip(so_far, made, strict=True)]
+    for old, new in zip(so_far, saved, strict=True):
+        if new != old:
+            emit.move(old, new)
 
 
 def _combine(emit: Emitter, block: Block, into: Sequence[View], others: Sequence[View], width: int) -> list[View]:
@@ -104,17 +129,36 @@ def scan(emit: Emitter, op: Op) -> None:
     if single := only_op(block):
         emit("scan", alu.BINARY.index(single), int(reverse), made[0], rows[0], 1)
     else:
-        length = rows[0].shape[1]
-        so_far: list[View] = []
-        for i in reversed(range(length)) if reverse else range(length):
-            here = [x.part(1, i, i + 1) for x in rows]
-            so_far = lifted(emit, block, [*so_far, *here]) if so_far else here
-            for out, value in zip(made, so_far, strict=True):
-                emit.move(out.part(1, i, i + 1), value)
+        _scan_in_order(emit, block, rows, made, reverse)
     for result, view in zip(op.results, made, strict=True):
         shaped = view.reshape(result.type.shape)
         assert shaped is not None
         emit.set_tile(result, shaped)
+
+
+def _scan_in_order(emit: Emitter, block: Block, rows: Sequence[View], made: Sequence[View], reverse: bool) -> None:
+    """One element after the other; unrolled, or as a loop if that is long."""
+    length = rows[0].shape[1]
+    order = range(length)[:: -1 if reverse else 1]
+    if (length - 1) * len(block.ops) <= UNROLLED:
+        so_far: list[View] = []
+        for i in order:
+            here = [x.part(1, i, i + 1) for x in rows]
+            so_far = lifted(emit, block, [*so_far, *here]) if so_far else here
+            for out, value in zip(made, so_far, strict=True):
+                emit.move(out.part(1, i, i + 1), value)
+        return
+    first, second = order[:2]
+    carried = [emit.copied(x.part(1, first, first + 1)) for x in rows]
+    for out, value in zip(made, carried, strict=True):
+        emit.move(out.part(1, first, first + 1), value)
+
+    def step(index: Reg) -> None:
+        _step(emit, block, carried, [_moved(emit, x.part(1, second, second + 1), index, order.step) for x in rows])
+        for out, value in zip(made, carried, strict=True):
+            emit.move(_moved(emit, out.part(1, second, second + 1), index, order.step), value)
+
+    emit.repeat(length - 1, step)
 
 
 def folded(emit: Emitter, view: View, axis: int) -> View:

@@ -16,22 +16,11 @@ from tiledsl.location import Loc
 from . import alu
 from .layout import View, dense, element, pieces
 from .machine import Npu
+from .names import Label, Reg
 from .state import ACC, DTYPE_NAMES, MASK, SPM
 
 NONE = 255  # an absent tile operand
 ZERO = 0  # the register that is always 0
-
-
-@dataclass(eq=False)
-class Reg:
-    """A scalar register to be; the allocator gives it a number, or a place in the scratchpad."""
-
-    number: int = -1
-
-
-@dataclass(eq=False)
-class Label:
-    """A place to jump to."""
 
 
 Operand = int | Reg | View | Label
@@ -151,6 +140,16 @@ class Emitter:
         """The number an integer scalar always is, if that can be seen."""
         made = value.source
         return made.attrs["value"] if made is not None and made.spec is ops.constant and not value.type.shape else None
+
+    def repeat(self, times: int, body: Callable[[Reg], None]) -> None:
+        """The code of a body once, run for 0, 1, ... times - 1."""
+        index, left, one = self.literal(0), self.literal(times), self.literal(1)
+        head = Label()
+        self.label(head)
+        body(index)
+        self("addr", index, index, one, 1)
+        self("addr", left, left, one, -1)
+        self("jumpnz", left, head)
 
     # --- tiles -------------------------------------------------------------------------------------------------------
 

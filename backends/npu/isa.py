@@ -223,10 +223,10 @@ def tdim(core: Core, to: Set, extent: Extent, stride: Imm) -> None:
 
 
 @T1.instruction(0x22, unit="S")
-def tadv(core: Core, to: Set, step: Imm) -> None:
+def tadv(core: Core, to: Set, step: ScalarA) -> None:
     """Move a tile by a number of bytes."""
     t = core.tile(to)
-    core.t[to] = TileDescriptor(t.space, t.dtype, t.base + step, t.extents, t.strides)
+    core.t[to] = TileDescriptor(t.space, t.dtype, t.base + core.r[step], t.extents, t.strides)
 
 
 @T1.instruction(0x24, unit="S")

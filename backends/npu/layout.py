@@ -9,27 +9,20 @@ from dataclasses import dataclass, replace
 
 from tiledsl.ir.types import DTYPES, DType, Pointer, Tile, i64
 
+from .names import Buffer, Reg
 from .state import SPM
-
-
-@dataclass(eq=False)
-class Buffer:
-    """Bytes of one memory that hold a value; the allocator decides where."""
-
-    nbytes: int
-    space: int = SPM
-    offset: int = -1
 
 
 @dataclass(frozen=True)
 class View:
-    """Elements in a buffer; strides are in bytes, 0 repeats an element."""
+    """Elements in a buffer; strides are in bytes, 0 repeats an element; a register may move it while the program runs."""
 
     buffer: Buffer
     dtype: DType
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    moved: Reg | None = None  # holds how many bytes further it lies
 
     @property
     def size(self) -> int:
@@ -39,10 +32,12 @@ class View:
         """The view is its buffer: all of it, in row-major order."""
         extents, (strides,) = common_axes([self])
         steps = dense_strides(extents, self.dtype.itemsize)
-        return self.offset == 0 and tuple(strides) == steps and self.size * self.dtype.itemsize == self.buffer.nbytes
+        return self.moved is None and self.offset == 0 and tuple(strides) == steps and self.size * self.dtype.itemsize == self.buffer.nbytes
 
     def span(self) -> tuple[int, int]:
         """The bytes it may touch, counted from the start of its buffer."""
+        if self.moved is not None:
+            return 0, self.buffer.nbytes
         reach = [(n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)]
         low = self.offset + sum(min(r, 0) for r in reach)
         return low, self.offset + sum(max(r, 0) for r in reach) + self.dtype.itemsize
@@ -126,7 +121,7 @@ def pieces(views: Sequence[View], rank: int) -> Iterator[list[View]]:
 def _at(view: View, strides: Sequence[int], index: Sequence[int], extents: Sequence[int]) -> View:
     outer = len(index)
     offset = view.offset + sum(i * step for i, step in zip(index, strides[:outer], strict=True))
-    return View(view.buffer, view.dtype, offset, tuple(extents[outer:]), tuple(strides[outer:]))
+    return replace(view, offset=offset, shape=tuple(extents[outer:]), strides=tuple(strides[outer:]))
 
 
 def dense_strides(shape: Sequence[int], itemsize: int) -> tuple[int, ...]:

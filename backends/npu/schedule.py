@@ -47,7 +47,7 @@ class _Registers:
     def find(self, view: View, out: Stream, loc: Loc | None) -> int:
         """The register that describes a view; it is set first if need be."""
         base = view.buffer.offset + view.offset
-        key = (view.buffer.space, view.dtype, base, view.shape, view.strides)
+        key = (view.buffer.space, view.dtype, base, view.shape, view.strides, view.moved)
         if key in self.held:
             self.held.move_to_end(key)
             return self.held[key]
@@ -57,6 +57,8 @@ class _Registers:
         out.append(Issue("tset", (number, view.buffer.space, code_of(view.dtype), base), {}, ("S", 0), (), loc))
         for extent, stride in zip(view.shape, view.strides, strict=True):
             out.append(Issue("tdim", (number, extent, stride), {}, ("S", 0), (), loc))
+        if view.moved is not None:
+            out.append(Issue("tadv", (number, view.moved.number), {}, ("S", 0), (), loc))
         return number
 
 

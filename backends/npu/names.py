@@ -1,0 +1,28 @@
+"""What has a name while code is written, and a number only later: registers, labels, buffers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .state import SPM
+
+
+@dataclass(eq=False)
+class Reg:
+    """A scalar register to be; the allocator gives it a number, or a place in the scratchpad."""
+
+    number: int = -1
+
+
+@dataclass(eq=False)
+class Label:
+    """A place to jump to."""
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Bytes of one memory that hold a value; the allocator decides where."""
+
+    nbytes: int
+    space: int = SPM
+    offset: int = -1
