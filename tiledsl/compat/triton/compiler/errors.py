@@ -1,0 +1,3 @@
+"""Errors of compilation."""
+
+from ..errors import CompilationError, CompileTimeAssertionFailure, UnsupportedLanguageConstruct

@@ -1,0 +1,91 @@
+"""Answers about "cuda" for a machine without one: tensors made there are made on the CPU, questions have sensible answers."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from typing import Any
+
+from .backends.driver import Event, cores
+
+PROPERTIES = types.SimpleNamespace(
+    name="cpu", major=8, minor=0, multi_processor_count=cores(), total_memory=1 << 34, warp_size=32, gcnArchName="",
+    shared_memory_per_block=48 << 10, shared_memory_per_block_optin=228 << 10, max_threads_per_multi_processor=2048,
+    regs_per_multiprocessor=65536, L2_cache_size=1 << 22,
+)  # fmt: skip
+
+
+class Stream:
+    """A stream; work on a CPU is done when the call returns."""
+
+    cuda_stream = stream_id = 0
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+    def wait_stream(self, stream: Any) -> None:
+        pass
+
+    def wait_event(self, event: Any) -> None:
+        pass
+
+    def record_event(self, event: Any = None) -> Any:
+        event = event or Event()
+        event.record()
+        return event
+
+
+class Device(contextlib.nullcontext):
+    """`with torch.cuda.device(...)`."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+        self.idx = 0
+
+
+_installed: list[Any] = []
+
+
+def install() -> None:
+    """Answer from now on; nothing changes where there is a GPU."""
+    import torch
+
+    if _installed or torch.cuda.is_available():
+        return
+    from torch.overrides import TorchFunctionMode
+
+    def is_gpu(device: Any) -> bool:
+        if isinstance(device, str):
+            return device.split(":")[0] in ("cuda", "xpu", "hip")
+        if isinstance(device, int):
+            return not isinstance(device, bool)
+        return isinstance(device, torch.device) and device.type in ("cuda", "xpu", "hip")
+
+    class OnTheCPU(TorchFunctionMode):
+        def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if "device" in kwargs and is_gpu(kwargs["device"]):
+                kwargs = {**kwargs, "device": "cpu"}
+            name = getattr(func, "__name__", "")
+            if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
+                return args[0]
+            if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
+                args = (args[0], "cpu", *args[2:])
+            return func(*args, **kwargs)
+
+    mode = OnTheCPU()
+    mode.__enter__()
+    _installed.append(mode)
+    answers = {
+        "synchronize": lambda *a, **k: None, "current_device": lambda: 0, "set_device": lambda *a, **k: None, "device_count": lambda: 1,
+        "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: (8, 0), "get_device_name": lambda *a, **k: "cpu",
+        "get_device_properties": lambda *a, **k: PROPERTIES, "current_stream": lambda *a, **k: Stream(), "Stream": Stream, "Event": Event,
+        "device": Device, "device_of": Device, "stream": lambda *a, **k: contextlib.nullcontext(), "is_bf16_supported": lambda *a, **k: True,
+        "memory_allocated": lambda *a, **k: 0, "max_memory_allocated": lambda *a, **k: 0, "reset_peak_memory_stats": lambda *a, **k: None,
+        "manual_seed": lambda *a, **k: None, "manual_seed_all": lambda *a, **k: None,
+    }  # fmt: skip
+    for name, answer in answers.items():
+        setattr(torch.cuda, name, answer)

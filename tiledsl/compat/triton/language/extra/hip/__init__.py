@@ -1,0 +1,3 @@
+"""The same functions under the name that older code imports."""
+
+from . import libdevice

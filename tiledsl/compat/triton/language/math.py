@@ -1,0 +1,4 @@
+"""`triton.language.math`."""
+
+from ....language.math import *
+from ....language.math import abs

@@ -1,0 +1,4 @@
+"""`triton.language.standard`: what Triton writes in the language itself."""
+
+from ....language import *
+from ....language import max, min, sum

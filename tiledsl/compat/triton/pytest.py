@@ -1,0 +1,12 @@
+"""`pytest -p tiledsl.compat.triton.pytest`: tests that import triton run on tiledsl, and their "cuda" tensors on the CPU."""
+
+from __future__ import annotations
+
+from . import cuda
+from .alias import install
+
+install()
+try:
+    cuda.install()
+except ImportError:  # tests without torch
+    pass

@@ -1,0 +1,32 @@
+"""`python -m tiledsl run script.py [arguments]`: a script that imports triton, on tiledsl."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import cuda
+from .alias import install
+
+USAGE = "usage: python -m tiledsl run SCRIPT [ARGUMENTS]"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a script as if it were started by Python."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"{USAGE}\n\n{__doc__}")
+        return 0 if arguments else 2
+    script = Path(arguments[0])
+    if not script.exists():
+        print(f"{script}: there is no such file\n{USAGE}", file=sys.stderr)
+        return 2
+    install()
+    if find_spec("torch") is not None:
+        cuda.install()
+    sys.argv = list(arguments)
+    sys.path[0] = str(script.resolve().parent)
+    runpy.run_path(str(script), run_name="__main__")
+    return 0

@@ -1,0 +1,107 @@
+"""Choosing configs as Triton does it: our tuner, its listener told, its results kept if asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ....autotune import Autotuner as OurAutotuner
+from ....autotune import Config, Heuristics, Tuned, heuristics
+from ....errors import AutotunerError
+from .. import knobs, testing
+from ..errors import OutOfResources
+from .cache import get_cache_manager
+from .jit import JITFunction, KernelInterface
+
+
+class Autotuner(OurAutotuner, KernelInterface):
+    """Measures every config once per key."""
+
+    def __init__(self, fn: Any, configs: Sequence[Config], key: Sequence[str], *, cache_results: bool = False, **options: Any):
+        super().__init__(fn, configs, key, **options)
+        self.cache_results = cache_results
+
+    def _choose(self, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Config:
+        key = self.key(named)
+        if key in self.cache:
+            return self.cache[key]
+        kept = self._read(key) if self.cache_results or knobs.autotuning.cache else None
+        if kept is not None:
+            self.cache[key], self.configs_timings = min(kept, key=lambda c: kept[c]), kept
+            self._tell(key, None, True)
+            return self.cache[key]
+        found = super()._choose(args, kwargs, named, grid)
+        if self.cache_results or knobs.autotuning.cache:
+            self._write(key)
+        if knobs.autotuning.print:
+            print(f"Triton autotuning for function {self.base_fn.__name__},\nwith key as {key},\nfinished after "
+                  f"{self.bench_time:.2f}s,\nbest config selected: {found};")  # fmt: skip
+        self._tell(key, self.bench_time, False)
+        return found
+
+    def _tell(self, key: tuple[Any, ...], duration: float | None, hit: bool) -> None:
+        if knobs.autotuning.listener is not None:
+            knobs.autotuning.listener(
+                fn=self.base_fn, key=key, best_config=self.cache[key], configs_timings=self.configs_timings, duration=duration, cache_hit=hit
+            )
+
+    # --- kept results
+
+    def _file(self, key: tuple[Any, ...]) -> tuple[Any, str]:
+        text = "\0".join([getattr(self.base_fn, "cache_key", ""), str(key), *map(str, self.configs)])
+        return get_cache_manager(hashlib.sha256(text.encode()).hexdigest()), f"{self.base_fn.__name__[:150]}.autotune.json"
+
+    def _read(self, key: tuple[Any, ...]) -> dict[Config, list[float]] | None:
+        if any(c.pre_hook is not None for c in self.configs):
+            return None
+        manager, name = self._file(key)
+        path = manager.get_file(name)
+        if path is None:
+            return None
+        with open(path) as file:
+            times = json.load(file)
+        return {c: times[str(c)] for c in self.configs if str(c) in times} or None
+
+    def _write(self, key: tuple[Any, ...]) -> None:
+        manager, name = self._file(key)
+        manager.put(json.dumps({str(c): list(times) for c, times in self.configs_timings.items()}), name, binary=False)
+
+    # --- measuring
+
+    def _measure(self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> list[float]:
+        try:
+            return super()._measure(config, args, kwargs, named, grid)
+        except OutOfResources:
+            return [float("inf")] * 3
+
+
+def autotune(
+    configs: Sequence[Config],
+    key: Sequence[str],
+    prune_configs_by: Mapping[str, Any] | None = None,
+    reset_to_zero: Sequence[str] | None = None,
+    restore_value: Sequence[str] | None = None,
+    pre_hook: Callable[..., Any] | None = None,
+    post_hook: Callable[..., Any] | None = None,
+    warmup: float | None = None,
+    rep: float | None = None,
+    use_cuda_graph: bool = False,
+    do_bench: Callable[..., Any] | None = None,
+    cache_results: bool = False,
+) -> Callable[[Any], Autotuner]:
+    """Launch the fastest of several configs, found by measuring when `key` arguments change."""
+    if use_cuda_graph and do_bench is None:
+        do_bench = testing.do_bench_cudagraph
+
+    def wrap(fn: Any) -> Autotuner:
+        return Autotuner(
+            fn, configs, key, reset_to_zero=reset_to_zero, restore_value=restore_value, pre_hook=pre_hook, post_hook=post_hook,
+            prune_configs_by=prune_configs_by, warmup=warmup, rep=rep, do_bench=do_bench, cache_results=cache_results,
+        )  # fmt: skip
+
+    return wrap
+
+
+__all__ = ["Autotuner", "AutotunerError", "Config", "Heuristics", "JITFunction", "OutOfResources", "Tuned", "autotune", "heuristics"]

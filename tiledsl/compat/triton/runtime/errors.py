@@ -1,0 +1,3 @@
+"""Errors of running kernels."""
+
+from ..errors import AutotunerError, InterpreterError, OutOfResources, PTXASError, TritonError
