@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from . import config, ops
 from .backend import registry
 from .bench import table
+from .compat.triton import run as script
 from .errors import TileError
 from .ir.spec import SPECS, OpSpec
 
@@ -50,12 +51,17 @@ def show_isa(arguments: Sequence[str]) -> int:
     return 0
 
 
+def run(arguments: Sequence[str]) -> int:
+    """run script.py [arguments...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
+    return script.main(arguments)
+
+
 def bench(arguments: Sequence[str]) -> int:
     """bench [kernels...]: tiledsl, NumPy and PyTorch side by side, and how long compiling takes; -h for options."""
     return table.main(arguments)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ops": show_ops, "config": show_config, "isa": show_isa, "bench": bench}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ops": show_ops, "config": show_config, "isa": show_isa, "bench": bench, "run": run}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,21 @@ class Capture:
     name: str
     value: object
     text: str
+    shown: str = ""  # as messages show it
 
     def changed(self) -> bool:
-        """Whether the name means something else now."""
+        """Whether the name means something else now; the value inside a tl.constexpr may change, too."""
         now = read(self.scope, self.name)
-        return now is not self.value and (describe(now) != self.text)
+        return (now is not self.value or type(now).__name__ == "constexpr") and describe(now) != self.text
+
+    def now(self) -> object:
+        """What the name means now."""
+        return read(self.scope, self.name)
+
+    @property
+    def is_plain(self) -> bool:
+        """Neither code nor a module: a value that a change would make stale."""
+        return not _is_jit(self.value) and not isinstance(self.value, (FunctionType, ModuleType))
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Captures:
 
     found: tuple[Capture, ...]
     digest: str
+    functions: tuple[Any, ...] = ()  # the jit functions, from the one asked for on
+    read_by: Mapping[int, tuple[Capture, ...]] = field(default_factory=dict)  # by id: what each of them reads itself
 
     def changed(self) -> Capture | None:
         """The first capture that no longer is what it was."""
@@ -63,11 +75,16 @@ def find_captures(function: JITFunction) -> Captures:
     found: dict[tuple[int, str], Capture] = {}
     texts: list[str] = []
     done: set[int] = set()
+    functions: list[Any] = []
+    read_by: dict[int, list[Capture]] = {}
 
     def visit(function: Any) -> None:
         if id(function) in done:  # a function may call itself
             return
         done.add(id(function))
+        own = read_by.setdefault(id(function), [])
+        if _is_jit(function):
+            functions.append(function)
         tree, fn, source = _parts(function)
         values = (*(fn.__defaults__ or ()), *(fn.__kwdefaults__ or {}).values())
         defaults = [v.name if _is_jit(v) else text_of(v) for v in values]
@@ -79,12 +96,15 @@ def find_captures(function: JITFunction) -> Captures:
         for scope, name, value in _references(tree, fn):
             for code in _code_of(value):
                 visit(code)
-            capture = Capture(scope, name, value, describe(value))
+            shown = repr(value) if type(value).__name__ == "constexpr" else str(value)
+            capture = Capture(scope, name, value, describe(value), shown)
             found.setdefault((id(scope), name), capture)
+            own.append(capture)
             texts.append(f"{name} = {capture.text}")
 
     visit(function)
-    return Captures(tuple(found.values()), hashlib.sha256("\0".join(texts).encode()).hexdigest())
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    return Captures(tuple(found.values()), digest, tuple(functions), {key: tuple(own) for key, own in read_by.items()})
 
 
 def describe(value: object) -> str:
@@ -129,7 +149,7 @@ def _code_text(code: CodeType) -> str:
 def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any] | CellType, str, object]]:
     """(scope, name, value) for every outside name the function reads; `module.name` counts as a name of the module."""
     free = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
-    local = {*fn.__code__.co_varnames, *fn.__code__.co_cellvars}
+    local = {*fn.__code__.co_varnames, *fn.__code__.co_cellvars} - _read_before_assigned(tree)
     for chain in _chains(tree):
         scope = free.get(chain[0]) or (fn.__globals__ if chain[0] not in local and chain[0] in fn.__globals__ else None)
         if scope is None:
@@ -139,9 +159,26 @@ def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any
             if not isinstance(value, ModuleType) or not hasattr(value, attribute):
                 break
             scope, name, value = vars(value), attribute, getattr(value, attribute)
-        of_the_language = isinstance(scope, dict) and str(scope.get("__name__")).startswith("tiledsl.language")
+        of_the_language = isinstance(scope, dict) and str(scope.get("__name__")).startswith(_LANGUAGE)
         if not of_the_language and not isinstance(value, ModuleType) and value is not vars(builtins).get(name):
             yield scope, name, value
+
+
+def _read_before_assigned(tree: ast.AST) -> set[str]:
+    """Names that a statement reads before any assigns them: outside ones at that point, although assigned later."""
+    if not isinstance(tree, ast.FunctionDef):
+        return set()
+    found, assigned = set(), {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)}
+    for statement in tree.body:
+        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+        stored = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+        if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)):
+            found |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - assigned
+        assigned |= stored
+    return found
+
+
+_LANGUAGE = ("tiledsl.language", "tiledsl.compat.triton.language")
 
 
 def _chains(tree: ast.AST) -> Iterator[list[str]]:

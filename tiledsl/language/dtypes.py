@@ -92,6 +92,11 @@ class dtype:
     def is_dtype(name: str) -> bool:
         return any(d.name == name for d in dtype._by_elem.values())
 
+    @staticmethod
+    def named(name: str) -> dtype:
+        """The object with this short name."""
+        return next(d for d in dtype._by_elem.values() if d.name == name)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, dtype) and self.elem is other.elem
 

@@ -32,7 +32,8 @@ _CHECKSUM = hashlib.sha256().digest_size
 class Cache:
     """Entries by key; a key is built once at a time, whatever the number of threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Callable[[], Path] = config.cache_dir) -> None:
+        self._directory = directory  # asked for at every miss: it may change while a process runs
         self._kept: dict[str, Compiled] = {}
         self.after_fork()
         if hasattr(os, "register_at_fork"):
@@ -65,7 +66,7 @@ class Cache:
     def _load_or_build(self, key: str, build: Callable[[], Compiled]) -> Compiled:
         if _observed() or not config.cache():
             return build()
-        directory = usable_directory(config.cache_dir())
+        directory = usable_directory(self._directory())
         if directory is None:
             return build()
         path = directory / f"{key}.kernel"

@@ -106,10 +106,25 @@ class Launchable(JITFunction):
     def _require_unchanged(self, captured: Captures) -> None:
         changed = captured.changed()
         if changed is not None:
+            now = changed.now()
             raise RuntimeError(
-                f"`{changed.name}` was {changed.text.splitlines()[0]} when `{self.name}` was compiled and has changed since; "
-                f"pass it as a tl.constexpr parameter, or define `{self.name}` again"
+                f"Global variable {changed.name} has changed since we compiled this kernel, from {changed.shown} to {now!r}; "
+                f"pass it to `{self.name}` as a tl.constexpr parameter, or define `{self.name}` again"
             )
+
+    def remember(self, captured: Captures) -> None:
+        """Let every function reached know what it read; one that once read something else cannot be compiled again."""
+        for function in captured.functions:
+            known = function.__dict__.setdefault("_read", {})
+            for capture in captured.read_by[id(function)]:
+                if not capture.is_plain:
+                    continue
+                before = known.setdefault((id(capture.scope), capture.name), capture)
+                if before.text != capture.text and function is not self:
+                    raise RuntimeError(
+                        f"Global variable {capture.name} has value {capture.shown} when compiling {self.name}, but {function.name}, "
+                        f"which it calls, was compiled when it was {before.shown}"
+                    )
 
     def _read_only(self, buffer: Bound) -> LaunchError:
         assert isinstance(buffer, Buffer)
