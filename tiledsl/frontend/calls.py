@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -15,7 +16,8 @@ from ..language import coerce
 from ..language import math as tile_math
 from ..language import static as tile_static
 from ..language.core import Builtin, Library, constexpr, static_int, unwrap
-from ..language.tensor import BoundMethod
+from ..language.aggregates import Aggregate, construct
+from ..language.tensor import BoundMethod, tensor
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
 from .syntax import check
@@ -49,6 +51,10 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return inline(frame, callee, args, kwargs)
     if callee is constexpr:
         return constexpr(_static(args[0], spoken))
+    if isinstance(callee, type) and issubclass(callee, Aggregate):
+        return make_aggregate(frame, callee, args, kwargs)
+    if getattr(callee, "in_aggregate", False):
+        return callee(*args, **kwargs, **({"_semantic": frame} if takes_context(callee) else {}))
     special = _special(callee)
     if special is not None:
         return special(frame, *args, **kwargs)
@@ -57,13 +63,35 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
     raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=f"decorate `{spoken}` with @tiledsl.jit")
 
 
+def make_aggregate(frame: Frame, kind: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An instance of a class of tiles; a number in a field for a tile becomes one."""
+    made = construct(kind, tuple(args), kwargs, lambda function, a, k: apply(frame, function, a, k, kind.__name__))
+    fields = made.leaves()
+    loose = {n: fields[n] for n, declared in made.aggregate_fields.items() if declared is tensor and _is_number(fields[n])}
+    return made.replaced({n: coerce.tensor(frame.build, value) for n, value in loose.items()}) if loose else made
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(unwrap(value), (bool, int, float))
+
+
+@cache
+def takes_context(function: Any) -> bool:
+    """Whether a Python function asks for the context, as builtins written for Triton do."""
+    return "_semantic" in inspect.signature(function).parameters
+
+
 def call_builtin(frame: Frame, callee: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Call a builtin; arguments that do not fit its signature are named."""
     try:
         callee.__signature__.bind(*args, **kwargs)
     except TypeError as error:
         raise TypeRuleError(f"tl.{callee.__name__}: {error}", help=f"tl.{callee.__name__}{_spoken_signature(callee)}") from None
-    return callee.function(frame, *map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()})
+    try:
+        return callee.enter(frame, args, kwargs)
+    except TypeRuleError as error:
+        error.from_builtin = True  # type: ignore[attr-defined]
+        raise
 
 
 def _spoken_signature(callee: Builtin) -> str:
@@ -137,6 +165,8 @@ def _pairwise(on_tiles: Builtin, on_values: Callable[..., Any]) -> Callable[...,
     def apply(frame: Frame, *args: Any) -> Any:
         items = [unwrap(a) for a in (args[0] if len(args) == 1 and isinstance(args[0], tuple) else args)]
         if not any(isinstance(a, Value) for a in items):
+            if any(isinstance(a, float) and (a != a or str(a) == "-0.0") for a in items):
+                raise TypeRuleError(f"`{on_values.__name__}` of compile-time NaN or -0.0 depends on their order", help="use tl.minimum or tl.maximum")
             return on_values(items)
         result = items[0]
         for item in items[1:]:

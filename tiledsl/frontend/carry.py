@@ -9,6 +9,7 @@ from ..ir.core import Builder, Value
 from ..ir.types import Tile
 from ..language import coerce
 from ..language.aggregate import Aggregate
+from ..language.aggregates import Aggregate
 from ..language.core import unwrap
 
 
@@ -27,6 +28,8 @@ def flatten(value: Any) -> list[Value]:
         return flatten(value.parts())
     if isinstance(value, tuple):
         return [leaf for item in value for leaf in flatten(item)]
+    if isinstance(value, Aggregate):
+        return [leaf for item in value.leaves().values() for leaf in flatten(item)]
     return []
 
 
@@ -37,9 +40,18 @@ def restore(template: Any, leaves: list[Value]) -> Any:
     if isinstance(template, Aggregate):
         return template.with_parts(restore(template.parts(), leaves))
     if isinstance(template, tuple):
-        items = [restore(item, leaves) for item in template]
-        return type(template)(*items) if hasattr(template, "_fields") else tuple(items)
+        return like(template, [restore(item, leaves) for item in template])
+    if isinstance(template, Aggregate):
+        return template.replaced({name: restore(item, leaves) for name, item in template.leaves().items()})
     return template
+
+
+def like(template: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
+    """Items as a tuple of the template's kind: a named tuple keeps its names."""
+    if hasattr(template, "_fields"):
+        return type(template)(*items)
+    fields = getattr(template, "fields", None)
+    return type(template)(items, fields) if fields else tuple(items)  # type: ignore[call-arg]
 
 
 def settled(build: Builder, value: Any) -> Any:
@@ -47,8 +59,8 @@ def settled(build: Builder, value: Any) -> Any:
     value = unwrap(value)
     if isinstance(value, (bool, int, float)):
         return coerce.tensor(build, value)
-    if isinstance(value, tuple) and not hasattr(value, "_fields"):
-        return tuple(settled(build, item) for item in value)
+    if isinstance(value, tuple):
+        return like(value, [settled(build, item) for item in value])
     if isinstance(value, list):
         return tuple(settled(build, item) for item in value)
     return value
@@ -62,6 +74,8 @@ def kind_of(value: Any) -> Any:
         return kind_of(value.parts())
     if isinstance(value, tuple):
         return (type(value), *(kind_of(item) for item in value))
+    if isinstance(value, Aggregate):
+        return (type(value), *(kind_of(unwrap(item)) for item in value.leaves().values()))
     return value
 
 

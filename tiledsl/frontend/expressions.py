@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 from types import ModuleType
 from typing import Any
@@ -11,13 +12,16 @@ from .. import ops
 from ..errors import TileError, TypeRuleError, nearest
 from ..ir.core import Value
 from ..language import coerce
+from ..language.aggregates import Aggregate
 from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
 from ..language.dtypes import dtype
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.shape import expand_dims
 from ..language.tensor import BoundMethod, attribute
-from .carry import Undefined
+from ..language.tuples import constexpr_type, tuple_type
+from .carry import Undefined, settled
 from .frame import Frame, expression
+from .function import JITFunction
 
 MISSING = object()
 
@@ -65,7 +69,12 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
         return BoundMethod(METHODS[node.attr], coerce.tensor(frame.at(node).build, owner))
     if isinstance(owner, (bool, int, float, str, tuple, dtype, Builtin)) and node.attr == "value":
         return owner
+    if node.attr == "type" and (owner is None or isinstance(owner, (bool, int, float, str, tuple))):
+        return type_of(owner)
     found = getattr(owner, node.attr, MISSING)
+    if isinstance(owner, Aggregate) and isinstance(found, JITFunction):
+        fixed = isinstance(inspect.getattr_static(type(owner), node.attr), staticmethod)
+        return found if fixed else BoundMethod(found, owner)
     if found is MISSING:
         what = f"module `{owner.__name__}`" if isinstance(owner, ModuleType) else coerce.describe(owner)
         spoken = ast.unparse(node.value)
@@ -74,6 +83,14 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
     if isinstance(found, Builtin) and getattr(type(owner), node.attr, None) is found:
         return BoundMethod(found, owner)
     return unwrap(found)
+
+
+def type_of(value: Any) -> Any:
+    """What x.type is, also for compile-time values and tuples."""
+    value = unwrap(value)
+    if isinstance(value, tuple):
+        return tuple_type(map(type_of, value))
+    return dtype.of(value.type.elem) if isinstance(value, Value) else constexpr_type(value)
 
 
 @expression(ast.BinOp)
@@ -231,6 +248,8 @@ def _format(frame: Frame, node: ast.expr) -> str:
 @expression(ast.NamedExpr)
 def named(frame: Frame, node: ast.NamedExpr) -> Any:
     value = unwrap(frame.evaluate(node.value))
+    if node.target.id not in frame.constants:
+        value = settled(frame.at(node).build, value)
     frame.assign(node.target.id, value)
     return value
 
@@ -245,6 +264,11 @@ def slice_(frame: Frame, node: ast.Slice) -> slice:
 def subscript(frame: Frame, node: ast.Subscript) -> Any:
     owner = unwrap(frame.evaluate(node.value))
     index = unwrap(frame.evaluate(node.slice))
+    if isinstance(owner, Aggregate) and hasattr(owner, "__getitem__"):
+        method = type(owner).__getitem__
+        if isinstance(method, JITFunction):
+            return unwrap(frame.at(node).call(method, [owner, index]))
+        return unwrap(method(owner, index, _semantic=frame.at(node)))
     if isinstance(owner, (Value, bool, int, float)):
         tile = coerce.tensor(frame.at(node).build, owner)
         return new_axes(frame, tile, index if isinstance(index, tuple) else (index,))

@@ -48,6 +48,7 @@ class Frame:
         self.function, self.build, self.names = function, build, names
         self.called_from, self.depth = called_from, depth
         self.node: ast.AST = function.tree
+        self.constants: set[str] = set()  # names declared `x: tl.constexpr` before they are assigned
 
     # --- source
 
@@ -109,7 +110,7 @@ class Frame:
         """A frame like this one that fills a new block with arguments of these types."""
         inner = Builder(Block([Value(t) for t in types]), self.build.loc)
         frame = Frame(self.function, inner, dict(self.names), self.called_from, self.depth)
-        frame.node = self.node
+        frame.node, frame.constants = self.node, self.constants
         return frame
 
     @contextmanager

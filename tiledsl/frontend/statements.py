@@ -22,8 +22,15 @@ from .syntax import always_returns, assigned, returns
 
 @statement(ast.Expr)
 def expression_statement(frame: Frame, node: ast.Expr) -> None:
-    if not isinstance(node.value, ast.Constant):  # a docstring
-        frame.evaluate(node.value)
+    if isinstance(node.value, ast.Constant):  # a docstring
+        return
+    if isinstance(node.value, ast.Call) and not isinstance(node.value.func, ast.Call):
+        callee = unwrap(frame.evaluate(node.value.func))
+        words = getattr(getattr(callee, "method", callee), "must_use_result", False)
+        if words:
+            spoken = f"The result of {ast.unparse(node.value.func)} is not being used."
+            raise frame.error(node, f"{spoken} {words}" if isinstance(words, str) else spoken)
+    frame.evaluate(node.value)
 
 
 @statement(ast.Pass)
@@ -55,7 +62,8 @@ def assign(frame: Frame, node: ast.Assign) -> None:
 def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> None:
     """Bind a name, or the names of a tuple. A number becomes a scalar of the kernel, unless it is a tl.constexpr."""
     if isinstance(target, ast.Name):
-        frame.assign(target.id, value.value if isinstance(value, constexpr) else settled(frame.at(node).build, value))
+        known = isinstance(value, constexpr) or target.id in frame.constants
+        frame.assign(target.id, unwrap(value) if known else settled(frame.at(node).build, value))
         return
     assert isinstance(target, (ast.Tuple, ast.List))
     items = unwrap(value)
@@ -70,10 +78,12 @@ def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
 @statement(ast.AnnAssign)
 def annotated(frame: Frame, node: ast.AnnAssign) -> None:
     assert isinstance(node.target, ast.Name)
+    note = frame.evaluate(node.annotation) if not isinstance(node.annotation, ast.Constant) else node.annotation.value
     if node.value is None:
+        if note is constexpr or note in ("constexpr", "tl.constexpr"):
+            frame.constants.add(node.target.id)
         return
     value = frame.evaluate(node.value)
-    note = frame.evaluate(node.annotation) if not isinstance(node.annotation, ast.Constant) else node.annotation.value
     if note is constexpr or note in ("constexpr", "tl.constexpr"):
         known = static_int(value) if isinstance(value, Value) else unwrap(value)
         if known is None and isinstance(value, Value):

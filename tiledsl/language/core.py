@@ -84,7 +84,13 @@ class Builtin:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.__signature__ = inspect.Signature(parameters)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def enter(self, ctx: Context, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run it in a kernel."""
+        return self.function(ctx, *map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
+
+    def __call__(self, *args: Any, _semantic: Context | None = None, **kwargs: Any) -> Any:
+        if _semantic is not None:  # how code written for Triton hands on the context
+            return self.enter(_semantic, args, kwargs)
         raise RuntimeError(f"tl.{self.__name__} can only be called inside a function decorated with @tiledsl.jit")
 
     def __repr__(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from ..ir.types import DTYPES, NARROW, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
 
 _SHORT = {"i1": "int1", "bf16": "bf16"}
@@ -15,6 +17,21 @@ def short_name(elem: DType) -> str:
 
 class dtype:
     """An element type as a kernel sees it. `str` gives the short name (fp32), `repr` one that evaluates."""
+
+    SINT_TYPES = ["int8", "int16", "int32", "int64"]
+    UINT_TYPES = ["int1", "uint8", "uint16", "uint32", "uint64"]
+    FP_TYPES = ["fp8e4b15", "fp8e4nv", "fp8e4b8", "fp8e5", "fp8e5b16", "fp16", "bf16", "fp32", "fp64"]
+    STANDARD_FP_TYPES = ["fp16", "bf16", "fp32", "fp64"]
+    OTHER_TYPES = ["void"]
+
+    class SIGNEDNESS(Enum):
+        SIGNED = 0
+        UNSIGNED = 1
+
+    class KIND(Enum):
+        BOOLEAN = 0
+        INTEGRAL = 1
+        FLOATING = 2
 
     _by_elem: dict[Elem, dtype] = {}
 
@@ -39,8 +56,13 @@ class dtype:
         return self.primitive_bitwidth
 
     @property
-    def int_signedness(self) -> str:
-        return "signed" if self.elem.is_signed else "unsigned"
+    def int_signedness(self) -> SIGNEDNESS:
+        return dtype.SIGNEDNESS.SIGNED if self.elem.is_signed else dtype.SIGNEDNESS.UNSIGNED
+
+    def kind(self) -> KIND:
+        """Booleans come before integers, these before floats."""
+        kinds = dtype.KIND
+        return kinds.BOOLEAN if self.elem is i1 else kinds.FLOATING if self.elem.is_float else kinds.INTEGRAL
 
     @property
     def fp_mantissa_width(self) -> int:

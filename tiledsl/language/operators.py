@@ -133,7 +133,10 @@ def apply_unary(build: Builder, name: str, x: Any) -> Any:
     """A unary operator by its AST class name."""
     x = unwrap(x)
     if not is_tensor(x):
-        return ON_VALUES[name](x)
+        try:
+            return ON_VALUES[name](x)
+        except TypeError as error:
+            raise TypeRuleError(str(error)) from None
     require(isinstance(x.type.elem, DType), f"the operand is a pointer, {x.type}")
     if name == "USub":
         return build.emit(ops.neg, x)
