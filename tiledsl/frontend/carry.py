@@ -8,7 +8,7 @@ from typing import Any
 from ..ir.core import Builder, Value
 from ..ir.types import Tile
 from ..language import coerce
-from ..language.aggregate import Aggregate
+from ..language.aggregate import Aggregate as Object
 from ..language.aggregates import Aggregate
 from ..language.core import unwrap
 
@@ -24,12 +24,10 @@ def flatten(value: Any) -> list[Value]:
     """The tiles inside a variable, in order; compile-time parts have none."""
     if isinstance(value, Value):
         return [value]
-    if isinstance(value, Aggregate):
+    if isinstance(value, (Object, Aggregate)):
         return flatten(value.parts())
     if isinstance(value, tuple):
         return [leaf for item in value for leaf in flatten(item)]
-    if isinstance(value, Aggregate):
-        return [leaf for item in value.leaves().values() for leaf in flatten(item)]
     return []
 
 
@@ -37,12 +35,10 @@ def restore(template: Any, leaves: list[Value]) -> Any:
     """The variable with other tiles inside; takes them from the front of leaves."""
     if isinstance(template, Value):
         return leaves.pop(0)
-    if isinstance(template, Aggregate):
+    if isinstance(template, (Object, Aggregate)):
         return template.with_parts(restore(template.parts(), leaves))
     if isinstance(template, tuple):
         return like(template, [restore(item, leaves) for item in template])
-    if isinstance(template, Aggregate):
-        return template.replaced({name: restore(item, leaves) for name, item in template.leaves().items()})
     return template
 
 
@@ -59,7 +55,7 @@ def settled(build: Builder, value: Any) -> Any:
     value = unwrap(value)
     if isinstance(value, (bool, int, float)):
         return coerce.tensor(build, value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return like(value, [settled(build, item) for item in value])
     if isinstance(value, list):
         return tuple(settled(build, item) for item in value)
@@ -70,12 +66,10 @@ def kind_of(value: Any) -> Any:
     """What must not change from one iteration, or from one branch, to the other."""
     if isinstance(value, Value):
         return value.type
-    if isinstance(value, Aggregate):
-        return kind_of(value.parts())
+    if isinstance(value, (Object, Aggregate)):
+        return (type(value), *kind_of(value.parts()))
     if isinstance(value, tuple):
         return (type(value), *(kind_of(item) for item in value))
-    if isinstance(value, Aggregate):
-        return (type(value), *(kind_of(unwrap(item)) for item in value.leaves().values()))
     return value
 
 

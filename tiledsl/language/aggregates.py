@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -34,6 +34,14 @@ class Aggregate(metaclass=_Meta):
         if kind is MISSING:
             raise AttributeError(f"{type(self).__name__} has no field '{name}'")
         object.__setattr__(self, name, _fitted(kind, value))
+
+    def parts(self) -> tuple[Any, ...]:
+        """The fields, in order."""
+        return tuple(unwrap(getattr(self, name)) for name in self.aggregate_fields)
+
+    def with_parts(self, parts: Sequence[Any]) -> Any:
+        """The same object with other fields."""
+        return self.replaced(dict(zip(self.aggregate_fields, parts, strict=True)))
 
     def leaves(self) -> dict[str, Any]:
         """The fields by name."""

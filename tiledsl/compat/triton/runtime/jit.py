@@ -133,7 +133,8 @@ class JITFunction(Launchable, KernelInterface):
         (tree,) = ast.parse(new_src).body
         assert isinstance(tree, ast.FunctionDef)
         ast.increment_lineno(tree, line - tree.lineno)
-        self.__dict__.update(_parsed=(new_src, tree), _replaced=new_src, hash=None)
+        self.__dict__.update(_parsed=(new_src, tree), _replaced=new_src, hash=None, _captured=None)
+        self.device_caches.clear()
 
     # --- what a compilation depends on
 

@@ -1,0 +1,202 @@
+"""`import triton` on tiledsl: the alias, its modules, and what Triton programs ask of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiledsl
+from tiledsl import errors
+from tiledsl.compat import triton
+from tiledsl.compat.triton import language as tl
+from tiledsl.compat.triton.compiler.errors import CompilationError, CompileTimeAssertionFailure
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = """
+import triton
+import triton.language as tl
+from triton.language.extra import libdevice
+import tiledsl.compat.triton as ours
+import triton.runtime.driver
+
+assert triton is ours and tl is ours.language and triton.runtime.driver.active.get_current_target().backend == "cpu"
+import numpy as np
+
+@triton.jit
+def add(x_ptr, y_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    offsets = tl.program_id(axis=0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offsets < n
+    tl.store(out_ptr + offsets, tl.load(x_ptr + offsets, mask=mask) + tl.load(y_ptr + offsets, mask=mask), mask=mask)
+
+x, y = np.arange(1000, dtype=np.float32), np.ones(1000, np.float32)
+out = np.zeros_like(x)
+add[lambda meta: (triton.cdiv(1000, meta["BLOCK"]),)](x, y, out, 1000, BLOCK=256)
+assert (out == x + y).all()
+print("done", __name__)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def python(*arguments, cwd):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TRITON_CACHE_DIR": str(cwd / "cache")}
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=env, cwd=cwd, timeout=60)
+
+
+@triton.jit
+def double(x, n, BLOCK: tl.constexpr):
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(x + offsets, tl.load(x + offsets, mask=offsets < n) * 2, mask=offsets < n)
+
+
+# --- the alias
+
+
+def test_a_script_runs_unchanged(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = python("-m", "tiledsl", "run", "script.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done __main__\n"
+
+
+def test_importing_tiledsl_installs_nothing(tmp_path):
+    done = python("-c", "import sys, tiledsl, tiledsl.compat.triton; print('triton' in sys.modules)", cwd=tmp_path)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_another_triton_is_not_replaced(tmp_path):
+    (tmp_path / "triton.py").write_text("")
+    done = python("-c", "import triton\nfrom tiledsl.compat.triton import install\ninstall()", cwd=tmp_path)
+    assert "ImportError: `triton` is already imported" in done.stderr
+
+
+def test_names_are_those_of_tiledsl():
+    assert tl.load is tiledsl.language.load and tl.constexpr is tiledsl.language.constexpr
+    assert issubclass(triton.JITFunction, tiledsl.runtime.jit.Launchable)
+    assert triton.TritonError is errors.TileError and issubclass(CompilationError, errors.CompilationError)
+
+
+# --- launching
+
+
+def test_a_launch_returns_the_kernel():
+    x = np.arange(8, dtype=np.float32)
+    kernel = double[(1,)](x, 8, BLOCK=8, num_warps=2)
+    assert x[3] == 6 and kernel.name == "double" and kernel.metadata.num_warps == 2
+    assert "kernel @double" in kernel.asm["ttir"]
+    kernel[(1,)](x, 8, 8)
+    assert x[3] == 12
+
+
+def test_hooks_are_called_around_compilation_and_launch():
+    @triton.jit
+    def kernel(x):
+        tl.store(x, 1.0)
+
+    seen = []
+    with triton.knobs.runtime.scope():
+        triton.knobs.runtime.jit_cache_hook = lambda **told: seen.append(told["compile"]["signature"])
+        triton.knobs.runtime.jit_post_compile_hook = lambda **told: seen.append(told["fn"].name.rpartition(".")[2])
+        triton.knobs.runtime.launch_enter_hook.add(enter := lambda facts: seen.append(facts.get()["name"]))
+        kernel[(1,)](np.zeros(1, np.float32))
+        kernel[(1,)](np.zeros(1, np.float32))
+        triton.knobs.runtime.launch_enter_hook.remove(enter)
+    assert seen == [{"x": "*fp32"}, "kernel", "kernel", "kernel"]
+
+
+def test_a_kernel_can_be_compiled_from_a_signature():
+    source = triton.compiler.ASTSource(double, {"x": "*fp16", "n": "i32", "BLOCK": "constexpr"}, {"BLOCK": 16})
+    assert "*f16" in triton.compile(source).asm["ttir"]
+
+
+def test_a_specialisation_can_be_preloaded():
+    told = []
+    with triton.knobs.runtime.scope():
+        triton.knobs.runtime.jit_cache_hook = lambda **given: told.append(given["compile"]["specialization_data"])
+        first = double.warmup(np.dtype("float32"), 100, BLOCK=64, grid=(1,))
+        double.device_caches.clear()
+        again = double.preload(told[0])
+        assert again.hash == first.hash
+        assert double.warmup(np.dtype("float32"), 100, BLOCK=64, grid=(1,)) is again
+    assert len(told) == 2
+
+
+def test_a_changed_source_is_compiled_again():
+    @triton.jit
+    def kernel(x):
+        tl.store(x, 1.0)
+
+    x = np.zeros(1, np.float32)
+    kernel[(1,)](x)
+    kernel._unsafe_update_src(kernel.src.replace("1.0", "2.0"))
+    kernel[(1,)](x)
+    assert x[0] == 2
+
+
+# --- errors
+
+
+@triton.jit
+def inner():
+    return unknown  # noqa: F821
+
+
+def test_an_error_is_one_per_level_of_the_calls():
+    @triton.jit
+    def outer():
+        # a comment
+        inner()
+
+    with pytest.raises(CompilationError) as caught:
+        outer.warmup(grid=(1,))
+    assert str(caught.value).startswith("at 3:4:\ndef outer():")
+    assert str(caught.value.__cause__).startswith("at 2:11:\ndef inner():")
+    assert "`unknown` is not defined" in str(caught.value.__cause__)
+    assert caught.value.node.lineno == 3 and "inner()" in caught.value.src
+
+
+def test_a_static_assertion_has_a_class_of_its_own():
+    @triton.jit
+    def kernel(N: tl.constexpr):
+        tl.static_assert(N > 1, "too small")
+
+    with pytest.raises(CompileTimeAssertionFailure, match="too small"):
+        kernel[(1,)](1)
+
+
+# --- knobs
+
+
+def test_a_scope_restores_values_and_variables(monkeypatch):
+    monkeypatch.setenv("TRITON_PRINT_AUTOTUNING", "0")
+    with triton.knobs.autotuning.scope():
+        triton.knobs.autotuning.print = True
+        assert os.environ["TRITON_PRINT_AUTOTUNING"] == "1"
+    assert not triton.knobs.autotuning.print and os.environ["TRITON_PRINT_AUTOTUNING"] == "0"
+
+
+# --- tuning
+
+
+def test_configs_are_chosen_by_measuring_and_told():
+    told = []
+
+    @triton.autotune([triton.Config({"BLOCK": 16}), triton.Config({"BLOCK": 64})], key=["n"], warmup=0, rep=0)
+    @triton.jit
+    def kernel(x, n, BLOCK: tl.constexpr):
+        offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+        tl.store(x + offsets, 1.0, mask=offsets < n)
+
+    x = np.zeros(100, np.float32)
+    with triton.knobs.autotuning.scope():
+        triton.knobs.autotuning.listener = lambda **given: told.append(given["cache_hit"])
+        for _ in range(2):
+            kernel[lambda meta: (triton.cdiv(100, meta["BLOCK"]),)](x, 100)
+        triton.knobs.autotuning.listener = None
+    assert x.all() and told == [False] and len(kernel.cache) == 1 and kernel.best_config in kernel.configs
