@@ -15,8 +15,8 @@ from ..ir.core import Value
 from ..language import coerce
 from ..language import math as tile_math
 from ..language import static as tile_static
-from ..language.core import Builtin, Library, constexpr, static_int, unwrap
 from ..language.aggregates import Aggregate, construct
+from ..language.core import Builtin, Library, constexpr, static_int, unwrap
 from ..language.tensor import BoundMethod, tensor
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
@@ -115,6 +115,7 @@ def inline(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, 
     names = bind(function, args, kwargs)
     check(function)
     inner = Frame(function, frame.build, names, frame.loc(frame.node), frame.depth + 1)
+    inner.lanes = frame.lanes
     out = inner.execute(function.tree.body)
     return out.value if isinstance(out, Returned) else None
 

@@ -19,6 +19,7 @@ from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.shape import expand_dims
 from ..language.tensor import BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
+from . import lanes
 from .carry import Undefined, settled
 from .frame import Frame, expression
 from .function import JITFunction
@@ -172,6 +173,8 @@ def choose(frame: Frame, node: ast.IfExp) -> Any:
     cond = known_condition(frame.evaluate(node.test))
     if not isinstance(cond, Value):
         return frame.evaluate(node.body if cond else node.orelse)
+    if frame.lanes is not None:
+        return lanes.choose(frame, node, cond)
     test = scalar_condition(frame, node.test, cond)
     blocks, values = [], []
     for branch in (node.body, node.orelse):

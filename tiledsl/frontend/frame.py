@@ -47,6 +47,7 @@ class Frame:
     def __init__(self, function: JITFunction, build: Builder, names: dict[str, Any], called_from: Loc | None = None, depth: int = 0):
         self.function, self.build, self.names = function, build, names
         self.called_from, self.depth = called_from, depth
+        self.lanes: tuple[int, ...] | None = None  # of a scalar function run on tiles: their shape
         self.node: ast.AST = function.tree
         self.constants: set[str] = set()  # names declared `x: tl.constexpr` before they are assigned
 
@@ -106,11 +107,19 @@ class Frame:
         """Inline a jit function here."""
         return self.inliner(self, function, args, kwargs or {})
 
+    def call_per_lane(self, function: Any, args: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Inline a function of scalars on tiles of a shape; its control flow is followed lane by lane."""
+        before, self.lanes = self.lanes, shape
+        try:
+            return self.inliner(self, function, args, {})
+        finally:
+            self.lanes = before
+
     def nested(self, types: Iterable[Tile]) -> Frame:
         """A frame like this one that fills a new block with arguments of these types."""
         inner = Builder(Block([Value(t) for t in types]), self.build.loc)
         frame = Frame(self.function, inner, dict(self.names), self.called_from, self.depth)
-        frame.node, frame.constants = self.node, self.constants
+        frame.node, frame.constants, frame.lanes = self.node, self.constants, self.lanes
         return frame
 
     @contextmanager

@@ -14,6 +14,7 @@ from ..language import coerce
 from ..language.core import constexpr, static_int, unwrap
 from ..language.operators import apply_binary
 from ..language.static import Range
+from . import lanes
 from .carry import Undefined, describe, flatten, kind_of, restore, settled
 from .expressions import explained, known_condition, scalar_condition
 from .frame import Frame, Returned, statement
@@ -117,6 +118,8 @@ def branch(frame: Frame, at: tuple[ast.If, Sequence[ast.stmt]]) -> tuple[Returne
         _check_static_condition(frame, node.test, cond)
         out = frame.execute(node.body if cond else node.orelse)
         return out, out is not None
+    if frame.lanes is not None:
+        return lanes.branch(frame, node, cond, rest)
     test = scalar_condition(frame, node.test, cond)
     if returns(node.body) or returns(node.orelse):
         return _returning(frame, node, test, rest), True
@@ -244,7 +247,7 @@ def _carried(frame: Frame, body: list[ast.stmt], index: str = "") -> dict[str, A
     for name in assigned(body):
         value = frame.names.get(name, Undefined(""))
         if name != index and not isinstance(value, Undefined):
-            found[name] = settled(frame.build, value)
+            found[name] = lanes.widened(frame, value)
     return found
 
 
@@ -259,7 +262,7 @@ def _next(frame: Frame, node: ast.AST, carried: dict[str, Any]) -> list[Value]:
     """What the names carry to the next iteration; their kind must not change."""
     leaves: list[Value] = []
     for name, value in carried.items():
-        new = settled(frame.build, frame.names[name])
+        new = lanes.widened(frame, frame.names[name])
         if isinstance(new, Undefined):
             raise frame.error(node, f"loop-carried variable `{name}` may be undefined at the end of an iteration", notes=[new.reason])
         if kind_of(new) != kind_of(value):
@@ -306,6 +309,9 @@ def _counted(frame: Frame, node: ast.For, bounds: Range, index: str) -> None:
 @statement(ast.While)
 def while_loop(frame: Frame, node: ast.While) -> None:
     carried = _carried(frame, node.body)
+    if frame.lanes is not None:
+        _leave(frame, node, carried, tuple(lanes.while_loop(frame, node, carried)))
+        return
     initial = flatten(tuple(carried.values()))
     types = [v.type for v in initial]
     with frame.block(types) as condition:

@@ -29,6 +29,7 @@ from .dtypes import (
     uint64,
 )
 from .library import cdiv, softmax, swizzle2d
+from .mapping import map_elementwise
 from .math import (
     PropagateNan,
     abs,

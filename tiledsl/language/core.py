@@ -68,6 +68,10 @@ class Context(Protocol):
         """Inline a jit function."""
         ...
 
+    def call_per_lane(self, function: Any, args: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Inline a function of scalars on tiles of a shape; its control flow is followed lane by lane."""
+        ...
+
     def nested(self, types: Iterable[Tile]) -> Context:
         """A context whose ops go to a new block with arguments of these types (`build.block.args`)."""
         ...

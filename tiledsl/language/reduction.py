@@ -55,7 +55,7 @@ def _by(spec: OpSpec) -> Combine:
 
 def _by_function(function: Any) -> Combine:
     def combine(ctx: Context, args: list[Value]) -> Sequence[Value]:
-        out = ctx.call(function, args)
+        out = ctx.call_per_lane(function, args, ())
         return [coerce.tensor(ctx.build, v) for v in (out if isinstance(out, tuple) else (out,))]
 
     return combine
