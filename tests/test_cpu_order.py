@@ -67,6 +67,24 @@ def test_loop_indices_of_every_type(index: DType) -> None:
         agree(text, np.zeros(1, index.storage), lo, hi, step)
 
 
+def test_a_product_of_what_it_accumulates_into() -> None:
+    for operands in ("%acc, %b, %acc", "%b, %acc, %acc", "%h, %b, %h", "%b, %h, %h", "%h, %h, %acc"):
+        text = (
+            "kernel @k(%x: *f32, %y: *f32, %n: i32) {" + block("a", "x", f32, [16, 16], [16, 1]) + block("b", "y", f32, [16, 16], [16, 1])
+        )
+        text += f"""
+  %zero: i32 = constant {{value=0, type=i32}}
+  %one: i32 = constant {{value=1, type=i32}}
+  %r: f32[16,16] = for %zero, %n, %one, %a {{
+  ^(%i: i32, %acc: f32[16,16]):
+    %half: f32[16,16] = constant {{value=0.5, type=f32[16,16]}}
+    %h: f32[16,16] = mul %acc, %half
+    %d: f32[16,16] = dot {operands}
+    yield %d
+  }}"""
+        agree(text + block_store("r", "x", [16, 16], [16, 1]) + "\n}\n", tame(f32, 256), tame(f32, 256, 1), 3)
+
+
 def test_while_carries_scalars_and_tiles() -> None:
     text = "kernel @k(%x: *f32, %y: *f32, %limit: i32) {" + block("a", "x", f32, [37], [1])
     text += """

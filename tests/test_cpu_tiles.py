@@ -126,6 +126,14 @@ def test_reductions_agree(shape: tuple[int, ...], axis: int, combine: str) -> No
     )
 
 
+@pytest.mark.parametrize("bound", [0, 1, 31, 32, 33, 64, 70, 127, 200])
+def test_reductions_with_constant_bounds(bound: int) -> None:
+    for combine in COMBINES.values():
+        text = folded("reduce", f32, [128], 0, combine.format(t=f32), bounded=True).replace("%n: i64", "%unused: i64")
+        text = text.replace("  %zero:", f"  %n: i64 = constant {{value={bound}, type=i64}}\n  %zero:")
+        agree(text, sample(f32, 128), np.zeros(1, np.float32), 0, 2.5)
+
+
 @pytest.mark.parametrize("op", ["add", "mul", "maximum", "minimum", "maximum_nan", "minimum_nan", "and", "or", "xor"])
 def test_neutral_elements_change_nothing(op: str) -> None:
     for dtype in [i1, *INTS] if op in ("and", "or", "xor") else FLOATS if "nan" in op else LOWERED:
@@ -197,22 +205,15 @@ def test_a_reduction_of_two_operands(shape: tuple[int, ...], axis: int) -> None:
 )
 def test_products_agree(dtype: DType, m: int, n: int, k: int) -> None:
     acc = {f64: f64, i8: i32, u8: i32}.get(dtype, f32)
-    text = (
-        f"kernel @dot(%x: *{dtype}, %w: *{dtype}, %y: *{acc}) {{"
-        + block("a", "x", dtype, [m, k], [k, 1])
-        + block("b", "w", dtype, [k, n], [n, 1])
-    )
-    text += (
-        block("c", "y", acc, [m, n], [n, 1])
-        + f"\n  %d: {tile(acc, [m, n])} = dot %a, %b, %c"
-        + block_store("d", "y", [m, n], [n, 1])
-        + "\n}\n"
-    )
-    agree(text, tame(dtype, m * k), tame(dtype, k * n, 1), tame(acc, m * n, 2))
-    text = text.replace(
-        f"{{value={n}, type=i64}}\n  %b.s1: i64 = constant {{value=1", f"{{value=1, type=i64}}\n  %b.s1: i64 = constant {{value={k}"
-    )
-    agree(text, tame(dtype, m * k), tame(dtype, k * n, 1), tame(acc, m * n, 2))
+    for a, b in (([k, 1], [n, 1]), ([k, 1], [1, k]), ([1, m], [n, 1]), ([1, m], [1, k]), ([k, 1], [0, 1])):
+        text = (
+            f"kernel @dot(%x: *{dtype}, %w: *{dtype}, %y: *{acc}) {{"
+            + block("a", "x", dtype, [m, k], a)
+            + block("b", "w", dtype, [k, n], b)
+        )
+        text += block("c", "y", acc, [m, n], [n, 1]) + f"\n  %d: {tile(acc, [m, n])} = dot %a, %b, %c"
+        text += block_store("d", "y", [m, n], [n, 1]) + "\n}\n"
+        agree(text, tame(dtype, m * k), tame(dtype, k * n, 1), tame(acc, m * n, 2))
 
 
 MATMUL = """kernel @matmul(%x: *f16, %w: *f16, %y: *f32, %m: i64, %n: i64, %k: i64) {

@@ -11,12 +11,13 @@ from __future__ import annotations
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import DType, dtype_of
 
-from .access import pointer, scratch_pointer, write
+from .access import pointer, scratch_pointer
 from .buffers import Scratch
-from .code import Code, each
+from .code import Code
 from .emit import Builder
-from .evaluate import assign, evaluate, vector_axis
-from .points import Index, Lanes, Point, at_constant
+from .evaluate import assign
+from .pack import packed_columns, packed_rows
+from .points import Index, Lanes, at_constant
 from .types import Kind, register, vector
 
 UNROLL = 2  # steps of k per iteration of the micro-kernel
@@ -42,8 +43,8 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, n)
     streamed = code.plan.kept(a) and a.type.elem is elem
-    left = code.scratch[a] if streamed else _packed_rows(code, a, elem, head)
-    right = _packed_columns(code, b, elem, columns, head)
+    left = code.scratch[a] if streamed else packed_rows(code, a, elem, head)
+    right = packed_columns(code, b, elem, columns, head)
     from_left = pointer(code, scratch_pointer(code, left), [(i, m * k) for i in head if streamed], elem)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     _multiply(code, from_left, right, into, (m, n, k), columns, elem)
@@ -68,69 +69,6 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     count = -(-m // most)
     small, more = divmod(m, count)
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
-
-
-def _packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Scratch:
-    """A as a row-major tile of the accumulator's type."""
-    shape = a.type.shape[-2:]
-    piece = code.arena.take(elem, shape)
-
-    def body(point: Point) -> None:
-        _put(code, piece, point, _converted(code, a, elem, _behind(head, point, point.axis)))
-
-    with code.nest():
-        each(code, shape, body, vector_axis(shape))
-    return piece
-
-
-def _behind(head: tuple[Index, ...], point: Point, axis: int | None) -> Point:
-    """A point of one matrix in the batch."""
-    return point.moved((*head, *point.indices), None if axis is None else axis + len(head))
-
-
-def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
-    """An operand of the product in the accumulator's type; f16 and bf16 are f32 in registers already."""
-    lanes = evaluate(code, value, point)
-    if elem.is_float:
-        return lanes
-    source, result = Kind(value.type.elem, lanes.lanes), Kind(elem, lanes.lanes)
-    with code.b.at(max(lanes.depth, code.base)):
-        name = "sext" if value.type.elem.is_signed else "zext"
-        return Lanes(code.b.value(f"{name} {source.text} {lanes.text} to {result.text}"), lanes.lanes, lanes.depth)
-
-
-def _put(code: Code, piece: Scratch, point: Point, lanes: Lanes) -> None:
-    at = pointer(code, scratch_pointer(code, piece), list(zip(point.indices, piece.strides, strict=True)), piece.elem)
-    mask = None if point.active is None else Lanes(point.active, point.lanes, code.b.depth)
-    write(code, piece.elem, at, point, 1 if point.axis is None else piece.strides[point.axis], lanes, mask)
-
-
-def _packed_columns(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...]) -> Scratch:
-    """B as panels: for each group of columns its K rows, one after the other."""
-    k, n = b.type.shape[-2:]
-    piece = code.arena.take(elem, (n // columns, k, columns))
-
-    def body(point: Point) -> None:
-        panel, row, column = point.indices
-        at = _times(code, panel, columns, column)
-        one = point.moved((row, at), None if point.axis is None else 1)
-        lanes = _converted(code, b, elem, _behind(head, one, one.axis))
-        _put(code, piece, point, lanes)
-
-    with code.nest():
-        each(code, (n // columns, k, columns), body, 2 if columns > 1 else None)
-    return piece
-
-
-def _times(code: Code, panel: Index, columns: int, column: Index) -> Index:
-    """The column of B that is a column of a panel."""
-    depth = max(panel.depth, column.depth)
-    with code.b.at(max(depth, code.base)):
-        start = code.b.mul(code.b.add(panel.base or 0, panel.offset), columns)
-        total = code.b.add(start, column.base or 0)
-    if isinstance(total, int):
-        return at_constant(total + column.offset)
-    return Index(total, column.offset, depth)
 
 
 def _multiply(code: Code, left: Lanes, right: Scratch, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:

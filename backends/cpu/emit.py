@@ -145,13 +145,11 @@ class Builder:
     def loop(self, lo: Scalar, hi: Scalar, step: int = 1, carried: Sequence[tuple[str, str]] = ()) -> Iterator[Loop]:
         """for index in range(lo, hi, step), step > 0, carrying (type, initial value) pairs. One iteration is no loop."""
         if isinstance(lo, int) and isinstance(hi, int) and lo + step >= hi:
-            loop = Loop(lo, [v for _, v in carried], [v for _, v in carried])
-            if lo < hi:
-                yield loop
-                loop.carried = loop.next
-                return
-            assert not carried or lo >= hi
-            raise AssertionError("a loop that never runs must not be opened")
+            assert lo < hi, "a loop that never runs must not be opened"
+            loop = Loop(lo, [v for _, v in carried])
+            yield loop
+            loop.carried = loop.next
+            return
         self.count += 1
         n = self.count
         loop = Loop(f"%i{n}", [f"%c{n}.{k}" for k in range(len(carried))])

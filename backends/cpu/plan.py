@@ -305,7 +305,8 @@ def _dots_in_place(body: Block, made: Plan, sinks: Sinks) -> None:
             if source is None or source.spec.name != "dot" or source not in block.ops or block.yields.count(result) > 1:
                 continue
             late = any(made.order[sink] > made.order[source] for sink in sinks.of.get(arg, ()))
-            if not late and made.leaves(source.operands[2]).get(arg, True):
+            multiplied = any(arg in made.leaves(v) for v in source.operands[:2])
+            if not late and not multiplied and made.leaves(source.operands[2]).get(arg, True):
                 made.in_place[result] = arg
 
 
