@@ -25,7 +25,7 @@ class Sample:
     tolerance: Callable[..., Any]  # the same arguments -> the largest absolute error per element, derived where it is defined
     tests: Sequence[Shape]
     timed: Sequence[Shape] = ()
-    rivals: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # "numpy": f(*arrays, **settings), "torch": f(torch, ...)
+    rivals: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # "numpy": f(*arrays), "torch": f(torch, *tensors)
 
 
 def rounding(exact: np.ndarray, dtype: str) -> np.ndarray:

@@ -47,14 +47,15 @@ def measure(sample: Any, shape: Mapping[str, Any], threads: int, seconds: float,
     launch = {"backend": backend, "num_threads": threads}
     result = sample.run(*arrays, **settings, **launch)
     candidates = {"tiledsl": _call(sample.run, arrays, result, **settings, **launch)}
-    if "numpy" in sample.rivals:
-        candidates["numpy"] = _call(sample.rivals["numpy"], arrays, result, **settings)
-    if "torch" in sample.rivals and find_spec("torch"):
+    rivals = {} if settings else sample.rivals  # which know of no settings
+    if "numpy" in rivals:
+        candidates["numpy"] = _call(rivals["numpy"], arrays, result)
+    if "torch" in rivals and find_spec("torch"):
         torch = import_module("torch")
         torch.set_num_threads(threads)
         tensors = [torch, *map(torch.from_numpy, arrays)]
         target = result if isinstance(result, tuple) else torch.from_numpy(result.copy())
-        candidates["torch"] = _call(sample.rivals["torch"], tensors, target, **settings)
+        candidates["torch"] = _call(rivals["torch"], tensors, target)
     with _blas_threads(threads):
         return compare(candidates, seconds)
 
