@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import require
+from ..errors import TypeRuleError, require
 from . import formats
 
 
@@ -178,5 +178,6 @@ def dtype_of(tile: Tile) -> DType:
 
 def same(*tiles: Tile) -> Tile:
     """All operands share one type; return it."""
-    require(len(set(tiles)) == 1, f"operands differ: {', '.join(map(str, tiles))}")
+    if any(tile != tiles[0] for tile in tiles):
+        raise TypeRuleError(f"operands differ: {', '.join(map(str, tiles))}")
     return tiles[0]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import require
+from ..errors import TypeRuleError, require
 from ..ir.spec import OpSpec, op
 from ..ir.types import DType, Pointer, Tile, dtype_of, i1, i32, i64, same, u32, u64
 from . import exact
@@ -53,7 +53,8 @@ def elementwise(
 
     def rule(*tiles: Tile) -> Tile:
         tile = same(*tiles)
-        require(accepts(tile), f"{name.rstrip('_')} is not defined for {tile}")
+        if not accepts(tile):
+            raise TypeRuleError(f"{name.rstrip('_')} is not defined for {tile}")
         return tile.like(result) if result else tile
 
     def unary(x: Tile) -> Tile:

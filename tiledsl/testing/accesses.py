@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 
 from .. import ops
 from ..ir.core import Builder, Value
+from ..ir.spec import OpSpec
 from ..ir.types import NARROW, DType, Pointer, Tile, i1, i32, i64, u32
 from .cases import Array
 from .values import arrays
 
 if TYPE_CHECKING:  # programs draws from this file
     from .programs import Author, Scope
+
+
+LARGEST = 640  # elements of a plain buffer, as many as a tile may have
 
 
 @dataclass
@@ -76,7 +80,7 @@ class Buffers:
         key = (name, dtype)
         if key not in self.places:
             author = self.author
-            size = author.pick(sizes)
+            size = author.pick(sizes) if author.wild else max(LARGEST, sizes[0])
             pending = Pending(name, dtype, size * (author.programs if sliced else 1), author.chance(2))
             base = self._pointer(pending)
             if sliced and author.programs > 1:
@@ -153,6 +157,8 @@ class Index:
 
 def affine(scope: Scope, shape: tuple[int, ...]) -> Index:
     """A start plus a stride along each axis, written as users write it."""
+    if not scope.author.wild:
+        return _plain(scope, shape)
     dtype = scope.pick([i32, i64])
     rest, low, high = _ramp(scope, shape, dtype)
     start, first, last = _start(scope, dtype)
@@ -161,6 +167,15 @@ def affine(scope: Scope, shape: tuple[int, ...]) -> Index:
     spread = scope.emit(ops.broadcast, start, shape=shape) if shape else start
     whole = scope.emit(ops.add, spread, rest) if scope.chance(2) else scope.emit(ops.add, rest, spread)
     return Index(whole, rest, start, low + first, high + last)
+
+
+def _plain(scope: Scope, shape: tuple[int, ...]) -> Index:
+    """The first elements, in order."""
+    if not shape:
+        return Index(scope.constant(Tile(i32), 0), None, None, 0, 0)
+    size = int(np.prod(shape))
+    lanes = _arange(scope, size, i32)
+    return Index(lanes if len(shape) == 1 else scope.emit(ops.reshape, lanes, shape=shape), None, None, 0, size - 1)
 
 
 def _ramp(scope: Scope, shape: tuple[int, ...], dtype: DType) -> tuple[Value, int, int]:
@@ -254,6 +269,8 @@ def bounds(scope: Scope, index: Value, low: int, high: int, size: int) -> Value 
     elem = index.type.elem
     assert isinstance(elem, DType)
     mask: Value | None = None
+    if not scope.author.wild and low >= 0 and high < size:
+        return _any_mask(scope, index.type.shape) if scope.chance(6) else None
     if low < 0 or scope.chance(6):
         mask = scope.emit(ops.ge, index, _filled(scope, index.type, 0))
     if high >= size or scope.chance(4):
@@ -339,7 +356,10 @@ def _update(scope: Scope) -> list[Value]:
     scope.keep([old])
     scope.statement()
     scope.emit(ops.store, pointers, scope.value(tile), *([] if mask is None else [mask]))
-    return [load_from(scope, place, tile.shape, False)] if scope.chance(2) else []
+    again = scope.pick(["no", "same", "other"])
+    if again == "same":
+        return [read(scope, place.dtype, pointers, mask)]
+    return [load_from(scope, place, tile.shape, False)] if again == "other" else []
 
 
 ATOMIC = [ops.Atomic.ADD, ops.Atomic.MAX, ops.Atomic.MIN, ops.Atomic.XOR, ops.Atomic.OR, ops.Atomic.AND]
@@ -393,4 +413,11 @@ def store_out(scope: Scope, value: Value) -> None:
     scope.emit(ops.store, at, value)
 
 
-ACTIONS: list[Callable[[Any], list[Value]]] = [_affine_load, _store, _update, _scattered_load, _atomic, _compare_and_swap]
+ACTIONS: list[tuple[OpSpec, Callable[[Any], list[Value]]]] = [
+    (ops.load, _affine_load),
+    (ops.store, _store),
+    (ops.store, _update),
+    (ops.load, _scattered_load),
+    (ops.atomic_rmw, _atomic),
+    (ops.atomic_cas, _compare_and_swap),
+]

@@ -201,4 +201,11 @@ def _positions(scope: Scope, shape: tuple[int, ...], axis: int) -> Value:
     return spread
 
 
-ACTIONS: list[Callable[[Any], Sequence[Value]]] = [_for, _if, _fold(ops.reduce), _pointer_loop, _while, _fold(ops.scan)]
+ACTIONS: list[tuple[OpSpec, Callable[[Any], Sequence[Value]]]] = [
+    (ops.for_, _for),
+    (ops.if_, _if),
+    (ops.reduce, _fold(ops.reduce)),
+    (ops.for_, _pointer_loop),
+    (ops.while_, _while),
+    (ops.scan, _fold(ops.scan)),
+]

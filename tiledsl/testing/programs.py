@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import typing
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any, TypeVar
 
@@ -19,13 +19,14 @@ from .. import ops
 from ..errors import TypeRuleError
 from ..ir.core import Block, Builder, Kernel, Value
 from ..ir.spec import SPECS, OpSpec, infer_results
-from ..ir.types import DTYPES, DType, Pointer, Tile, i1, i32
+from ..ir.types import DTYPES, DType, Tile, f16, f32, i1, i32
 from . import accesses, nested
 from .cases import Array, Case
-from .values import arrays, numbers
+from .values import arrays, constants, numbers
 
 T = TypeVar("T")
-SHAPES = ((), (4,), (8,), (7,), (4, 8), (5, 3), (33,), (4, 1), (1, 8), (2, 3, 4), (16, 16), (3, 40), (64,), (1,), (2, 1, 5), (100,))
+SHAPES = ((), (4,), (8,), (7,), (4, 8), (4, 4), (5, 3), (33,), (4, 1), (1, 8), (2, 3, 4), (16, 16), (3, 40), (64,), (1,), (2, 1, 5), (100,))
+ELEMS = (*DTYPES.values(), f32, f32, f32, i32, f16)  # with those that users use most
 LARGEST = 600  # elements of a tile
 GRIDS = ((1, 1, 1), (3, 1, 1), (4, 1, 1), (2, 2, 1), (1, 2, 2))
 
@@ -38,28 +39,35 @@ def pure_specs(exact: bool = True) -> list[OpSpec]:
 class Author:
     """Writes one random kernel: what all its blocks share."""
 
-    def __init__(self, draw: st.DrawFn, exact: bool):
+    def __init__(self, draw: st.DrawFn, exact: bool, about: OpSpec | None):
         self.draw = draw
         self.body = Block()
         self.args: list[Any] = []  # a callable makes its array when the kernel is done
         self.grid: tuple[int, int, int] = self.pick(GRIDS)
         self.programs = self.grid[0] * self.grid[1] * self.grid[2]
-        elems = draw(st.lists(st.sampled_from(list(DTYPES.values())), min_size=1, max_size=2, unique=True))
+        drawn = about is not None and about in pure_specs(exact)
+        at_home = [e for e in ELEMS if not drawn or about is None or _may_fit(about, (Tile(e),))]
+        elems = draw(st.lists(st.sampled_from(at_home), min_size=1, max_size=2, unique=True))
         self.shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2, unique=True))
         self.palette = [Tile(elem, shape) for elem in elems for shape in self.shapes]
         fitting = [s for s in pure_specs(exact) if _may_fit(s, tuple(self.palette))]
         self.menu: list[OpSpec | Action] = [*draw(st.lists(st.sampled_from(fitting), min_size=2, max_size=4))]
-        self.menu += draw(st.lists(st.sampled_from(ACTIONS), max_size=3))
-        self.left = draw(st.integers(1, 12))  # statements still to write
+        if self.chance(2):  # casts and shapes join whatever else there is
+            self.menu.append(self.pick([s for s in fitting if s.attrs]))
+        if about is not None:
+            self.menu += [about] * 2 if drawn else [action for spec, action in ACTIONS if spec is about]
+        self.menu += draw(st.lists(st.sampled_from([action for _, action in ACTIONS]), max_size=3))
+        self.wild = self.chance(2)  # whether memory is accessed in all ways, or plainly, which leaves room for the rest
+        self.left = draw(st.integers(1, 30))  # statements still to write
         self.buffers = accesses.Buffers(self)
 
     def pick(self, choices: Sequence[T]) -> T:
         """One of some choices; earlier ones are simpler."""
-        return self.draw(st.sampled_from(choices)) if len(choices) > 1 else choices[0]
+        return choices[self.draw(_below(len(choices)))] if len(choices) > 1 else choices[0]
 
     def chance(self, one_in: int) -> bool:
         """Rarely true; false is simpler."""
-        return self.draw(st.integers(0, one_in - 1)) == one_in - 1
+        return self.draw(_below(one_in)) == one_in - 1
 
     def param(self, name: str, type: Tile, arg: Any, divisible: int = 1) -> Value:
         """A new parameter of the kernel and the argument it receives."""
@@ -71,10 +79,10 @@ class Author:
     def case(self) -> Case:
         """Write the kernel and fill its arrays."""
         scope = Scope(self, Builder(self.body), [], {}, depth=0)
-        for tile in self.palette[: 1 + self.draw(st.integers(0, len(self.palette) - 1))]:
+        for tile in self.palette[: 1 + self.draw(_below(len(self.palette)))]:
             scope.fresh(tile)
         scope.statements()
-        keep_all = self.draw(st.booleans())
+        keep_all = self.chance(4)  # else only what nothing else uses: intermediate tiles need not exist in memory
         used = {v for op in self.body.walk() for v in op.operands}
         for value in scope.pool:
             if keep_all or value not in used:
@@ -121,17 +129,17 @@ class Scope:
     def value(self, tile: Tile) -> Value:
         """A value of this type, old or new."""
         alike = [v for v in self.pool if v.type == tile]
-        return self.pick(alike[::-1]) if alike and not self.chance(5) else self.fresh(tile)
+        return self.pick(alike[::-1]) if alike and not self.chance(4) else self.fresh(tile)
 
     def fresh(self, tile: Tile) -> Value:
         """A new value of this type: a constant, a parameter, or loaded."""
-        source = self.pick(["constant", "load", "parameter", "load", "load"])
+        source = self.pick(["constant", "load", "parameter", "constant"])
         if source == "load":
             made = accesses.load(self, tile)
         elif source == "parameter":
             made = self.parameter(tile)
         else:
-            made = self.constant(tile, self.draw(numbers(_elem(tile))))
+            made = self.constant(tile, self.draw(constants(_elem(tile))))
         self.keep([made])
         return made
 
@@ -185,18 +193,17 @@ class Scope:
 
     def _accepted(self, spec: OpSpec) -> list[Value] | None:
         """Operands whose types the typing rule accepts."""
-        types = tuple(dict.fromkeys([*(v.type for v in self.pool[::-1]), *self.author.palette]))[:8]
-        accepted = _combinations(spec, types)
+        palette = self.author.palette
+        types = dict.fromkeys([*(v.type for v in self.pool[::-1]), *palette, *(t.like(i1) for t in palette)])
+        accepted = _combinations(spec, list(types)[:8])
         return [self.value(t) for t in self.pick(accepted)] if accepted else None
 
     def _attribute(self, spec: OpSpec, key: str, kind: Any, operands: Sequence[Value]) -> st.SearchStrategy[Any]:
         if spec is ops.bitcast:
             return _same_width(operands)
-        if key in ATTRIBUTES and operands:
-            return ATTRIBUTES[key](self, operands)
-        if spec is ops.constant and key == "value":
-            return st.sampled_from([0, 0.0, 1, 1.0])  # as fresh values there are all kinds of constants
-        return self._by_annotation(kind)
+        if spec is ops.broadcast:
+            return _wider(self, operands)
+        return ATTRIBUTES[key](operands) if key in ATTRIBUTES else self._by_annotation(kind)
 
     def _by_annotation(self, kind: Any) -> st.SearchStrategy[Any]:
         if kind is int:
@@ -208,7 +215,7 @@ class Scope:
         if kind is Tile:
             return st.sampled_from(self.author.palette)
         if kind is DType:
-            return st.sampled_from([*(_elem(t) for t in self.author.palette), *DTYPES.values()])
+            return st.sampled_from([_elem(t) for t in self.author.palette]) | st.sampled_from(list(DTYPES.values()))
         if typing.get_origin(kind) is tuple:
             return st.sampled_from(self.author.shapes)
         if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -224,25 +231,31 @@ def _elem(tile: Tile) -> DType:
     return tile.elem
 
 
-@lru_cache(maxsize=4096)
-def _combinations(spec: OpSpec, types: tuple[Tile, ...]) -> tuple[tuple[Tile, ...], ...]:
-    """The operand types, out of some, that a typing rule accepts; no pointers come of them."""
+@cache
+def _below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
 
-    def accepts(chosen: tuple[Tile, ...]) -> bool:
-        try:
-            return all(isinstance(t.elem, DType) and t.size <= LARGEST for t in infer_results(spec, chosen, {}))
-        except TypeRuleError:
-            return False
 
-    return tuple(filter(accepts, product(types, repeat=len(spec.operands))))
+@lru_cache(maxsize=100_000)
+def _accepts(spec: OpSpec, types: tuple[Tile, ...]) -> bool:
+    """Whether a typing rule accepts these operands, and makes something that may be kept."""
+    try:
+        return all(isinstance(t.elem, DType) and t.size <= LARGEST for t in infer_results(spec, types, {}))
+    except TypeRuleError:
+        return False
+
+
+def _combinations(spec: OpSpec, types: Sequence[Tile]) -> list[tuple[Tile, ...]]:
+    """The operand types, out of some, that a typing rule accepts."""
+    return [chosen for chosen in product(types, repeat=len(spec.operands)) if _accepts(spec, chosen)]
 
 
 @lru_cache(maxsize=4096)
 def _may_fit(spec: OpSpec, palette: tuple[Tile, ...]) -> bool:
     """Whether an op has a place among these types; with attributes it is tried when drawn."""
-    if any(isinstance(v, Pointer) for v in palette) or spec in (ops.pointer, ops.address, ops.offset):
+    if spec in (ops.constant, ops.pointer, ops.address, ops.offset):  # written where values are made, and by accesses
         return False
-    return bool(spec.attrs) or spec in OPERANDS or bool(_combinations(spec, tuple({*palette, *(t.like(i1) for t in palette)})))
+    return bool(spec.attrs) or spec in OPERANDS or bool(_combinations(spec, [*palette, *(t.like(i1) for t in palette)]))
 
 
 # --- what a declaration does not tell: operands that must fit each other, attributes that must fit an operand
@@ -267,35 +280,40 @@ def _no_nan(scope: Scope) -> list[Value] | None:
 OPERANDS: dict[OpSpec, Callable[[Scope], list[Value] | None]] = {ops.dot: _matrices, ops.bitcast: _no_nan}
 
 
-def _shapes(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes a tile may be reshaped or broadcast to."""
-    tile = operands[0].type
-    n = tile.size
-    flat = {(n,), (n, 1), (1, n), *((d, n // d) for d in range(2, n) if n % d == 0), *((2, n // 4, 2),) * (n % 4 == 0)}
-    wide = {tuple(e if e > 1 else 3 for e in tile.shape)} if tile.shape else set(scope.author.shapes)
-    return st.sampled_from(sorted(flat | wide))
+def _wider(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes a tile may be broadcast to."""
+    shape = operands[0].type.shape
+    return st.sampled_from([tuple(n if n > 1 else 3 for n in shape)] if shape else [*scope.author.shapes, (3, 7)])
 
 
-def _orders(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+def _shapes(operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes a tile may be reshaped to."""
+    n = operands[0].type.size
+    halves = [(d, n // d) for d in range(2, n) if n % d == 0]
+    return st.sampled_from([*halves, (n,), (n, 1), (1, n), *[(2, n // 4, 2)] * (n % 4 == 0), *[()] * (n == 1)])
+
+
+def _orders(operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
     return st.permutations(range(operands[0].type.rank)).map(tuple)
-
-
-def _axes(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[int]:
-    return st.integers(0, max(operands[0].type.rank - 1, 0))
 
 
 def _same_width(operands: Sequence[Value]) -> st.SearchStrategy[DType]:
     return st.sampled_from([t for t in DTYPES.values() if t.bits == _elem(operands[0].type).bits])
 
 
-ATTRIBUTES: dict[str, Callable[[Scope, Sequence[Value]], st.SearchStrategy[Any]]] = {"shape": _shapes, "order": _orders, "axis": _axes}
-ACTIONS: list[Action] = [*accesses.ACTIONS, *nested.ACTIONS]
+ATTRIBUTES: dict[str, Callable[[Sequence[Value]], st.SearchStrategy[Any]]] = {
+    "shape": _shapes,
+    "order": _orders,
+    "stop": lambda operands: st.sampled_from([9, 16, 40]),
+}
+ACTIONS: list[tuple[OpSpec, Action]] = [*accesses.ACTIONS, *nested.ACTIONS]
 
 
 @st.composite
-def cases(draw: st.DrawFn, exact: bool = True) -> Case:
-    """Random launches. With exact=False also ops that are defined only within a bound before the `numerics` pass."""
-    return Author(draw, exact).case()
+def cases(draw: st.DrawFn, exact: bool = True, about: OpSpec | None = None) -> Case:
+    """Random launches; all about one op if one is named. With exact=False also ops that before the `numerics` pass are
+    defined only within a bound."""
+    return Author(draw, exact, about).case()
 
 
 def kernels(exact: bool = True) -> st.SearchStrategy[Kernel]:

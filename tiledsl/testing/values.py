@@ -55,18 +55,32 @@ def numbers(dtype: DType) -> st.SearchStrategy[Any]:
     return edges | st.integers(int(info.min), int(info.max))
 
 
+@cache
+def constants(dtype: DType) -> st.SearchStrategy[Any]:
+    """One value of a type: half of the time a small one, which is what rules look for."""
+    small = [v for v in (0, 1, 2, -1) if v in specials(dtype)]
+    return st.sampled_from([*small, -0.0] if dtype.is_float else small) | numbers(dtype)
+
+
+FILLINGS = ("pattern", "specials", "moderate", "bits")
+
+
 @st.composite
 def arrays(draw: st.DrawFn, dtype: DType, size: int) -> np.ndarray:
-    """Array contents in storage form: a short pattern over and over, with noise between if drawn."""
-    pattern = draw(st.lists(numbers(dtype), min_size=1, max_size=6))
-    noise, seed = draw(st.sampled_from(["none", "values", "bits"])), draw(st.integers(0, 2**16))
-    values = np.array(pattern, dtype.numpy)[np.arange(size) % len(pattern)]
-    stored = np.ascontiguousarray(dtype.encode(values))
-    if noise == "none":
-        return stored
-    random = np.random.default_rng(seed)
-    keep = random.integers(0, 4, size) == 0
-    return np.where(keep, stored, _noise(dtype, size, random, noise == "bits"))
+    """Array contents in storage form: a short pattern over and over, the special values in any order with moderate
+    ones between, moderate values alone, or any bits."""
+    kind = draw(st.sampled_from(FILLINGS))
+    if kind == "pattern":
+        return _stored(dtype, np.resize(np.array(draw(st.lists(numbers(dtype), min_size=1, max_size=6)), dtype.numpy), size))
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    if kind != "specials":
+        return _noise(dtype, size, random, kind == "bits")
+    special = random.permutation(np.resize(np.array(specials(dtype), dtype.numpy), size))
+    return np.where(random.integers(0, 4, size) > 0, _stored(dtype, special), _noise(dtype, size, random, False))
+
+
+def _stored(dtype: DType, values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(dtype.encode(values))
 
 
 def _noise(dtype: DType, size: int, random: np.random.Generator, bits: bool) -> np.ndarray:
@@ -76,4 +90,4 @@ def _noise(dtype: DType, size: int, random: np.random.Generator, bits: bool) -> 
     if bits:
         return random.integers(0, 256, size * dtype.itemsize, np.uint8).view(dtype.storage)
     moderate = random.normal(0, 3, size) if dtype.is_float else random.integers(0, 50, size)
-    return np.asarray(dtype.encode(dtype.round(moderate) if dtype.is_float else moderate.astype(dtype.numpy)))
+    return _stored(dtype, dtype.round(moderate) if dtype.is_float else moderate.astype(dtype.numpy))
