@@ -12,11 +12,11 @@ from hypothesis import Phase, given, settings
 
 from tiledsl import config, ops
 from tiledsl.errors import MemoryFault
-from tiledsl.ir.core import Builder, Kernel, Op, Value
+from tiledsl.ir.core import Block, Builder, Kernel, Op, Value
 from tiledsl.ir.rebuild import Copier, Rules, apply_rules, rebuild, rule
 from tiledsl.ir.spec import OpSpec
+from tiledsl.ir.types import DTYPES, Tile, f32, i1, i32, i64
 from tiledsl.ir.verify import verify
-from tiledsl.ir.types import DTYPES, Tile, bf16, f16, f32, i1, i32, i64
 from tiledsl.machine import Machine
 from tiledsl.passes import common
 from tiledsl.passes.pipeline import Pass
@@ -157,11 +157,6 @@ def cast_wraps_where_it_saturates(build: Builder, x: Value, *, to: Any) -> Value
     return build.emit(ops.cast, build.emit(ops.cast, x, to=i64), to=to)
 
 
-@wrong_rule(ops.cast)
-def rounded_twice(build: Builder, x: Value, *, to: Any) -> Value | None:
-    return build.emit(ops.cast, build.emit(ops.cast, x, to=bf16), to=to) if x.type.elem is f32 and to is f16 else None
-
-
 # --- shapes and folds
 
 
@@ -175,11 +170,10 @@ def operands_of_a_fold_swapped(kernel: Kernel) -> Kernel:
     def visit(build: Copier, op: Op, operands: list[Value]) -> Any:
         if op.spec not in (ops.reduce, ops.scan):
             return None
-        out = build.copy(op, operands)
-        for block in build.block.ops[-1].blocks:
-            half = len(block.args) // 2
-            block.args[:] = block.args[half:] + block.args[:half]
-        return out
+        block = build.copy_block(op.blocks[0])
+        half = len(block.args) // 2
+        swapped = Block(block.args[half:] + block.args[:half], block.ops)
+        return build.emit(op.spec, *operands, **op.attrs, blocks=[swapped])
 
     return rebuild(kernel, visit)
 
@@ -187,11 +181,14 @@ def operands_of_a_fold_swapped(kernel: Kernel) -> Kernel:
 @wrong_pass(ops.reduce)
 def reduced_in_two_halves(kernel: Kernel) -> Kernel:
     def visit(build: Copier, op: Op, operands: list[Value]) -> Any:
-        if op.spec is not ops.reduce or len(operands) != 1 or operands[0].type.rank != 1 or operands[0].type.size % 2:
+        if op.spec is not ops.reduce or len(operands) != 1:
             return None
-        halves = build.emit(ops.reshape, operands[0], shape=(2, operands[0].type.size // 2))
-        rows = build.emit(ops.reduce, halves, axis=1, blocks=[build.copy_block(op.blocks[0])])
-        return build.emit(ops.reduce, rows, axis=0, blocks=[build.copy_block(op.blocks[0])])
+        axis, shape = op.attrs["axis"], operands[0].type.shape
+        if shape[axis] % 2:
+            return None
+        halves = build.emit(ops.reshape, operands[0], shape=(*shape[:axis], 2, shape[axis] // 2, *shape[axis + 1 :]))
+        partial = build.emit(ops.reduce, halves, axis=axis + 1, blocks=[build.copy_block(op.blocks[0])])
+        return build.emit(ops.reduce, partial, axis=axis, blocks=[build.copy_block(op.blocks[0])])
 
     return rebuild(kernel, visit)
 
@@ -229,10 +226,8 @@ def load_reused_across_a_store(kernel: Kernel) -> Kernel:
 
 @wrong_pass(ops.store)
 def stores_sink_to_the_end(kernel: Kernel) -> Kernel:
-    copy = rebuild(kernel)
-    body = copy.body
-    body.ops.sort(key=lambda op: op.spec is ops.store)
-    return copy
+    body = kernel.body
+    return Kernel(kernel.name, Block(body.args, sorted(body.ops, key=lambda op: op.spec is ops.store)))
 
 
 @wrong_rule(ops.atomic_rmw)
@@ -338,7 +333,7 @@ def test_a_wrong_rewrite_is_caught(name: str) -> None:
 def test_a_wrong_pass_is_named_and_shrunk() -> None:
     steps = [Pass("copy", lambda kernel, machine: rebuild(kernel), ""), Pass("planted", WRONG["arms_swapped"], "")]
     with pytest.raises(Disagreement, match="after the pass `planted`") as caught:
-        given(cases())(settings(max_examples=600, derandomize=True, database=None)(lambda case: agrees_before_and_after(case, steps)))()
+        given(cases(about=ops.select))(settings(max_examples=100, derandomize=True, database=None)(lambda case: agrees_before_and_after(case, steps)))()
     assert str(caught.value).count("\n") < 40, "a failure shrinks to a kernel that can be read"
 
 

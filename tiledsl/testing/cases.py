@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ..memory import Buffer
 ALIGNMENT = 64
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Array:
     """The contents of a pointer argument, in storage form."""
 
@@ -33,7 +34,7 @@ class Array:
 Argument = Array | int | float | bool
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One launch: `args` stand for the kernel's parameters in order."""
 
@@ -46,6 +47,9 @@ class Case:
         for param, arg in zip(self.kernel.body.args, self.args, strict=True):
             lines.append(f"; {arg!r}" if isinstance(arg, Array) else f"; {param.name} = {arg!r}")
         return "\n".join(["", *lines, repr(self.kernel)])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(repr(self))  # else Hypothesis shows the fields of every op
 
     def of(self, kernel: Kernel) -> Case:
         """The same launch of another kernel."""

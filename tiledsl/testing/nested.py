@@ -150,7 +150,8 @@ def _by_op(scope: Scope, elem: DType) -> Block:
     folding = [s for s in SPECS.values() if s.is_pure and s.ulp is None and not s.variadic and _folds(s, elem)]
     args = [Value(Tile(elem), name) for name in "ab"]
     build = Builder(Block(args))
-    build.emit(ops.yield_, build.emit(scope.pick(folding), *args))
+    usual = [s for s in (ops.add, ops.maximum, ops.mul) if s in folding]
+    build.emit(ops.yield_, build.emit(scope.pick(usual if scope.chance(2) else folding), *args))
     return build.block
 
 

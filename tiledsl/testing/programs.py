@@ -196,7 +196,14 @@ class Scope:
         palette = self.author.palette
         types = dict.fromkeys([*(v.type for v in self.pool[::-1]), *palette, *(t.like(i1) for t in palette)])
         accepted = _combinations(spec, list(types)[:8])
-        return [self.value(t) for t in self.pick(accepted)] if accepted else None
+        if not accepted:
+            return None
+        wide = [types for types in accepted if any(t.elem is not i1 for t in types)]
+        chosen = self.pick(wide if wide and not self.chance(8) else accepted)
+        if len(chosen) > 1 and self.chance(3):  # what rules look for: x + 0, x * 1, x / 2
+            last = chosen[-1]
+            return [*(self.value(t) for t in chosen[:-1]), self.constant(last, self.draw(constants(_elem(last))))]
+        return [self.value(t) for t in chosen]
 
     def _attribute(self, spec: OpSpec, key: str, kind: Any, operands: Sequence[Value]) -> st.SearchStrategy[Any]:
         if spec is ops.bitcast:
