@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 
 from tiledsl.backend.base import Options
-from tiledsl.backends.npu import Backend
-from tiledsl.errors import MemoryFault
+from tiledsl.backends.npu import Backend, Npu
+from tiledsl.errors import MemoryFault, Unsupported
 from tiledsl.interpreter import interpret
 from tiledsl.ir.parser import parse
 from tiledsl.ir.spec import SPECS
 from tiledsl.ir.types import LOWERED, Tile, bf16, f16, f32, f64, i1, i8, i32, u8
 from tiledsl.memory import Buffer
-from tiledsl.testing import oracle, programs
+from tiledsl.passes import pipeline
+from tiledsl.testing import cases, oracle, programs
 
 NPU = Backend()
 
@@ -565,3 +566,32 @@ def test_more_scalars_than_registers():
 @given(programs.cases())
 def test_random_programs_have_the_interpreters_bits(case):
     oracle.compare(case, ("interpreter", "npu"))
+
+
+FEW = Backend(Npu(scalar_registers=9, tile_descriptors=5, global_descriptors=2, load_channels=2, descriptor_rank=3, acc_bytes=2048))
+
+
+@settings(max_examples=40)
+@given(programs.cases())
+def test_random_programs_on_a_machine_with_few_registers(case):
+    expected = oracle.run_case(case, "interpreter")
+    lowered = pipeline.run(case.kernel, FEW.passes, FEW.machine)
+    bound, found = cases.bind(case)
+    FEW.launch(FEW.compile(lowered, Options()), case.grid, bound, Options())
+    assert not oracle.explain(case, expected, found, "interpreter", "npu")
+
+
+def test_what_does_not_fit_says_what_is_alive():
+    shape = "[512,1024]"
+    text = f"""kernel @k(%o: *f32, %x: f32) {{
+  %a: f32[512,1] = broadcast %x {{shape=[512,1]}}
+  %b: f32{shape} = broadcast %a {{shape={shape}}}
+  %c: f32{shape} = add %b, %b
+  %d: f32{shape} = mul %c, %b
+  %e: f32{shape} = fma %c, %d, %c
+  %one: i64 = constant {{value=1, type=i64}}
+  store_block %o, %e, %one, %one {{checked=[], masked=false}}
+}}
+"""
+    with pytest.raises(Unsupported, match=r"(?s)the tiles alive here take 4194\d+ bytes of spm.*note: 2097152 bytes, made"):
+        NPU.compile(parse(text), Options())
