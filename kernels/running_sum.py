@@ -21,8 +21,10 @@ def running_sum_kernel(x, columns, factor, BLOCK: tl.constexpr):
         at = start + tl.arange(0, BLOCK)
         inside = at < columns
         tl.store(row + at, tl.load(row + at, mask=inside) * factor, mask=inside)
+        tl.debug_barrier()  # for GPUs; here a program sees what it stored
         before = tl.load(row + start - 1, mask=start > 0, other=0.0)
         tl.store(row + at, before + tl.cumsum(tl.load(row + at, mask=inside, other=0.0), axis=0), mask=inside)
+        tl.debug_barrier()
 
 
 def running_sum(x: Any, factor: float = 1.0, block: int = 64, **launch: Any) -> Any:

@@ -52,3 +52,18 @@ def test_kernel_gives_the_interpreters_bits(sample: Sample, shape: Shape, backen
         wide = np.dtype(f"u{x.itemsize}")
         differ = (x.view(wide) != y.view(wide)) & ~((x != x) & (y != y))
         assert not differ.any(), f"{differ.sum()} of {x.size} differ: {x[differ][:4]} on the interpreter, {y[differ][:4]} on {backend}"
+
+
+@pytest.mark.parametrize("sample", [pytest.param(s, id=s.name) for s in tiledsl.kernels.samples()])
+def test_kernel_takes_tensors(sample: Sample) -> None:
+    torch = pytest.importorskip("torch")
+    for shape in sample.tests:
+        arrays, settings = call(sample, shape)
+        if any(a.dtype.name == "bfloat16" for a in arrays):
+            tensors = [torch.from_numpy(a.view(np.int16)).view(torch.bfloat16) for a in arrays]
+        else:
+            tensors = [torch.from_numpy(a.copy(order="K")) for a in arrays]
+        expected, found = run(sample, shape, "cpu", 1), several(sample.run(*tensors, **settings, backend="cpu"))
+        for x, y in zip(expected, found, strict=True):
+            assert isinstance(y, torch.Tensor)
+            assert x.tobytes() == (y.view(torch.int16) if y.dtype is torch.bfloat16 else y).numpy().tobytes()
