@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +67,13 @@ def main(backends):
     for name, wrapper, arrays, expected in jobs:
         first = None
         for backend in backends:
-            _, cold = timed(lambda: wrapper(*arrays, backend=backend))  # noqa: B023
-            (found, launched), warm = timed(lambda: wrapper(*arrays, backend=backend))  # noqa: B023
+            _, cold = timed(partial(wrapper, *arrays, backend=backend))
+            (found, launched), warm = timed(partial(wrapper, *arrays, backend=backend))
             error = np.abs(found - expected).max()
             same = first is None or found.tobytes() == first.tobytes()
-            cycles = launched.report.cycles if launched.report else None
-            bits = f"as on {backends[0]}" if same else f"NOT as on {backends[0]}"
-            ms = (f"{cold * 1e3:.1f} ms", f"{warm * 1e3:.2f} ms")
-            print(
-                f"{name:20} {backend:12} {ms[0]:>14} {ms[1]:>10} {cycles or '-':>10} {error:13.1e}   {bits if first is not None else '-'}"
-            )
+            cycles = launched.report.cycles or "-"
+            bits = "-" if first is None else f"as on {backends[0]}" if same else f"NOT as on {backends[0]}"
+            print(f"{name:20} {backend:12} {cold * 1e3:11.1f} ms {warm * 1e3:7.2f} ms {cycles:>10} {error:13.1e}   {bits}")
             first = found if first is None else first
             ok &= same and error <= 1e-4
     print("all agree" if ok else "they disagree")
