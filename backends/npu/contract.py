@@ -64,6 +64,7 @@ def reduce(emit: Emitter, op: Op) -> None:
         made = [dense((outer, 1, inner), rows[0].dtype)]
         emit("reduce", alu.BINARY.index(single), made[0], rows[0], 1)
     else:
+        prepare(emit, block)
         made = _fold_by_halves(emit, block, rows)
     for result, view in zip(op.results, made, strict=True):
         shaped = view.reshape(result.type.shape) or emit.copied(view).reshape(result.type.shape)
@@ -129,6 +130,7 @@ def scan(emit: Emitter, op: Op) -> None:
     if single := only_op(block):
         emit("scan", alu.BINARY.index(single), int(reverse), made[0], rows[0], 1)
     else:
+        prepare(emit, block)
         _scan_in_order(emit, block, rows, made, reverse)
     for result, view in zip(op.results, made, strict=True):
         shaped = view.reshape(result.type.shape)
@@ -183,6 +185,11 @@ def only_op(block: Block) -> str:
     return first.spec.name if simple else ""
 
 
+def prepare(emit: Emitter, block: Block) -> None:
+    """The numbers in a combining block, once for all the times it is lifted."""
+    emit.block(Block([], [op for op in block.ops if not op.operands and op.results]))
+
+
 def lifted(emit: Emitter, block: Block, args: Sequence[View]) -> list[View]:
     """A block of elementwise ops, declared on scalars, carried out on whole tiles."""
     shape = args[0].shape
@@ -199,6 +206,4 @@ def lifted(emit: Emitter, block: Block, args: Sequence[View]) -> list[View]:
             made[op.result] = on_tiles(emit, op, [tile(v) for v in op.operands], shape)
         elif op.operands:  # shapes of scalars: nothing to do
             made[op.result] = tile(op.operands[0])
-        elif op.result not in emit.regs:
-            emit.block(Block([], [op]))
     raise AssertionError("a combining block ends in yield")
