@@ -17,7 +17,7 @@ from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
 from ..language.dtypes import dtype
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.shape import expand_dims
-from ..language.tensor import BoundMethod, attribute
+from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
 from . import lanes
 from .carry import Undefined, settled
@@ -91,7 +91,7 @@ def type_of(value: Any) -> Any:
     value = unwrap(value)
     if isinstance(value, tuple):
         return tuple_type(map(type_of, value))
-    return dtype.of(value.type.elem) if isinstance(value, Value) else constexpr_type(value)
+    return ATTRIBUTES["type"](None, value) if isinstance(value, Value) else constexpr_type(value)  # type: ignore[arg-type]
 
 
 @expression(ast.BinOp)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import ops
-from ..errors import TileError
+from ..errors import TileError, UnsupportedSyntax
 from ..ir.core import Block, Value
 from ..ir.types import dtype_of
 from ..language import coerce
@@ -45,6 +45,12 @@ def assertion(frame: Frame, node: ast.Assert) -> None:
     if not isinstance(value, Value) and not value:
         message = unwrap(frame.evaluate(node.msg)) if node.msg is not None else ""
         raise frame.error(node, f"assertion failed: {message}" if message else "assertion failed")
+
+
+@statement(ast.Raise)
+def raise_(frame: Frame, node: ast.Raise) -> None:
+    """Fine in a branch that is not compiled; anywhere else the kernel says it cannot be compiled for these arguments."""
+    raise UnsupportedSyntax(f"`{ast.unparse(node)}` is reached while compiling", frame.loc(node), help="use tl.static_assert")
 
 
 @statement(ast.Return)

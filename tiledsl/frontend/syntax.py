@@ -20,7 +20,6 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncFunctionDef: ("`async` is not supported", ""),
     ast.ClassDef: ("a class inside a kernel is not supported", "define it outside"),
     ast.Try: ("`try` is not supported", "kernels raise no exceptions"),
-    ast.Raise: ("`raise` is not supported", "use tl.static_assert"),
     ast.With: ("`with` is not supported", ""),
     ast.Delete: ("`del` is not supported", ""),
     ast.Global: ("`global` is not supported", "pass a pointer and store through it"),

@@ -1,6 +1,7 @@
 """The language: `import tiledsl.language as tl`; the names Triton users know."""
 
 from . import math
+from .aggregates import aggregate_replace
 from .arrange import cat, flip, gather, histogram, interleave, join, sort, split, topk
 from .block_pointers import advance, make_block_ptr
 from .core import Builtin, Library, builtin, constexpr, library
@@ -44,6 +45,7 @@ from .math import (
     erf,
     exp,
     exp2,
+    expect_zero,
     fdiv,
     floor,
     fma,
@@ -91,6 +93,8 @@ from .reduction import (
     sum,
     xor_sum,
 )
-from .shape import broadcast, broadcast_to, expand_dims, permute, ravel, reshape, trans, view
-from .static import range, static_assert, static_print, static_range
+from .shape import broadcast, broadcast_to, expand_dims, permute, ravel, reshape, squeeze, trans, unsqueeze, view
+from .static import condition, range, static_assert, static_print, static_range
 from .tensor import tensor
+from .tuples import constexpr_type, tuple, tuple_type
+from .types import TRITON_MAX_TENSOR_NUMEL, block_type, const, pi32_t, str_to_ty, tensor_descriptor, void

@@ -35,7 +35,12 @@ class dtype:
 
     _by_elem: dict[Elem, dtype] = {}
 
-    def __init__(self, elem: DType):
+    def __new__(cls, elem: DType | str) -> dtype:
+        return cls.named(elem) if isinstance(elem, str) else super().__new__(cls)
+
+    def __init__(self, elem: DType | str):
+        if isinstance(elem, str):  # one there is, found by name
+            return
         self.elem = elem
         self.name = short_name(elem)
         self.primitive_bitwidth = elem.bits

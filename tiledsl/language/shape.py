@@ -95,3 +95,19 @@ def trans(ctx: Context, input: Value, *dims: Any) -> Value:
 def permute(ctx: Context, input: Value, *dims: Any) -> Value:
     """Reorder the axes."""
     return trans.function(ctx, input, *dims)
+
+
+@method
+@builtin
+def unsqueeze(ctx: Context, x: Value, dim: int) -> Value:
+    """Insert an axis of extent one."""
+    return expand_dims.function(ctx, x, dim)
+
+
+@method
+@builtin
+def squeeze(ctx: Context, x: Value, dim: int) -> Value:
+    """Drop an axis of extent one."""
+    axis = axis_of(dim, x.type.rank, "dim")
+    require(x.type.shape[axis] == 1, f"squeeze of axis {axis} of {x.type}: its extent is not one")
+    return ctx.build.emit(ops.reshape, x, shape=x.type.shape[:axis] + x.type.shape[axis + 1 :])

@@ -60,6 +60,12 @@ def range(
 
 
 @builtin
+def condition(ctx: Context, arg: Any, disable_licm: bool = False) -> Any:
+    """The condition of a `while`, with hints that change no result."""
+    return arg
+
+
+@builtin
 def static_range(ctx: Context, arg1: Any, arg2: Any = None, step: Any = None) -> Range:
     """A loop unrolled while compiling; its bounds are compile-time ints, and so is its index."""
     start, stop, by = (_known(v) for v in _bounds(arg1, arg2, step))

@@ -11,6 +11,7 @@ from .core import METHODS, Context
 from .dtypes import dtype
 from .math import cast
 from .shape import trans
+from .types import block_type
 
 
 class tensor:
@@ -22,7 +23,7 @@ METHODS["to"] = cast
 
 ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
     "dtype": lambda ctx, x: dtype.of(x.type.elem),
-    "type": lambda ctx, x: dtype.of(x.type.elem),
+    "type": lambda ctx, x: block_type(dtype.of(x.type.elem), x.type.shape) if x.type.shape else dtype.of(x.type.elem),
     "shape": lambda ctx, x: x.type.shape,
     "numel": lambda ctx, x: x.type.size,
     "T": lambda ctx, x: trans.function(ctx, x),
