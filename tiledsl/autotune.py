@@ -158,7 +158,9 @@ class Autotuner(Tuned):
         if self.early_config_prune is not None:
             configs = self.early_config_prune(configs, named, **kwargs)
         if not configs:
-            raise AutotunerError(f"no config of `{self.base_fn.name}` is left", help="let `early_config_prune` keep at least one")
+            raise AutotunerError(
+                "Autotuner error: No valid autotuner configs after pruning. `early_config_prune` should return at least one config."
+            )
         if self.perf_model is not None:
             top = self.configs_top_k
             count = int(len(self.configs) * top) if isinstance(top, float) and top <= 1.0 else int(top)
@@ -215,9 +217,10 @@ class Autotuner(Tuned):
     def _prepare(self, named: Mapping[str, Any], reset_only: bool = False) -> None:
         """The usual hook before a measured launch."""
         for name in self.reset_to_zero:
-            _fill_zero(named[name])
+            if named[name] is not None:
+                _fill_zero(named[name])
         if not reset_only:
-            self._restored = {name: _copy(named[name]) for name in self.restore_value}
+            self._restored = {name: _copy(named[name]) for name in self.restore_value if named[name] is not None}
 
     def _restore(self, named: Mapping[str, Any], exception: Exception | None = None) -> None:
         """The usual hook after one."""

@@ -15,6 +15,7 @@ from ..ir.core import Value
 from ..language import coerce
 from ..language import math as tile_math
 from ..language import static as tile_static
+from ..language import tuples as tile_tuples
 from ..language.aggregates import Aggregate, construct
 from ..language.core import Builtin, Library, constexpr, static_int, unwrap
 from ..language.tensor import BoundMethod, tensor
@@ -197,7 +198,8 @@ def _isinstance(frame: Frame, value: Any, kinds: Any) -> bool:
     if isinstance(value, Value):
         return "tensor" in names
     plain = tuple(k for k in kinds if isinstance(k, type) and k.__name__ not in ("tensor", "constexpr"))
-    return isinstance(unwrap(value), plain) or "constexpr" in names
+    is_tuple = isinstance(unwrap(value), tuple) and "tuple" in names
+    return isinstance(unwrap(value), plain) or is_tuple or "constexpr" in names
 
 
 SPECIAL: dict[Any, Callable[..., Any]] = {
@@ -214,6 +216,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.hasattr: lambda frame, owner, name: hasattr(unwrap(owner), unwrap(name)),
     builtins.list: lambda frame, items=(): tuple(items),
     builtins.tuple: lambda frame, items=(): tuple(items),
+    tile_tuples.tuple: lambda frame, items=(), fields=None: tile_tuples.tuple(map(unwrap, items), fields),
     builtins.print: lambda frame, *values, **how: tile_static.static_print.function(frame, *values, **how),
 }
 

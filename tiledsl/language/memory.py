@@ -24,7 +24,7 @@ SCOPES = (None, "gpu", "cta", "sys")
 def _check_hints(verb: str, cache: Any, eviction: Any) -> None:
     """Cache hints are accepted and have no meaning here; misspelt ones are refused."""
     for name, value, choices in (("cache modifier", cache, CACHE[verb]), ("eviction policy", eviction, EVICTION)):
-        if unwrap(value) not in choices:
+        if (unwrap(value) or "") not in choices:
             raise TypeRuleError(f"{name} {unwrap(value)!r} is not one of {', '.join(map(repr, choices))}")
 
 

@@ -18,7 +18,7 @@ MOST = 0x7FFFFFFF  # programs along an axis: program_id is an i32
 USED = ("num_threads", "num_cpu_threads", "backend", "enable_fp_fusion", "deterministic", "fast_math", "debug")
 IGNORED = (  # what Triton programs pass to steer a GPU
     "num_warps", "num_stages", "num_ctas", "maxnreg", "extern_libs", "launch_cooperative_grid", "launch_pdl",
-    "sanitize_overflow", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "ir_override",
+    "sanitize_overflow", "vec_lib", "instrumentation_mode", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "ir_override",
 )  # fmt: skip
 
 

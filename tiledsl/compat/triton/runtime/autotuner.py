@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ....autotune import Autotuner as OurAutotuner
-from ....autotune import Config, Heuristics, Tuned, heuristics
+from ....autotune import Config, Tuned
+from ....autotune import Heuristics as OurHeuristics
 from ....errors import AutotunerError
 from .. import knobs, testing
 from ..errors import OutOfResources
@@ -17,11 +18,32 @@ from .jit import JITFunction, KernelInterface
 
 
 class Autotuner(OurAutotuner, KernelInterface):
-    """Measures every config once per key."""
+    """Measures every config once per key. Libraries derive from it, so its parameters are Triton's."""
 
-    def __init__(self, fn: Any, configs: Sequence[Config], key: Sequence[str], *, cache_results: bool = False, **options: Any):
-        super().__init__(fn, configs, key, **options)
-        self.cache_results = cache_results
+    def __init__(
+        self,
+        fn: Any,
+        arg_names: Sequence[str],
+        configs: Sequence[Config],
+        key: Sequence[str],
+        reset_to_zero: Sequence[str] | None = None,
+        restore_value: Sequence[str] | None = None,
+        pre_hook: Callable[..., Any] | None = None,
+        post_hook: Callable[..., Any] | None = None,
+        prune_configs_by: Mapping[str, Any] | None = None,
+        warmup: float | None = None,
+        rep: float | None = None,
+        use_cuda_graph: bool = False,
+        do_bench: Callable[..., Any] | None = None,
+        cache_results: bool = False,
+    ):
+        if use_cuda_graph and do_bench is None:
+            do_bench = testing.do_bench_cudagraph
+        super().__init__(fn, configs, key, reset_to_zero, restore_value, pre_hook, post_hook, prune_configs_by, warmup, rep, do_bench)
+        self.arg_names = list(arg_names)
+        self.cache_results, self.use_cuda_graph = cache_results, use_cuda_graph
+        self.num_warmups, self.num_reps = warmup, rep
+        self.user_defined_pre_hook, self.user_defined_post_hook = pre_hook is not None, post_hook is not None
 
     def _choose(self, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Config:
         key = self.key(named)
@@ -92,16 +114,27 @@ def autotune(
     cache_results: bool = False,
 ) -> Callable[[Any], Autotuner]:
     """Launch the fastest of several configs, found by measuring when `key` arguments change."""
-    if use_cuda_graph and do_bench is None:
-        do_bench = testing.do_bench_cudagraph
 
     def wrap(fn: Any) -> Autotuner:
         return Autotuner(
-            fn, configs, key, reset_to_zero=reset_to_zero, restore_value=restore_value, pre_hook=pre_hook, post_hook=post_hook,
-            prune_configs_by=prune_configs_by, warmup=warmup, rep=rep, do_bench=do_bench, cache_results=cache_results,
+            fn, fn.arg_names, configs, key, reset_to_zero, restore_value, pre_hook, post_hook, prune_configs_by, warmup, rep,
+            use_cuda_graph, do_bench, cache_results,
         )  # fmt: skip
 
     return wrap
+
+
+class Heuristics(OurHeuristics, KernelInterface):
+    """Computes arguments from the others, in order."""
+
+    def __init__(self, fn: Any, arg_names: Sequence[str], values: Mapping[str, Callable[[dict[str, Any]], Any]]):
+        super().__init__(fn, values)
+        self.arg_names = list(arg_names)
+
+
+def heuristics(values: Mapping[str, Callable[[dict[str, Any]], Any]]) -> Callable[[Any], Heuristics]:
+    """Compute arguments from the others: {"EVEN": lambda args: args["n"] % args["BLOCK"] == 0}."""
+    return lambda fn: Heuristics(fn, fn.arg_names, values)
 
 
 __all__ = ["Autotuner", "AutotunerError", "Config", "Heuristics", "JITFunction", "OutOfResources", "Tuned", "autotune", "heuristics"]
