@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import ItemsView, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -22,12 +22,19 @@ from tiledsl.ir.types import DType, Tile
 from tiledsl.passes import SHARED
 
 from .alias import written
-from .engine import Loaded, compiled
+from .engine import Loaded, assembly, compiled, host
 from .lower import lower
-from .machine import HostMachine, host
+from .machine import HostMachine
 from .threads import run_grid
 
 HEADER = struct.Struct("<q")  # before the object file: bytes of scratch per worker
+
+
+class Stages(dict[str, str]):
+    """The texts of a program. Assembly is written when somebody lists them, and not kept: it takes as long as compiling."""
+
+    def items(self) -> ItemsView[str, str]:  # type: ignore[override]
+        return {**self, "asm": assembly(self["llvm"], host())}.items()
 
 
 class Backend:
@@ -50,7 +57,7 @@ class Backend:
 
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
         text, scratch = lower(kernel, self.machine, distinct)
-        stages = {"tile": repr(kernel), "llvm": text, "written": " ".join(map(str, written(kernel)))}
+        stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
         return Program(
             "cpu", kernel.name, tuple(a.type for a in kernel.body.args), HEADER.pack(scratch) + compiled(text, self.machine), stages
         )

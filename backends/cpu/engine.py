@@ -26,24 +26,39 @@ if hasattr(os, "register_at_fork"):
 
 
 @cache
-def native_target() -> Any:
-    """LLVM's target of this machine; importing llvmlite waits until somebody compiles or loads."""
+def _llvm() -> Any:
+    """llvmlite's binding, imported by the first kernel: it takes longer than compiling one."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple()
+    return llvm
+
+
+@cache
+def host() -> HostMachine:
+    """The machine this process runs on."""
+    llvm = _llvm()
+    features = llvm.get_host_cpu_features()
+    wide = all(features.get(name, False) for name in ("avx512vl", "avx512dq", "avx512bw"))
+    return HostMachine(
+        name=f"cpu-{llvm.get_host_cpu_name()}",
+        vector_bytes=64 if wide else 32,
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        rows=8 if wide else 6,
+        unroll=2 if wide else 4,
+    )
 
 
 @cache
 def _target_machine(cpu: str, features: str) -> Any:
-    return native_target().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
+    return _llvm().Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
 
 
 def compiled(text: str, machine: HostMachine) -> bytes:
     """An object file. No mid-level passes: the text is already what they would make of it."""
-    import llvmlite.binding as llvm
-
+    llvm = _llvm()
     with _lock:
         target = _target_machine(machine.cpu, machine.features)
         module = llvm.parse_assembly(text)
@@ -53,20 +68,17 @@ def compiled(text: str, machine: HostMachine) -> bytes:
 
 def assembly(text: str, machine: HostMachine) -> str:
     """What the object file says, for people."""
-    import llvmlite.binding as llvm
-
     with _lock:
-        return _target_machine(machine.cpu, machine.features).emit_assembly(llvm.parse_assembly(text))
+        return _target_machine(machine.cpu, machine.features).emit_assembly(_llvm().parse_assembly(text))
 
 
 class Loaded:
     """Native code of one program, alive as long as this object."""
 
     def __init__(self, binary: bytes):
-        import llvmlite.binding as llvm
-
+        llvm = _llvm()
         with _lock:
-            self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), native_target().create_target_machine())
+            self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), llvm.Target.from_default_triple().create_target_machine())
             self.engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(binary))
             self.engine.finalize_object()
             self.address = self.engine.get_function_address(ENTRY)

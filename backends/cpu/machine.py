@@ -1,10 +1,9 @@
-"""The host as the code generator sees it: vector width, register tile of the matrix kernel, CPU name and features."""
+"""A processor as the code generator sees it: vector width, register tile of the matrix kernel, name and features."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
 
 from tiledsl.machine import Machine
 
@@ -22,29 +21,6 @@ class HostMachine(Machine):
     def lanes(self, bits: int = 32) -> int:
         """How many elements of a width fill one vector register."""
         return self.vector_bytes * 8 // max(bits, 32)
-
-
-@cache
-def host() -> HostMachine:
-    """The machine this process runs on."""
-    import llvmlite.binding as llvm  # 60 ms that a kernel loaded from the cache does not need to spend
-
-    from .engine import native_target  # the same reason
-
-    native_target()
-    features = llvm.get_host_cpu_features()
-    wide = features.get("avx512vl", False) and features.get("avx512dq", False) and features.get("avx512bw", False)
-    return HostMachine(
-        name=f"cpu-{llvm.get_host_cpu_name()}",
-        vector_bytes=64 if wide else 32,
-        cpu=llvm.get_host_cpu_name(),
-        features=features.flatten(),
-        rows=8 if wide else 6,
-        unroll=2 if wide else 4,
-        memories={},
-        peak_flops=0.0,
-        bandwidth=0.0,
-    )
 
 
 def processors() -> int:
