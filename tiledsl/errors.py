@@ -62,6 +62,10 @@ class StaticAssertionError(CompilationError):
     """A `static_assert` in the kernel does not hold."""
 
 
+class AssertionFailed(TileError, RuntimeError):
+    """A `device_assert` of a running kernel did not hold."""
+
+
 class Unsupported(CompilationError):
     """The chosen backend has no way to run an op."""
 

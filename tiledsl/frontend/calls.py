@@ -18,6 +18,7 @@ from ..language import static as tile_static
 from ..language import tuples as tile_tuples
 from ..language.aggregates import Aggregate, construct
 from ..language.core import Builtin, Library, constexpr, static_int, unwrap
+from ..language.debug import device_print
 from ..language.tensor import BoundMethod, tensor
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
@@ -116,7 +117,7 @@ def inline(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, 
     names = bind(function, args, kwargs)
     check(function)
     inner = Frame(function, frame.build, names, frame.loc(frame.node), frame.depth + 1)
-    inner.lanes = frame.lanes
+    inner.lanes, inner.said = frame.lanes, frame.said
     out = inner.execute(function.tree.body)
     return out.value if isinstance(out, Returned) else None
 
@@ -168,7 +169,9 @@ def _pairwise(on_tiles: Builtin, on_values: Callable[..., Any]) -> Callable[...,
         items = [unwrap(a) for a in (args[0] if len(args) == 1 and isinstance(args[0], tuple) else args)]
         if not any(isinstance(a, Value) for a in items):
             if any(isinstance(a, float) and (a != a or str(a) == "-0.0") for a in items):
-                raise TypeRuleError(f"`{on_values.__name__}` of compile-time NaN or -0.0 depends on their order", help="use tl.minimum or tl.maximum")
+                raise TypeRuleError(
+                    f"`{on_values.__name__}` of compile-time NaN or -0.0 depends on their order", help="use tl.minimum or tl.maximum"
+                )
             return on_values(items)
         result = items[0]
         for item in items[1:]:
@@ -217,7 +220,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.list: lambda frame, items=(): tuple(items),
     builtins.tuple: lambda frame, items=(): tuple(items),
     tile_tuples.tuple: lambda frame, items=(), fields=None: tile_tuples.tuple(map(unwrap, items), fields),
-    builtins.print: lambda frame, *values, **how: tile_static.static_print.function(frame, *values, **how),
+    builtins.print: lambda frame, *values, **how: device_print.function(frame, *map(unwrap, values), **how),
 }
 
 

@@ -5,16 +5,27 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CompilationError, TileError
 from ..ir.core import Block, Builder, Value
-from ..ir.types import Tile
+from ..ir.types import Pointer, Tile, i64
 from ..location import Loc
+from ..messages import Message
 from .carry import Undefined
 from .function import JITFunction
 from .syntax import location
+
+
+@dataclass
+class Said:
+    """What the kernel being built may say while it runs, and the parameter that receives it."""
+
+    debug: bool = False
+    buffer: Value | None = None
+    messages: list[Message] = field(default_factory=list)
+
 
 Handler = Callable[["Frame", Any], Any]
 EXPRESSIONS: dict[type[ast.AST], Handler] = {}
@@ -49,6 +60,7 @@ class Frame:
         self.called_from, self.depth = called_from, depth
         self.lanes: tuple[int, ...] | None = None  # of a scalar function run on tiles: their shape
         self.node: ast.AST = function.tree
+        self.said = Said()
         self.constants: set[str] = set()  # names declared `x: tl.constexpr` before they are assigned
 
     # --- source
@@ -103,6 +115,18 @@ class Frame:
 
     # --- what builtins ask for
 
+    @property
+    def debug(self) -> bool:
+        """Whether assertions are compiled in."""
+        return self.said.debug
+
+    def message(self, message: Message) -> tuple[Value, int]:
+        """The buffer for what the kernel says, and the number of this message in it."""
+        if self.said.buffer is None:
+            self.said.buffer = Value(Tile(Pointer(i64)), "messages")
+        self.said.messages.append(message)
+        return self.said.buffer, len(self.said.messages)
+
     def call(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
         """Inline a jit function here."""
         return self.inliner(self, function, args, kwargs or {})
@@ -119,7 +143,7 @@ class Frame:
         """A frame like this one that fills a new block with arguments of these types."""
         inner = Builder(Block([Value(t) for t in types]), self.build.loc)
         frame = Frame(self.function, inner, dict(self.names), self.called_from, self.depth)
-        frame.node, frame.constants, frame.lanes = self.node, self.constants, self.lanes
+        frame.node, frame.constants, frame.lanes, frame.said = self.node, self.constants, self.lanes, self.said
         return frame
 
     @contextmanager

@@ -19,10 +19,13 @@ def lower_function(function: JITFunction, signature: Signature) -> Kernel:
     body = Block()
     names = {p.name: _argument(p, body) for p in signature.parameters}
     frame = Frame(function, Builder(body, function.loc), names)
+    frame.said.debug = signature.debug
     out = frame.execute(function.tree.body)
     if out is not None and out.value is not None:
         raise CompilationError(f"the kernel `{function.name}` returns a value", function.loc, help="store results through a pointer")
-    return Kernel(function.name, body)
+    if frame.said.buffer is not None:
+        body.args.append(frame.said.buffer)
+    return Kernel(function.name, body, tuple(frame.said.messages))
 
 
 def _argument(parameter: Parameter, body: Block) -> Any:

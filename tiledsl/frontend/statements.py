@@ -12,6 +12,7 @@ from ..ir.core import Block, Value
 from ..ir.types import dtype_of
 from ..language import coerce
 from ..language.core import constexpr, static_int, unwrap
+from ..language.debug import device_assert
 from ..language.operators import apply_binary
 from ..language.static import Range
 from . import lanes
@@ -45,6 +46,8 @@ def assertion(frame: Frame, node: ast.Assert) -> None:
     if not isinstance(value, Value) and not value:
         message = unwrap(frame.evaluate(node.msg)) if node.msg is not None else ""
         raise frame.error(node, f"assertion failed: {message}" if message else "assertion failed")
+    if isinstance(value, Value):
+        device_assert.function(frame.at(node), value, unwrap(frame.evaluate(node.msg)) if node.msg is not None else "")
 
 
 @statement(ast.Raise)

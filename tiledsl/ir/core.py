@@ -75,6 +75,7 @@ class Kernel:
 
     name: str
     body: Block
+    messages: tuple[Any, ...] = ()  # of a fresh kernel: what it may say at run time; its last parameter receives it
 
     def __repr__(self) -> str:
         return show(self)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..ir.core import Builder, Value
 from ..ir.types import Tile
+from ..messages import Message
 
 
 class constexpr:
@@ -63,6 +64,12 @@ class Context(Protocol):
     """What a builtin may ask of the frontend that calls it."""
 
     build: Builder
+
+    debug: bool  # whether assertions are compiled in
+
+    def message(self, message: Message) -> tuple[Value, int]:
+        """The buffer for what the kernel says, and the number of this message in it."""
+        ...
 
     def call(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Any:
         """Inline a jit function."""

@@ -202,6 +202,11 @@ def associative_scan(ctx: Context, input: Any, axis: Any, combine_fn: Any, rever
     return out if several else out[0]
 
 
+def any_of(ctx: Context, condition: Value) -> Value:
+    """Whether a condition holds in any lane, as a scalar."""
+    return _reduce(ctx, [condition], None, _by(ops.or_), False)[0]
+
+
 @builtin
 def dot(
     ctx: Context,

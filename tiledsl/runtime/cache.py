@@ -22,6 +22,7 @@ from .. import config
 from ..backend.base import Backend, Program
 from ..errors import ParseError
 from ..ir.parser import parse_type
+from ..messages import Message
 from ..version import __version__
 from .compile import Compiled
 
@@ -159,6 +160,7 @@ def encode(compiled: Compiled) -> bytes:
         "name": p.name,
         "params": [str(t) for t in p.params],
         "stored": compiled.stored,
+        "messages": [m.record() for m in compiled.messages],
         "text": dict(p.text),
     }
     head = json.dumps(header).encode()
@@ -179,7 +181,7 @@ def decode(data: bytes, key: str) -> Compiled | None:
             return None
         params = tuple(parse_type(t) for t in header["params"])
         program = Program(header["backend"], header["name"], params, body[8 + size :], header["text"])
-        return Compiled(program, tuple(header["stored"]), key)
+        return Compiled(program, tuple(header["stored"]), key, tuple(map(Message.of, header["messages"])))
     except (ValueError, KeyError, TypeError, ParseError):
         return None
 

@@ -11,6 +11,7 @@ from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
 from ..ir.core import Block, Kernel, Op, Value
 from ..ir.types import Pointer
+from ..messages import Message
 from ..passes import pipeline
 
 
@@ -21,6 +22,7 @@ class Compiled:
     program: Program
     stored: tuple[int, ...]  # which of its parameters are pointers that it may write through
     key: str = ""
+    messages: tuple[Message, ...] = ()  # what it may say: then one more parameter, the last, receives it
 
     @property
     def name(self) -> str:
@@ -29,8 +31,9 @@ class Compiled:
 
 def compile_kernel(function: JITFunction, signature: Signature, backend: Backend, options: Options, key: str = "") -> Compiled:
     """Everything between the user's function and the machine."""
-    kernel = pipeline.run(frontend.lower_function(function, signature), backend.passes, backend.machine, options=options)
-    return Compiled(backend.compile(kernel, options), stored_parameters(kernel), key)
+    made = frontend.lower_function(function, signature)
+    kernel = pipeline.run(made, backend.passes, backend.machine, options=options)
+    return Compiled(backend.compile(kernel, options), stored_parameters(kernel), key, made.messages)
 
 
 def stored_parameters(kernel: Kernel) -> tuple[int, ...]:

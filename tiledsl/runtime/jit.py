@@ -9,12 +9,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from .. import frontend
+from .. import frontend, messages
 from ..errors import LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
 from ..ir.core import Kernel
+from ..ir.types import i64
 from ..memory import Buffer
 from ..passes import pipeline
 from . import cache
@@ -69,11 +70,21 @@ class Launchable(JITFunction):
         compiled, bound = self._version(values, target)
         sizes = self._sizes(grid, values)
         for index in compiled.stored:
-            if not bound[index].writable:  # type: ignore[union-attr]
+            if index < len(bound) and not bound[index].writable:  # type: ignore[union-attr]
                 raise self._read_only(bound[index])
         if 0 in sizes:
             return Launched(compiled)
+        if compiled.messages:
+            return self._listening(compiled, sizes, bound, target)
         return Launched(compiled, target.backend.launch(compiled.program, sizes, bound, target.options))
+
+    def _listening(self, compiled: Compiled, sizes: tuple[int, int, int], bound: list[Bound], target: Target) -> Launched:
+        """A launch of a kernel that may say something: prints it, or raises what it asserts."""
+        words = messages.empty()
+        buffer = Buffer(words.ctypes.data, words.nbytes, i64, True, words, "messages")
+        report = target.backend.launch(compiled.program, sizes, [*bound, buffer], target.options)
+        messages.deliver(compiled.messages, words)
+        return Launched(compiled, report)
 
     def _call(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], Target]:
         values, rest = self._binder.bind(args, given)
