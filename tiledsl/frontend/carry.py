@@ -8,7 +8,6 @@ from typing import Any
 from ..ir.core import Builder, Value
 from ..ir.types import Tile
 from ..language import coerce
-from ..language.aggregate import Aggregate as Object
 from ..language.aggregates import Aggregate
 from ..language.core import unwrap
 
@@ -24,7 +23,7 @@ def flatten(value: Any) -> list[Value]:
     """The tiles inside a variable, in order; compile-time parts have none."""
     if isinstance(value, Value):
         return [value]
-    if isinstance(value, (Object, Aggregate)):
+    if isinstance(value, Aggregate):
         return flatten(value.parts())
     if isinstance(value, tuple):
         return [leaf for item in value for leaf in flatten(item)]
@@ -35,7 +34,7 @@ def restore(template: Any, leaves: list[Value]) -> Any:
     """The variable with other tiles inside; takes them from the front of leaves."""
     if isinstance(template, Value):
         return leaves.pop(0)
-    if isinstance(template, (Object, Aggregate)):
+    if isinstance(template, Aggregate):
         return template.with_parts(restore(template.parts(), leaves))
     if isinstance(template, tuple):
         return like(template, [restore(item, leaves) for item in template])
@@ -66,7 +65,7 @@ def kind_of(value: Any) -> Any:
     """What must not change from one iteration, or from one branch, to the other."""
     if isinstance(value, Value):
         return value.type
-    if isinstance(value, (Object, Aggregate)):
+    if isinstance(value, Aggregate):
         return (type(value), *kind_of(value.parts()))
     if isinstance(value, tuple):
         return (type(value), *(kind_of(item) for item in value))

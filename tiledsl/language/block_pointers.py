@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ops
 from ..errors import require
 from ..ir.core import Builder, Value
 from ..ir.types import i64
 from . import coerce
-from .aggregate import Aggregate
 from .core import Context, builtin, is_tensor, static_int, unwrap
 from .creation import pointee, shape_of
 from .dtypes import dtype
 
 
-@dataclass(frozen=True)
-class BlockPointer(Aggregate):
-    """A window: where the tensor starts, its extents and strides (int64), the window's offsets and its shape."""
+class BlockPointer(NamedTuple):
+    """A window: where the tensor starts, its extents and strides (int64), the window's offsets and its shape. It passes
+    through loops, calls and branches like any named tuple."""
 
     base: Value
     shape: tuple[Value, ...]
@@ -67,7 +65,7 @@ def advance(ctx: Context, base: BlockPointer, offsets: Any) -> BlockPointer:
     """The window moved; the old one stays where it is."""
     moves = wides(ctx.build, offsets)
     require(len(moves) == len(base.offsets), f"advance by {len(moves)} offsets, the block pointer has {len(base.offsets)}")
-    return replace(base, offsets=tuple(ctx.build.emit(ops.add, o, m) for o, m in zip(base.offsets, moves, strict=True)))
+    return base._replace(offsets=tuple(ctx.build.emit(ops.add, o, m) for o, m in zip(base.offsets, moves, strict=True)))
 
 
 def window(
