@@ -143,7 +143,10 @@ def bind(function: JITFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         else:
             raise TypeRuleError(f"`{function.name}` is called without `{formal.name}`", help=f"pass {formal.name}=...")
         value = unwrap(names[formal.name])
-        names[formal.name] = _static(value, f"parameter `{formal.name}` of `{function.name}`") if formal.is_constexpr else value
+        if formal.is_constexpr and isinstance(value, Value):  # a tile is passed on: only its use may ask for more
+            known = static_int(value)
+            value = value if known is None else known
+        names[formal.name] = value
     unknown = [k for k in kwargs if k not in function.arg_names]
     if rest or unknown:
         extra = f"`{unknown[0]}`" if unknown else f"{len(rest)} arguments too many"
