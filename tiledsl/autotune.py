@@ -131,14 +131,14 @@ class Autotuner(Tuned):
 
     def warmup(self, *args: Any, grid: Any = None, **kwargs: Any) -> list[Any]:
         """Compile every config that may be measured."""
-        configs = self.prune_configs(self._named(args, kwargs), kwargs)
+        configs = self.prune_configs(dict(zip(self.arg_names, args, strict=False)), kwargs)
         return [self.fn.warmup(*args, grid=grid, **{**kwargs, **c.all_kwargs()}) for c in configs]
 
     def _choose(self, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Config:
         key = self.key(named)
         if key not in self.cache:
             started = time.perf_counter()
-            configs = self.prune_configs(named, kwargs)
+            configs = self.prune_configs(dict(zip(self.arg_names, args, strict=False)), kwargs)
             timings = {c: self._measure(c, args, kwargs, named, grid) for c in configs}
             self.bench_time = time.perf_counter() - started
             self.configs_timings = timings
@@ -164,7 +164,7 @@ class Autotuner(Tuned):
         if self.perf_model is not None:
             top = self.configs_top_k
             count = int(len(self.configs) * top) if isinstance(top, float) and top <= 1.0 else int(top)
-            estimates = {c: self.perf_model(**{**named, **c.all_kwargs()}) for c in configs}
+            estimates = {c: self.perf_model(**{**named, **kwargs, **c.all_kwargs()}) for c in configs}
             configs = sorted(configs, key=lambda c: estimates[c])[: max(count, 1)]
         return configs
 

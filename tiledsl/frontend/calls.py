@@ -57,6 +57,8 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return make_aggregate(frame, callee, args, kwargs)
     if getattr(callee, "in_aggregate", False):
         return callee(*args, **kwargs, **({"_semantic": frame} if takes_context(callee) else {}))
+    if getattr(callee, "is_constexpr_function", False):
+        return callee(*args, **kwargs)
     special = _special(callee)
     if special is not None:
         return special(frame, *args, **kwargs)

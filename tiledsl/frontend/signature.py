@@ -87,6 +87,8 @@ def text_of(value: object) -> str:
         return f"{_kind(value)}({', '.join(f'{text_of(k)}: {text_of(v)}' for k, v in value.items())})"
     if getattr(value, "is_jit_function", False):
         return f"{value.name}@{value.fingerprint}"  # type: ignore[attr-defined]
+    if getattr(value, "is_constexpr_function", False):
+        return f"{value.__module__}.{value.__qualname__}@{value.src}"  # type: ignore[attr-defined]
     if isinstance(value, FunctionType):
         return f"{value.__module__}.{value.__qualname__}@{value.__code__.co_code.hex()}{text_of(value.__code__.co_names)}"
     if isinstance(value, type):

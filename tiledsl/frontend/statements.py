@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import ops
-from ..errors import TileError, UnsupportedSyntax
+from ..errors import CompilationError, TileError, UnsupportedSyntax
 from ..ir.core import Block, Value
 from ..ir.types import dtype_of
 from ..language import coerce
@@ -153,9 +154,10 @@ def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]
             frame.build.emit(ops.yield_, *flatten(value))
     (then, value), (otherwise, other) = arms
     if kind_of(value) != kind_of(other):
-        raise frame.error(
-            node,
+        raise CompilationError(
             f"the returns differ: {describe(kind_of(value))} here, {describe(kind_of(other))} otherwise",
+            replace(frame.function.loc, called_from=frame.called_from),
+            notes=[f"the condition is at {frame.loc(node.test)}"],
             help="return the same type on every path",
         )
     results = frame.at(node).build.emit(ops.if_, test, blocks=[then, otherwise])

@@ -16,7 +16,7 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Break: ("`break` is not supported", "loop with `while` and a condition, or mask the remaining iterations"),
     ast.Continue: ("`continue` is not supported", "put the rest of the body under `if`"),
     ast.Lambda: ("`lambda` is not supported", "define a function with @tiledsl.jit"),
-    ast.FunctionDef: ("a function inside a kernel is not supported", "define it outside, with @tiledsl.jit"),
+    ast.FunctionDef: ("a nested function is not supported", "define it outside, with @tiledsl.jit"),
     ast.AsyncFunctionDef: ("`async` is not supported", ""),
     ast.ClassDef: ("a class inside a kernel is not supported", "define it outside"),
     ast.Try: ("`try` is not supported", "kernels raise no exceptions"),

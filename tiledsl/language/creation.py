@@ -22,13 +22,13 @@ def element(name: Any) -> DType:
     raise TypeRuleError(f"expected a dtype, got {coerce.describe(name)}", help="name one, such as tl.float32")
 
 
-def extent(value: Any) -> int:
+def extent(value: Any, axis: int = 0) -> int:
     """One extent of a shape: a positive compile-time int, a power of two."""
     n = static_int(value)
     if n is None:
         raise TypeRuleError(f"the extents of a shape are compile-time ints, got {coerce.describe(value)}", help="declare it `tl.constexpr`")
     require(n > 0, f"the extents of a shape are positive, got {n}")
-    require(n & (n - 1) == 0, f"the extents of a shape are powers of two, got {n}", help=f"use {1 << n.bit_length()} and a mask")
+    require(n & (n - 1) == 0, f"Shape element {axis} must be a power of 2", help=f"it is {n}: use {1 << n.bit_length()} and a mask")
     return n
 
 
@@ -36,7 +36,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
     """A shape from a tuple, a list or one int."""
     value = unwrap(value)
     items = value if isinstance(value, (tuple, list)) else (value,)
-    return tuple(extent(v) for v in items)
+    return tuple(extent(v, axis) for axis, v in enumerate(items))
 
 
 @builtin
@@ -65,8 +65,8 @@ def arange(ctx: Context, start: int, end: int) -> Value:
     count = last - first
     require(
         count & (count - 1) == 0,
-        f"arange's range must be a power of 2, got {count}",
-        help=f"use {1 << count.bit_length()} and mask the rest",
+        "arange's range must be a power of 2",
+        help=f"it is {count}: use {1 << count.bit_length()} and mask the rest",
     )
     return ctx.build.emit(ops.arange, start=first, stop=last)
 

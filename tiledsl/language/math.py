@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import Enum
 from typing import Any
 
@@ -116,7 +117,9 @@ def where(ctx: Context, condition: Any, x: Any, y: Any) -> Value:
     """x where condition holds, else y; both are computed, all are broadcast."""
     build = ctx.build
     cond = coerce.tensor(build, condition)
-    cond = cond if cond.type.elem is i1 else coerce.condition(build, cond)
+    if cond.type.elem is not i1:
+        warnings.warn(f"tl.where with a condition of {cond.type.elem}, not of int1, is deprecated: compare it", UserWarning, stacklevel=2)
+        cond = coerce.condition(build, cond)
     a, b = coerce.operands(build, x, y)
     return build.emit(ops.select, *coerce.broadcast(build, cond, a, b))
 

@@ -7,3 +7,5 @@ from ....language.aggregates import aggregate as _aggregate
 from ....language.core import builtin, constexpr
 from ....language.core import unwrap as _unwrap_if_constexpr
 from ....language.functions import must_use_result
+
+CONSTEXPR_0 = constexpr(0)  # kernels copied from Triton's own library name it as a default

@@ -7,7 +7,6 @@ import hashlib
 import json
 import textwrap
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -72,6 +71,16 @@ def get_device_key() -> str:
     return f"{active.get_current_target().backend}:{active.get_current_device()}"
 
 
+class DeviceCaches(dict[Any, tuple[Any, ...]]):
+    """Kernels by name, names by specialisation, the target and its compiler; there is one device, whatever it is called."""
+
+    def __getitem__(self, device: Any) -> tuple[Any, ...]:
+        if not self:
+            target = driver.active.get_current_target()
+            self[get_device_key()] = ({}, {}, target, CPUBackend(target), None)
+        return next(iter(self.values()))
+
+
 registered: dict[str, JITFunction] = {}  # by module and name, for constants that are read back
 
 
@@ -89,14 +98,9 @@ class JITFunction(Launchable, KernelInterface):
         self.do_not_specialize_on_alignment = options.get("do_not_specialize_on_alignment") or []
         self.module, self._fn_name = fn.__module__, f"{fn.__module__}.{fn.__qualname__}"
         self.constexprs = [p.index for p in self.params if p.is_constexpr]
-        self.device_caches: dict[Any, tuple[Any, ...]] = defaultdict(self._new_cache)
+        self.device_caches = DeviceCaches()
         self.kernel = None
         registered[f"{self.module}:{fn.__qualname__}"] = self
-
-    @staticmethod
-    def _new_cache() -> tuple[Any, ...]:
-        target = driver.active.get_current_target()
-        return {}, {}, target, CPUBackend(target), None
 
     # --- source
 
@@ -129,12 +133,17 @@ class JITFunction(Launchable, KernelInterface):
 
     def _unsafe_update_src(self, new_src: str) -> None:
         """Replace the source; callers forget the `hash` of functions that call this one."""
+        self.device_caches.clear()
+        if self.__dict__.pop("_replaced", None) is not None:
+            del self.__dict__["_parsed"]
+        if new_src == self.src:  # as it is in the file
+            self.__dict__.update(hash=None, _captured=None)
+            return
         line = self.tree.lineno
         (tree,) = ast.parse(new_src).body
         assert isinstance(tree, ast.FunctionDef)
         ast.increment_lineno(tree, line - tree.lineno)
         self.__dict__.update(_parsed=(new_src, tree), _replaced=new_src, hash=None, _captured=None)
-        self.device_caches.clear()
 
     # --- what a compilation depends on
 
