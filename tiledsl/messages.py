@@ -67,7 +67,7 @@ def deliver(messages: Sequence[Message], buffer: np.ndarray) -> None:
         print(f"... {int(buffer[0]) - CAPACITY} more values were not kept")
     if buffer[1]:
         failed = messages[int(buffer[1]) - 1]
-        raise AssertionFailed(f"device assertion failed: {failed.text}" if failed.text else "device assertion failed", failed.loc)
+        raise AssertionFailed(f"device-side assertion failed: {failed.text}" if failed.text else "device-side assertion failed", failed.loc)
 
 
 def lines(message: Message, record: np.ndarray) -> list[str]:

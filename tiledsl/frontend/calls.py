@@ -17,9 +17,11 @@ from ..language import math as tile_math
 from ..language import static as tile_static
 from ..language import tuples as tile_tuples
 from ..language.aggregates import Aggregate, construct
-from ..language.core import Builtin, Library, constexpr, static_int, unwrap
+from ..language.core import METHODS, Builtin, Library, constexpr, static_int, unwrap
 from ..language.debug import device_print
-from ..language.tensor import BoundMethod, tensor
+from ..language.dtypes import dtype, pointer_type
+from ..language.tensor import ATTRIBUTES, BoundMethod, tensor
+from ..language.types import block_type
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
 from .syntax import check
@@ -210,6 +212,10 @@ def _isinstance(frame: Frame, value: Any, kinds: Any) -> bool:
     return isinstance(unwrap(value), plain) or is_tuple or "constexpr" in names
 
 
+def _has(owner: Any, name: str) -> bool:
+    return (name in ATTRIBUTES or name in METHODS) if isinstance(owner, Value) else hasattr(owner, name)
+
+
 SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.range: lambda frame, *args: tile_static.range.function(frame, *args),
     builtins.min: _pairwise(tile_math.minimum, builtins.min),
@@ -221,12 +227,15 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.len: lambda frame, x: x.type.shape[0] if isinstance(x, Value) else len(x),
     builtins.isinstance: _isinstance,
     builtins.getattr: lambda frame, owner, name, *default: unwrap(getattr(unwrap(owner), unwrap(name), *default)),
-    builtins.hasattr: lambda frame, owner, name: hasattr(unwrap(owner), unwrap(name)),
+    builtins.hasattr: lambda frame, owner, name: _has(unwrap(owner), unwrap(name)),
     builtins.list: lambda frame, items=(): tuple(items),
     builtins.tuple: lambda frame, items=(): tuple(items),
     tile_tuples.tuple: lambda frame, items=(), fields=None: tile_tuples.tuple(map(unwrap, items), fields),
     builtins.print: lambda frame, *values, **how: device_print.function(frame, *map(unwrap, values), **how),
 }
+
+
+TYPES = (dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type)
 
 
 def _special(callee: Any) -> Callable[..., Any] | None:
@@ -240,7 +249,7 @@ def _compile_time(callee: Any) -> bool:
     """Pure functions of numbers, and classes of named tuples."""
     return (
         getattr(callee, "__module__", None) == math.__name__
-        or callee in (str, repr, round, sum, sorted)
+        or callee in (str, repr, round, sum, sorted, *TYPES)
         or hasattr(callee, "_fields")
         or bool(getattr(callee, "is_constexpr_function", False))
     )

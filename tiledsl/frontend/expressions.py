@@ -14,6 +14,7 @@ from ..ir.core import Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
 from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
+from ..language.debug import assert_no_overflow
 from ..language.dtypes import dtype
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.shape import expand_dims
@@ -100,6 +101,8 @@ def binary(frame: Frame, node: ast.BinOp) -> Any:
     try:
         if isinstance(node.op, ast.Mod) and isinstance(x, str):
             return x % y
+        if frame.debug:
+            assert_no_overflow(frame.at(node), type(node.op).__name__, unwrap(x), unwrap(y))
         return apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
     except TileError as error:
         raise explained(frame, error, node, {node.left: x, node.right: y}) from None

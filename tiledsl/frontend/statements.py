@@ -126,8 +126,11 @@ def branch(frame: Frame, at: tuple[ast.If, Sequence[ast.stmt]]) -> tuple[Returne
     cond = known_condition(frame.evaluate(node.test))
     if not isinstance(cond, Value):
         _check_static_condition(frame, node.test, cond)
-        out = frame.execute(node.body if cond else node.orelse)
-        return out, out is not None
+        chosen = node.body if cond else node.orelse
+        if returns(chosen):  # perhaps under a condition of the kernel: then the rest belongs to the other arm
+            return frame.execute([*chosen, *rest]), True
+        frame.execute(chosen)
+        return None, False
     if frame.lanes is not None:
         return lanes.branch(frame, node, cond, rest)
     test = scalar_condition(frame, node.test, cond)

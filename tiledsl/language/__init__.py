@@ -94,7 +94,7 @@ from .reduction import (
     sum,
     xor_sum,
 )
-from .shape import broadcast, broadcast_to, expand_dims, permute, ravel, reshape, squeeze, trans, unsqueeze, view
+from .shape import broadcast, broadcast_to, expand_dims, item, permute, ravel, reshape, squeeze, trans, unsqueeze, view
 from .static import condition, range, static_assert, static_print, static_range
 from .tensor import tensor
 from .tuples import constexpr_type, tuple, tuple_type

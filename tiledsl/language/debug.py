@@ -34,6 +34,28 @@ def device_assert(ctx: Context, cond: Any, msg: str = "", mask: Any = None) -> N
     build.emit(ops.if_, any_of(ctx, fails), blocks=[failed.block, passed.block])
 
 
+OVERFLOWING = {"Add": ops.add, "Sub": ops.sub, "Mult": ops.mul}
+
+
+def assert_no_overflow(ctx: Context, name: str, x: Any, y: Any) -> None:
+    """When debugging, fail the launch if a sum, a difference or a product of integers leaves their type."""
+    if name not in OVERFLOWING or not (isinstance(x, Value) or isinstance(y, Value)):
+        return
+    build = ctx.build
+    if any(isinstance(v, Value) and not (isinstance(v.type.elem, DType) and v.type.elem.is_int) for v in (x, y)):
+        return
+    a, b = coerce.operands(build, x, y)
+    elem = a.type.elem
+    assert isinstance(elem, DType)
+    if not elem.is_int or elem.bits >= 64 or elem is i1:
+        return
+    exact = build.emit(OVERFLOWING[name], coerce.cast(build, a, i64), coerce.cast(build, b, i64))
+    low, high = (-(1 << elem.bits - 1), (1 << elem.bits - 1) - 1) if elem.is_signed else (0, (1 << elem.bits) - 1)
+    above = build.emit(ops.ge, exact, coerce.constant(build, low, i64, exact.type.shape))
+    below = build.emit(ops.le, exact, coerce.constant(build, high, i64, exact.type.shape))
+    device_assert.function(ctx, build.emit(ops.and_, above, below), f"{elem} overflow detected for operation {name.lower()}")
+
+
 @builtin
 def device_print(ctx: Context, prefix: str, *args: Any, hex: bool = False) -> None:
     """Print the elements of tiles when the launch is over: `pid (x, y, z) idx (i, ..) prefix: value`, a line each."""

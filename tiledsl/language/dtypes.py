@@ -134,7 +134,7 @@ class dtype:
         return self.name
 
     def __repr__(self) -> str:
-        return f"tiledsl.language.{_LONG.get(self.name, self.name.replace('fp', 'float'))}"
+        return f"triton.language.{_LONG.get(self.name, self.name.replace('fp', 'float'))}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_dtype_of_name, (self.elem.name,))

@@ -10,7 +10,7 @@ from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
-from ..ir.types import DType, Pointer, dtype_of, f32, i1
+from ..ir.types import DType, Pointer, dtype_of, f32, i1, i8, i16, i32, i64
 from .coerce import binary, broadcast_pair, cast, operands, promoted, tensor, weakened
 from .core import is_tensor, unwrap
 from .dtypes import short_name
@@ -75,10 +75,27 @@ def _bits(symbol: str, spec: OpSpec) -> Callable[..., Value]:
     def apply(build: Builder, x: Any, y: Any) -> Value:
         a, b = operands(build, x, y)
         for tile in (a, b):
-            require(tile.type.elem.is_int, f"`{symbol}` takes integers, got {a.type} and {b.type}")
+            require(tile.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `{symbol}` takes integers")
         return build.emit(spec, a, b)
 
     return apply
+
+
+def _shift_right(build: Builder, x: Any, y: Any) -> Value:
+    """Copies the sign if the left operand is signed, whatever type it meets the other in."""
+    left = unwrap(x)
+    signed = isinstance(left, int) or isinstance(left, Value) and left.type.elem.is_signed
+    a, b = operands(build, x, y)
+    require(a.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `>>` takes integers")
+    elem = dtype_of(a.type)
+    if not signed or elem.is_signed or elem is i1:
+        return build.emit(ops.shr, a, b)
+    same_bits = SIGNED[elem.bits]
+    shifted = build.emit(ops.shr, *(build.emit(ops.cast, v, to=same_bits) for v in (a, b)))
+    return build.emit(ops.cast, shifted, to=elem)
+
+
+SIGNED = {8: i8, 16: i16, 32: i32, 64: i64}
 
 
 def _compare(spec: OpSpec) -> Callable[..., Value]:
@@ -100,7 +117,7 @@ BINARY: dict[str, tuple[Callable[..., Value] | None, Callable[[Any, Any], Any]]]
     "BitOr": (_bits("|", ops.or_), operator.or_),
     "BitXor": (_bits("^", ops.xor), operator.xor),
     "LShift": (_bits("<<", ops.shl), operator.lshift),
-    "RShift": (_bits(">>", ops.shr), operator.rshift),
+    "RShift": (_shift_right, operator.rshift),
     "Eq": (_compare(ops.eq), operator.eq),
     "NotEq": (_compare(ops.ne), operator.ne),
     "Lt": (_compare(ops.lt), operator.lt),

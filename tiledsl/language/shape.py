@@ -17,7 +17,7 @@ def axis_of(axis: Any, rank: int, what: str = "axis") -> int:
     n = static_int(axis)
     if n is None:
         raise TypeRuleError(f"{what} is a compile-time int, got {coerce.describe(axis)}")
-    require(-rank <= n < rank, f"{what} {n} is out of range for {rank} axes")
+    require(-rank <= n < rank, f"invalid {what} {n}. Expected {-rank} <= {what} < {rank}")
     return n % rank
 
 
@@ -35,7 +35,9 @@ def expand_dims(ctx: Context, input: Any, axis: Any) -> Value:
     axis = unwrap(axis)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     rank = tile.type.rank + len(axes)
-    new = {axis_of(a, rank) for a in axes}
+    normalized = [axis_of(a, rank) for a in axes]
+    new = set(normalized)
+    require(len(new) == len(axes), f"expand_dims received duplicate axes, normalized axes = {normalized}")
     old = iter(tile.type.shape)
     return ctx.build.emit(ops.reshape, tile, shape=tuple(1 if d in new else next(old) for d in range(rank)))
 
@@ -111,3 +113,11 @@ def squeeze(ctx: Context, x: Value, dim: int) -> Value:
     axis = axis_of(dim, x.type.rank, "dim")
     require(x.type.shape[axis] == 1, f"squeeze of axis {axis} of {x.type}: its extent is not one")
     return ctx.build.emit(ops.reshape, x, shape=x.type.shape[:axis] + x.type.shape[axis + 1 :])
+
+
+@method
+@builtin
+def item(ctx: Context, x: Value) -> Value:
+    """The one element of a tile, as a scalar."""
+    require(x.type.size == 1, f"item takes one element, got {x.type}")
+    return ctx.build.emit(ops.reshape, x, shape=()) if x.type.shape else x

@@ -18,7 +18,7 @@ def kernel(x):
 kernel[(1,)](np.zeros(64, np.float32))
 
 # expect:
-# TypeRuleError: error: axis 1 is out of range for 1 axes
+# TypeRuleError: error: invalid axis 1. Expected -1 <= axis < 1
 #   --> typing_in_a_helper.py:9:24, in normalised
 #    9 |     return x / tl.sqrt(tl.sum(x, axis=1))
 #      |                        ^^^^^^^^^^^^^^^^^

@@ -209,13 +209,15 @@ class CompiledKernel:
             self._init_handles()
         function = self.src.fn
         for index in self.compiled.stored:
-            if not bound[index].writable:
+            if index < len(bound) and not bound[index].writable:
                 raise function._read_only(bound[index])
         enter, leave = knobs.runtime.launch_enter_hook, knobs.runtime.launch_exit_hook
         facts = self.launch_metadata(sizes, 0, *values) if enter.calls or leave.calls else None
         if enter.calls:
             enter(facts)
-        if 0 not in sizes:
+        if 0 not in sizes and self.compiled.messages:
+            self.report = function._listening(self.compiled, sizes, list(bound), target).report
+        elif 0 not in sizes:
             self.report = target.backend.launch(self.compiled.program, sizes, bound, target.options)
         if leave.calls:
             leave(facts)
