@@ -256,7 +256,12 @@ print(out[0], len(built))
 def run(tmp_path) -> str:
     search = os.pathsep.join([str(Path(tiledsl.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(tmp_path)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": search}, check=True
+        # -B: a module that changes within a second, and keeps its size, would be taken from old bytecode
+        [sys.executable, "-B", "-c", RUN, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+        check=True,
     )
     return done.stdout.strip()
 

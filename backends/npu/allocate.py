@@ -155,10 +155,15 @@ def _is_idle(line: Line) -> bool:
     if line.name not in COPIES:
         return False
     to, source = _views(line)
-    return to.moved is source.moved and to.buffer.space == source.buffer.space and (to.buffer.offset + to.offset, to.shape, to.strides) == (
-        source.buffer.offset + source.offset,
-        source.shape,
-        source.strides,
+    return (
+        to.moved is source.moved
+        and to.buffer.space == source.buffer.space
+        and (to.buffer.offset + to.offset, to.shape, to.strides)
+        == (
+            source.buffer.offset + source.offset,
+            source.shape,
+            source.strides,
+        )
     )
 
 
@@ -182,7 +187,7 @@ class _Sharing:
     def merge_copies(self) -> None:
         """A copy's target takes the source's place if nothing needs the target while the source lives.
 
-            ... last use of A ... S = f(A?) ... A = copy S (last use of S)   becomes   A = f(A?)
+        ... last use of A ... S = f(A?) ... A = copy S (last use of S)   becomes   A = f(A?)
         """
         for i, line in self.lines(COPIES):
             to, source = _views(line)

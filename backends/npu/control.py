@@ -101,5 +101,3 @@ def _results(emit: Emitter, op: Op, carried: Sequence[Value]) -> None:
             emit.drain(result)
         else:
             emit.regs[result] = emit.regs[arg]
-
-

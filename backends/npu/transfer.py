@@ -159,5 +159,3 @@ def _only(view: View, kept: list[int], at: dict[int, int]) -> View:
     """A view with only some axes; the others at an index, 0 where they have but one."""
     offset = view.offset + sum(i * view.strides[d] for d, i in at.items())
     return View(view.buffer, view.dtype, offset, tuple(view.shape[d] for d in kept), tuple(view.strides[d] for d in kept))
-
-

@@ -124,7 +124,7 @@ def _rebind(values: Any, old: type, new: type) -> None:
 
 def construct(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: Callable[..., Any] | None = None) -> Any:
     """An instance; `call` runs an `__init__` of the class's own."""
-    made = object.__new__(cls)
+    made: Any = object.__new__(cls)
     init = next((vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base) and issubclass(base, Aggregate)), None)
     if init is not None:
         (call or _plain)(init, (made, *args), kwargs)

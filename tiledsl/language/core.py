@@ -65,7 +65,10 @@ class Context(Protocol):
 
     build: Builder
 
-    debug: bool  # whether assertions are compiled in
+    @property
+    def debug(self) -> bool:
+        """Whether assertions are compiled in."""
+        ...
 
     def message(self, message: Message) -> tuple[Value, int]:
         """The buffer for what the kernel says, and the number of this message in it."""

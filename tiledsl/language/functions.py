@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from .core import unwrap
@@ -49,7 +49,7 @@ class ConstexprFunction:
         code = self.fn.__code__
         for name in code.co_names:
             value = self.fn.__globals__.get(name)
-            if isinstance(value, FunctionType) or type(value).__name__ == "module" and value.__name__ not in ("math", "builtins"):
+            if isinstance(value, FunctionType) or isinstance(value, ModuleType) and value.__name__ not in ("math", "builtins"):
                 raise RuntimeError(f"Unsupported function referenced: {value}")
         return hashlib.sha256(self.src.encode()).hexdigest()
 

@@ -232,7 +232,7 @@ def table() -> str:
     for name, formats in (constants() | numbers).items():
         lines.append(f"{name} = {{")
         for format, values in formats.items():
-            lines.append(f'    {format!r}: (')
+            lines.append(f"    {format!r}: (")
             lines.extend(f"        {hex(value) if isinstance(value, int) else repr(value)}," for value in values)
             lines.append("    ),")
         lines.append("}")

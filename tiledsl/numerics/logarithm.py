@@ -1,6 +1,6 @@
 """log, log2, log10 and log1p.
 
-    x = 2**n (1 + f),  sqrt(1/2) <= 1 + f < sqrt(2):      log(x) = n ln2 + f - f**2 / 2 + f**3 P(f)
+x = 2**n (1 + f),  sqrt(1/2) <= 1 + f < sqrt(2):      log(x) = n ln2 + f - f**2 / 2 + f**3 P(f)
 """
 
 from __future__ import annotations

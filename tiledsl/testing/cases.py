@@ -28,7 +28,9 @@ class Array:
         return self.dtype.decode(self.stored)
 
     def __repr__(self) -> str:
-        return f"{self.name}: {self.dtype}[{self.stored.size}] {np.array2string(self.values, threshold=12, edgeitems=6, max_line_width=140)}"
+        return (
+            f"{self.name}: {self.dtype}[{self.stored.size}] {np.array2string(self.values, threshold=12, edgeitems=6, max_line_width=140)}"
+        )
 
 
 Argument = Array | int | float | bool

@@ -153,7 +153,9 @@ def _call(kernel: Kernel, text: str) -> tuple[tuple[Any, ...], list[Array]]:
     arguments, results = (_literals(side) for side in (given, wanted or "()"))
     params = kernel.body.args
     assert len(arguments) == len(params), f"@{kernel.name} takes {len(params)} arguments, the run gives {len(arguments)}"
-    args = tuple(_array(p.name, p.type.elem.to, a) if isinstance(p.type.elem, Pointer) else a for p, a in zip(params, arguments, strict=True))
+    args = tuple(
+        _array(p.name, p.type.elem.to, a) if isinstance(p.type.elem, Pointer) else a for p, a in zip(params, arguments, strict=True)
+    )
     arrays = [a for a in args if isinstance(a, Array)]
     return args, [_array(a.name, a.dtype, r) for a, r in zip(arrays, results, strict=bool(wanted))]
 

@@ -95,7 +95,9 @@ def _blame(case: Case, one: str, other: str, options: Options) -> str:
         backend = registry.find(subject)
         bound, _ = bind(case)
         guilty = pipeline.bisect(case.kernel, backend.passes, backend.machine, case.grid, bound, options)
-        lines.append(f"{subject}: the pass `{guilty}` changed the result" if guilty else f"{subject}: no pass changed the interpreted result")
+        lines.append(
+            f"{subject}: the pass `{guilty}` changed the result" if guilty else f"{subject}: no pass changed the interpreted result"
+        )
     return "".join(f"\n{line}" for line in lines)
 
 
