@@ -1,0 +1,208 @@
+"""The house keeps its own promises: who imports whom, what is documented, how large files are, what adding an op takes."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import Phase, given, settings
+
+from tiledsl import __main__ as command
+from tiledsl import config
+from tiledsl.interpreter import values
+from tiledsl.ir.core import Block, Builder, Kernel
+from tiledsl.ir.parser import parse
+from tiledsl.ir.spec import SPECS
+from tiledsl.ir.types import Tile, f32
+from tiledsl.ir.verify import verify
+from tiledsl.ops.elementwise import elementwise, floating
+from tiledsl.testing.programs import Case, cases
+
+# a module imports from the rows above its own, and from its neighbours where the third column names them
+LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
+    ("ground", {"config": set(), "errors": {"location"}, "location": set(), "machine": set(), "version": set()}),
+    ("grammar", {"ir": set()}),
+    ("vocabulary", {"ops": set()}),
+    (
+        "readers of ops",
+        {
+            "memory": set(),
+            "interpreter": {"memory"},
+            "numerics": {"memory", "interpreter", "passes"},  # its exhaustive check runs its own definitions
+            "passes": {"memory", "interpreter", "numerics"},
+            "language": {"frontend"},
+            "frontend": {"language"},
+        },
+    ),
+    ("targets", {"backend": set()}),
+    ("running", {"runtime": set()}),
+    ("tools", {"autotune": set(), "testing": set()}),
+    ("the names users see", {"tiledsl": set()}),
+    ("users of the compiler", {"backends": set(), "kernels": {"bench"}, "compat": set(), "bench": {"kernels", "backends"}}),
+    ("the command", {"__main__": set()}),
+)
+EXEMPT = {("numerics.check", "backend")}  # a program of its own, that runs the definitions on every backend
+PRIVATE_TO_BACKENDS = {"autotune", "testing", "tiledsl", "runtime", "language", "frontend", "kernels"}  # a backend needs none of them
+LONGEST = 700
+
+# imports that do not stand at the top of their file, each with the reason that its line or this table gives
+LATE = {
+    "llvmlite": "60 ms that a kernel loaded from the cache does not need to spend",
+    "importlib.metadata": "slow, and only needed for a name that is not built in",
+    "torch": "optional",
+    "redis": "optional",
+    "pandas": "optional",
+    "matplotlib": "optional",
+    "ml_dtypes": "optional",
+    "numba": "optional",
+}
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(p for folder in folders for p in (ROOT / folder).rglob("*.py"))
+
+
+HOUSE = sources("tiledsl", "backends", "kernels")
+
+
+def module_of(path: Path) -> list[str]:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    return parts if parts[0] == "tiledsl" else ["tiledsl", *parts]
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.stmt]]:
+    """The full name of everything a file imports."""
+    package = module_of(path)[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            names = [*base, *(node.module.split(".") if node.module else [])]
+            if names == ["tiledsl"]:
+                yield from ((f"tiledsl.{alias.name}", node) for alias in node.names)
+            else:
+                yield ".".join(names), node
+
+
+def room(module: list[str]) -> str:
+    """The row of the table a module belongs to."""
+    rooms = {name for _, row in LAYERS for name in row}
+    return module[1] if len(module) > 1 and module[1] in rooms else "tiledsl"
+
+
+def typing_only(path: Path) -> set[ast.stmt]:
+    """Imports that only type checkers see."""
+    tree = ast.parse(path.read_text())
+    guarded = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")]
+    return {(s.lineno, s.col_offset) for g in guarded for s in ast.walk(g) if isinstance(s, ast.Import | ast.ImportFrom)}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_what_lies_below_it(path: Path) -> None:
+    height = {name: i for i, (_, row) in enumerate(LAYERS) for name in row}
+    allowed = {name: more for _, row in LAYERS for name, more in row.items()}
+    here, unseen = room(module_of(path)), typing_only(path)
+    for name, node in imports(path):
+        if not name.startswith("tiledsl") or (node.lineno, node.col_offset) in unseen:
+            continue
+        there = room(name.split("."))
+        exempt = (".".join(module_of(path)[1:]), there) in EXEMPT
+        below = height[there] < height[here] or there in allowed[here] or there == here or exempt
+        assert below, f"line {node.lineno}: {here} imports {there}, which does not lie below it"
+        assert here != "backends" or there not in PRIVATE_TO_BACKENDS, f"line {node.lineno}: a backend imports {there}"
+
+
+@pytest.mark.parametrize("path", HOUSE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_stand_at_the_top(path: Path) -> None:
+    unseen = typing_only(path)
+    top = {(n.lineno, n.col_offset) for n in ast.parse(path.read_text()).body}
+    lines = path.read_text().splitlines()
+    for name, node in imports(path):
+        place = (node.lineno, node.col_offset)
+        if place in top or place in unseen or name.split(".")[0] in LATE or name in LATE:
+            continue
+        assert "#" in lines[node.lineno - 1], f"line {node.lineno}: {name} is imported late, and the line does not say why"
+
+
+# --- documentation
+
+
+def test_every_op_says_what_it_does() -> None:
+    for spec in SPECS.values():
+        first = spec.doc.splitlines()[0]
+        assert len(first) > 3 and not first.startswith("TODO"), spec.name
+        assert spec.doc.rstrip().endswith((".", "...")), f"{spec.name}: {spec.doc!r}"
+
+
+def test_every_file_says_what_it_is_about() -> None:
+    for path in [*HOUSE, *sources("tests")]:
+        if "files" not in path.parts and path.read_text().strip():
+            assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no first line"
+
+
+def test_every_variable_is_declared() -> None:
+    declared = {v.name for v in config.VARIABLES}
+    texts = [*HOUSE, *sources("tests", "examples"), *ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("*/*/*.md"), *ROOT.glob("*.cfg")]
+    for path in texts:
+        for name in re.findall(r"TILEDSL_[A-Z][A-Z_]*[A-Z]", path.read_text()):
+            assert name in declared, f"{path} mentions {name}, which config.py does not declare"
+    assert all(v.help for v in config.VARIABLES)
+
+
+def test_every_package_is_installed() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    assert listed == {".".join(module_of(p)[:-1]) for p in HOUSE if p.name == "__init__.py"}
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    for path in HOUSE:
+        count = len(path.read_text().splitlines())
+        assert count <= LONGEST, f"{path} has {count} lines"
+
+
+# --- adding an op
+
+
+def test_adding_an_elementwise_op_takes_one_declaration(capsys: pytest.CaptureFixture[str]) -> None:
+    """Declared, it is printed, parsed, verified, interpreted, documented and drawn by the generator."""
+    twice = elementwise(lambda x: x + x, "twice", "Two times x, as an op of a test.", arity=1, accepts=floating)
+    try:
+        build = Builder(Block())
+        x = build.emit(twice, build.emit(twice, build.emit(SPECS["constant"], value=1.5, type=Tile(f32, (4,)))))
+        kernel = Kernel("four", build.block)
+        again = parse(repr(kernel))
+        assert repr(again) == repr(kernel)
+        verify(again)
+        np.testing.assert_array_equal(values(kernel)[x], np.full(4, 6.0, np.float32))
+        command.main(["ops", "twice"])
+        assert "Two times x, as an op of a test." in capsys.readouterr().out
+        assert drawn_at_random("twice")
+    finally:
+        del SPECS["twice"]
+
+
+class Drawn(Exception):
+    """The generator drew the op."""
+
+
+def drawn_at_random(name: str) -> bool:
+    @settings(max_examples=500, derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False)
+    @given(cases())
+    def look(case: Case) -> None:
+        if any(op.spec.name == name for op in case.kernel.body.walk()):
+            raise Drawn
+
+    try:
+        look()
+    except Drawn:
+        return True
+    return False
