@@ -67,7 +67,7 @@ def _fitted(kind: Any, value: Any) -> Any:
 
 def as_tuple(value: Any) -> Any:
     """A tuple as aggregates keep it on the host: of tl.constexpr."""
-    from .tuples import tuple as language_tuple
+    from .tuples import tuple as language_tuple  # which is an aggregate itself
 
     value = unwrap(value)
     items = [item if isinstance(item, constexpr) or not isinstance(item, (bool, int, float, str)) else constexpr(item) for item in value]
