@@ -20,7 +20,7 @@ from ..language.aggregates import Aggregate, construct
 from ..language.core import METHODS, Builtin, Library, constexpr, static_int, unwrap
 from ..language.debug import device_print
 from ..language.dtypes import dtype, pointer_type
-from ..language.tensor import ATTRIBUTES, BoundMethod, tensor
+from ..language.tensor import ATTRIBUTES, BoundMethod, attribute, tensor
 from ..language.types import block_type
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
@@ -212,6 +212,12 @@ def _isinstance(frame: Frame, value: Any, kinds: Any) -> bool:
     return isinstance(unwrap(value), plain) or is_tuple or "constexpr" in names
 
 
+def _get(frame: Frame, owner: Any, name: str, *default: Any) -> Any:
+    if isinstance(owner, Value):
+        return attribute(frame, owner, name) if _has(owner, name) or not default else default[0]
+    return unwrap(getattr(owner, name, *default))
+
+
 def _has(owner: Any, name: str) -> bool:
     return (name in ATTRIBUTES or name in METHODS) if isinstance(owner, Value) else hasattr(owner, name)
 
@@ -226,7 +232,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.bool: _number(bool),
     builtins.len: lambda frame, x: x.type.shape[0] if isinstance(x, Value) else len(x),
     builtins.isinstance: _isinstance,
-    builtins.getattr: lambda frame, owner, name, *default: unwrap(getattr(unwrap(owner), unwrap(name), *default)),
+    builtins.getattr: lambda frame, owner, name, *default: _get(frame, unwrap(owner), unwrap(name), *default),
     builtins.hasattr: lambda frame, owner, name: _has(unwrap(owner), unwrap(name)),
     builtins.list: lambda frame, items=(): tuple(items),
     builtins.tuple: lambda frame, items=(): tuple(items),
