@@ -67,14 +67,28 @@ class Region:
                     self.left.set()
 
     def finish(self) -> None:
-        """Work on it, then wait for those who joined."""
-        self.work()
+        """Work on it, then wait for those who joined; also if a signal interrupts: they use the caller's arguments."""
+        try:
+            self.work()
+        except BaseException:
+            self.total = 0  # no more chunks
+            raise
+        finally:
+            self._part()
+
+    def _part(self) -> None:
         with self.lock:
             self.closed = True
             alone = not self.helpers
             self.left.clear()
-        if not alone:
-            self.left.wait()
+        interrupt: BaseException | None = None
+        while not alone:
+            try:
+                alone = self.left.wait()
+            except BaseException as error:  # raised by a signal's handler
+                interrupt, self.total = error, 0
+        if interrupt is not None:
+            raise interrupt
 
 
 class Pool:

@@ -16,7 +16,7 @@ from ..language import coerce
 from ..language import math as tile_math
 from ..language import static as tile_static
 from ..language import tuples as tile_tuples
-from ..language.aggregates import Aggregate, construct
+from ..language.aggregates import Aggregate, aggregate_replace, construct
 from ..language.core import METHODS, Builtin, Library, constexpr, static_int, unwrap
 from ..language.debug import device_print
 from ..language.dtypes import dtype, pointer_type
@@ -59,7 +59,7 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return make_aggregate(frame, callee, args, kwargs)
     if getattr(callee, "in_aggregate", False):
         return callee(*args, **kwargs, **({"_semantic": frame} if takes_context(callee) else {}))
-    if getattr(callee, "is_constexpr_function", False):
+    if getattr(callee, "is_constexpr_function", False) or callee is aggregate_replace:
         return callee(*args, **kwargs)
     special = _special(callee)
     if special is not None:
@@ -241,7 +241,10 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
 }
 
 
-TYPES = (dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type)
+PLAIN = (
+    str, repr, round, sum, sorted,
+    dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type,
+)  # fmt: skip
 
 
 def _special(callee: Any) -> Callable[..., Any] | None:
@@ -255,7 +258,7 @@ def _compile_time(callee: Any) -> bool:
     """Pure functions of numbers, and classes of named tuples."""
     return (
         getattr(callee, "__module__", None) == math.__name__
-        or callee in (str, repr, round, sum, sorted, *TYPES)
+        or callee in PLAIN
         or hasattr(callee, "_fields")
         or bool(getattr(callee, "is_constexpr_function", False))
     )

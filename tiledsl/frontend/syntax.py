@@ -62,7 +62,7 @@ def _walk(node: ast.AST, in_loop: bool) -> Iterator[tuple[ast.AST, bool]]:
 
 def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
     if isinstance(node, ast.Return) and in_loop:
-        return "`return` inside a loop is not supported", "set a variable and return it after the loop"
+        return "Cannot have `return` statements inside `while` or `for` statements in triton", "set a variable and return it after the loop"
     if isinstance(node, ast.Compare) and len(node.ops) > 1:
         return "a chained comparison is not supported", "write (a < b) & (b < c)"
     if isinstance(node, ast.Assign) and len(node.targets) > 1:

@@ -229,6 +229,9 @@ def dot(
     require(elem is b.type.elem, f"Both operands must be same dtype. Got {short_name(elem)} and {_name(b)}")
     if elem not in ACCUMULATORS:
         raise TypeRuleError(f"Unsupported lhs dtype {short_name(elem)}", help="dot takes fp16, bf16, fp32, fp64, int8 and uint8")
+    limit = unwrap(max_num_imprecise_acc)
+    if limit is not None and elem.is_float and elem.bits == 8:
+        require(limit <= a.type.shape[-1], f"max_num_imprecise_acc ({limit}) must be <= K ({a.type.shape[-1]})")
     wide = ACCUMULATORS[elem]
     result = _result_dtype(elem, wide, acc, out_dtype)
     shape = _dot_shape(a.type, b.type)

@@ -13,7 +13,7 @@ def kernel(x, n):
 kernel[(1,)](np.zeros(64, np.float32), 3)
 
 # expect:
-# UnsupportedSyntax: error: `return` inside a loop is not supported
+# UnsupportedSyntax: error: Cannot have `return` statements inside `while` or `for` statements in triton
 #   --> return_in_a_loop.py:10:9, in kernel
 #   10 |         return
 #      |         ^^^^^^

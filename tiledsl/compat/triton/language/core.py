@@ -20,9 +20,11 @@ def builtin(fn: Callable[..., Any]) -> Builtin:
     def enter(ctx: Any, *args: Any, **kwargs: Any) -> Any:
         return fn(*args, **kwargs, _semantic=ctx)
 
-    made = Builtin(functools.wraps(fn)(enter))
+    functools.update_wrapper(enter, fn)
+    made = Builtin(enter)
     shown = [p for p in inspect.signature(fn).parameters.values() if p.name != "_semantic"]
     made.__signature__ = inspect.Signature(shown)
+    made.__dict__.pop("__wrapped__", None)
     return made
 
 
