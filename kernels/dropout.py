@@ -14,38 +14,12 @@ from .sample import Call, Sample
 
 
 @tiledsl.jit
-def philox(seed, counter, ROUNDS: tl.constexpr):
-    """The first word of Philox 4x32 on a counter of 32 bits, under a key of 64 bits: 32 random bits."""
-    seed = tl.to_tensor(seed).to(tl.uint64)
-    key0 = (seed & 0xFFFFFFFF).to(tl.uint32)
-    key1 = (seed >> 32).to(tl.uint32)
-    c0 = counter.to(tl.uint32)
-    c1 = tl.zeros_like(c0)
-    c2 = c1
-    c3 = c1
-    for _ in tl.static_range(ROUNDS):
-        high0, low0 = tl.umulhi(c0, 0xD2511F53), c0 * 0xD2511F53
-        high2, low2 = tl.umulhi(c2, 0xCD9E8D57), c2 * 0xCD9E8D57
-        c0, c1, c2, c3 = high2 ^ c1 ^ key0, low2, high0 ^ c3 ^ key1, low0
-        key0 += 0x9E3779B9
-        key1 += 0xBB67AE85
-    return c0
-
-
-@tiledsl.jit
-def uniform(seed, counter):
-    """A number in [0, 1) for every counter, from 31 of the random bits."""
-    bits = philox(seed, counter, 10).to(tl.int32, bitcast=True)
-    return tl.where(bits < 0, -bits - 1, bits).to(tl.float32) * 4.6566127342e-10
-
-
-@tiledsl.jit
 def dropout_kernel(x, out, n, p, scale, seed, BLOCK: tl.constexpr):
     """One block per program; an element is kept where its random number exceeds p."""
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = at < n
     values = tl.load(x + at, mask=inside)
-    tl.store(out + at, tl.where(uniform(seed, at) > p, values * scale, 0.0), mask=inside)
+    tl.store(out + at, tl.where(tl.rand(seed, at) > p, values * scale, 0.0), mask=inside)
 
 
 def dropout(x: Any, p: float = 0.5, seed: int = 0, out: Any = None, block: int = 1024, **launch: Any) -> Any:

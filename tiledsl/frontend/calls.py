@@ -255,9 +255,10 @@ def _special(callee: Any) -> Callable[..., Any] | None:
 
 
 def _compile_time(callee: Any) -> bool:
-    """Pure functions of numbers, and classes of named tuples."""
+    """Pure functions of numbers, methods of dtypes, and classes of named tuples."""
     return (
         getattr(callee, "__module__", None) == math.__name__
+        or isinstance(getattr(callee, "__self__", None), dtype)
         or callee in PLAIN
         or hasattr(callee, "_fields")
         or bool(getattr(callee, "is_constexpr_function", False))

@@ -1,6 +1,6 @@
 """The language: `import tiledsl.language as tl`; the names Triton users know."""
 
-from . import math
+from . import math, random
 from .aggregates import aggregate_replace
 from .arrange import cat, flip, gather, histogram, interleave, join, sort, split, topk
 from .block_pointers import advance, make_block_ptr
@@ -79,6 +79,19 @@ from .memory import (
     atomic_xor,
     load,
     store,
+)
+from .random import (
+    pair_uniform_to_normal,
+    philox,
+    philox_impl,
+    rand,
+    rand4x,
+    randint,
+    randint4x,
+    randn,
+    randn4x,
+    uint32_to_uniform_float,
+    uint_to_uniform_float,
 )
 from .reduction import (
     argmax,
