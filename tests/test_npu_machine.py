@@ -1,10 +1,11 @@
 """The T1 simulator: it runs words, and nothing but words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiledsl.backends import npu
@@ -111,3 +112,33 @@ def test_fast_reductions_are_plain_ones(dtype, length, axis, seed):
         bits = f"u{fast.itemsize}"
         assert fast.shape == plain.shape and fast.dtype == plain.dtype
         assert ((fast.view(bits) == plain.view(bits)) | ((fast != fast) & (plain != plain))).all()
+
+
+SMALL = replace(T1_BASE, watchdog=200, descriptor_elements=256, spm_bytes=4096, acc_bytes=1024)
+
+
+@st.composite
+def instructions(draw):
+    """Instructions on few registers and small numbers, so that they meet."""
+    chosen = draw(st.sampled_from(list(T1.by_name.values())))
+    operands = []
+    for _, field in chosen.fields:
+        top = len(field.names) - 1 if field.names else 3
+        operands.append(draw(st.integers(0, top) if field.names or field.prefix != "#" else st.sampled_from([0, 1, 2, 4, 16])))
+        operands[-1] = min(operands[-1], (1 << field.bits) - 1)
+    return T1.encode(chosen.name, *operands)
+
+
+TYPES = ("f32", "i64", "i1", "f32")
+SETUP = "".join(f"tset t{i}, spm, {d}, #{i * 64}\ntdim t{i}, #2, #16\ntdim t{i}, #2, #8\n" for i, d in enumerate(TYPES))
+
+
+@settings(max_examples=300)
+@given(st.lists(instructions(), max_size=30), st.booleans())
+def test_whatever_the_words_a_program_ends_or_traps(words, setup):
+    program = decode([*T1.assemble(SETUP if setup else ""), *words, T1.encode("halt")])
+    core = Core(SMALL, Memory([]), [1, 2, 3, 4], (0, 0, 0), (1, 1, 1))
+    try:
+        run(core, program)
+    except (Trap, MemoryFault):
+        pass

@@ -7,6 +7,7 @@ fields are ones. Units: S scalar and issue, L load DMA, W store DMA, M matrix, V
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -217,8 +218,7 @@ def tset(core: Core, to: Set, space: Space, dtype: Type, base: Imm) -> None:
 def tdim(core: Core, to: Set, extent: Extent, stride: Imm) -> None:
     """Give a tile one more, innermost, dimension: its extent and its stride in bytes."""
     t = core.tile(to)
-    if len(t.extents) == core.machine.descriptor_rank:
-        raise Trap("ILLEGAL", f"t{to} has {core.machine.descriptor_rank} dimensions already")
+    _one_more(core, f"t{to}", t.extents, extent)
     core.t[to] = TileDescriptor(t.space, t.dtype, t.base, (*t.extents, extent), (*t.strides, stride))
 
 
@@ -239,8 +239,7 @@ def gset(core: Core, to: BoxTo, dtype: Type, base: ScalarA) -> None:
 def gdim(core: Core, to: BoxTo, stride: ScalarA, extent: Target) -> None:
     """Give a box one more, innermost, dimension: its extent and its stride in bytes."""
     g = core.box(to)
-    if len(g.extents) == core.machine.descriptor_rank:
-        raise Trap("ILLEGAL", f"g{to} has {core.machine.descriptor_rank} dimensions already")
+    _one_more(core, f"g{to}", g.extents, extent)
     extents, strides = (*g.extents, extent), (*g.strides, core.r[stride])
     core.g[to] = GlobalDescriptor(g.dtype, g.base, extents, strides, (*g.valid, None), g.fill)
 
@@ -432,6 +431,14 @@ def _scalar(name: str, dtype: int, *raw: int) -> int:
     kinds = [DTYPE_OF[0], kind, kind] if name == "select" else [kind] * len(raw)
     result = alu.result_type(name, kind)
     return to_raw(alu.apply(name, result, *(to_values(x, k) for x, k in zip(raw, kinds, strict=True))), result)
+
+
+def _one_more(core: Core, name: str, extents: tuple[int, ...], extent: int) -> None:
+    """Whether a descriptor can take another dimension."""
+    if len(extents) == core.machine.descriptor_rank:
+        raise Trap("ILLEGAL", f"{name} has {core.machine.descriptor_rank} dimensions already")
+    if extent == 0 or math.prod(extents) * extent > core.machine.descriptor_elements:
+        raise Trap("ILLEGAL", f"{name} cannot name {math.prod(extents) * extent} elements")
 
 
 def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> None:

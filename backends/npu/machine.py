@@ -25,6 +25,7 @@ class Npu(Machine):
     global_descriptors: int = 32
     scalar_registers: int = 32
     descriptor_rank: int = 4
+    descriptor_elements: int = 1 << 24  # that one descriptor may name, repeated ones included
     watchdog: int = 200_000_000  # instructions a program may execute
     # memories of one core, in bytes
     spm_bytes: int = 1 << 20

@@ -47,7 +47,11 @@ def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None)
                 observe(core, pc, one)
             when = one.common["when"]
             if when == 0 or (core.r[when] != 0) != bool(one.common["unless"]):
-                one.instruction.execute(core, *one.operands)
+                try:
+                    one.instruction.execute(core, *one.operands)
+                except (ValueError, TypeError, IndexError, AssertionError) as error:
+                    # types or shapes that the operation does not take
+                    raise Trap("UNSUPPORTED", f"{one.instruction.name}: {error}") from error
                 core.r[0] = 0
     return issued
 
