@@ -107,6 +107,7 @@ from .reduction import (
     sum,
     xor_sum,
 )
+from .scaled import dot_scaled
 from .shape import broadcast, broadcast_to, expand_dims, item, permute, ravel, reshape, squeeze, trans, unsqueeze, view
 from .static import condition, range, static_assert, static_print, static_range
 from .tensor import tensor

@@ -8,9 +8,10 @@ from typing import Any
 
 from .. import ops
 from ..errors import TypeRuleError, require
-from ..ir.core import Value
+from ..ir.core import Builder, Value
+from ..ir.formats import Special
 from ..ir.spec import OpSpec
-from ..ir.types import DType, Pointer, bf16, dtype_of, f32, f64, i1, i32, i64, u32, u64
+from ..ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f32, f64, i1, i32, i64, u32, u64
 from . import coerce
 from .core import Builtin, Context, builtin, is_tensor, method, unwrap
 from .creation import element
@@ -177,13 +178,14 @@ mul = _arithmetic("mul", "Mult", "x * y.")
 @method
 @builtin
 def cast(ctx: Context, input: Any, dtype: dtype, fp_downcast_rounding: str | None = None, bitcast: bool = False) -> Value:
-    """Convert to another type: to floats to nearest even, from float to int towards zero and saturating, to int1 whether
-    it is not zero. With bitcast=True the bits are read anew; widths must be equal."""
+    """Convert to another type: to floats to nearest even, or towards zero with fp_downcast_rounding="rtz"; from float to
+    int towards zero and saturating; to int1 whether it is not zero. With bitcast=True the bits are read anew; widths
+    must be equal."""
     build = ctx.build
     tile, to = coerce.tensor(build, input), unwrap(dtype)
     rounding = unwrap(fp_downcast_rounding)
-    if rounding not in (None, "rtne"):
-        raise TypeRuleError(f"fp_downcast_rounding {rounding!r} is not available", help='leave it out, or use "rtne"')
+    if rounding not in (None, "rtne", "rtz"):
+        raise TypeRuleError(f"fp_downcast_rounding {rounding!r} is not known", help='use "rtne" or "rtz"')
     if isinstance(to, pointer_type) or isinstance(tile.type.elem, Pointer):
         return _cast_pointer(ctx, tile, to)
     elem = element(to)
@@ -193,7 +195,21 @@ def cast(ctx: Context, input: Any, dtype: dtype, fp_downcast_rounding: str | Non
         return build.emit(ops.bitcast, tile, to=elem)
     if rounding and not (elem.is_float and tile.type.elem.is_float and elem.bits < tile.type.elem.bits):
         raise TypeRuleError("fp_downcast_rounding is for casts of floats to narrower floats only")
-    return coerce.cast(build, tile, elem)
+    return _truncated(build, tile, elem) if rounding == "rtz" else coerce.cast(build, tile, elem)
+
+
+def _truncated(build: Builder, x: Value, to: DType) -> Value:
+    """x rounded towards zero: the nearest number, one code back where that lies further out."""
+    near = coerce.cast(build, x, to)
+    sizes = (build.emit(ops.abs_, v) for v in (coerce.cast(build, near, dtype_of(x.type)), x))
+    codes = DTYPES[f"u{to.bits}"]
+    step = coerce.cast(build, build.emit(ops.gt, *sizes), codes)
+    code = build.emit(ops.sub, build.emit(ops.bitcast, near, to=codes), step)
+    if to.format is not None and to.format.special is Special.FNUZ:  # it has no negative zero, whose code is NaN
+        underflow = build.emit(ops.eq, code, coerce.constant(build, 0x80, codes, x.type.shape))
+        underflow = build.emit(ops.and_, underflow, coerce.cast(build, step, i1))
+        code = build.emit(ops.select, underflow, coerce.constant(build, 0, codes, x.type.shape), code)
+    return build.emit(ops.bitcast, code, to=to)
 
 
 def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
