@@ -47,7 +47,12 @@ def install() -> None:
     # all modules at once: importing one later would set its name in its parent, over the objects that share names with
     # modules (triton.runtime.driver)
     for name in modules():
-        sys.modules[NAME + name] = importlib.import_module(OURS + name)
+        try:
+            sys.modules[NAME + name] = importlib.import_module(OURS + name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith(OURS.partition(".")[0]):
+                raise
+            # it needs a package that is not here, such as torch; whoever imports it will be told so
     sys.meta_path.insert(0, _Finder())
 
 
