@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +35,16 @@ class GPUDriver(DriverBase):
     @classmethod
     def is_active(cls) -> bool:
         return False
+
+
+def expand_signature(signature: Sequence[Any], tensordesc_meta: Any, descriptor_type: str) -> list[Any]:
+    """Refuses: launches here pass descriptors whole, so no signature is ever expanded."""
+    raise NotImplementedError("descriptors are passed whole: there is nothing to expand")
+
+
+def wrap_handle_tensordesc_impl(launcher: Any, signature: Any, tensordesc_meta: Any, make: Any) -> Any:
+    """Refuses: as expand_signature."""
+    raise NotImplementedError("descriptors are passed whole: there is nothing to expand")
 
 
 class Event:

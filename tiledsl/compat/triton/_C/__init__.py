@@ -1,0 +1,1 @@
+"""The names of Triton's native module that Python code imports."""

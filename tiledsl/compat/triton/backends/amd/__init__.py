@@ -1,0 +1,1 @@
+"""Kept for code that names it; kernels are compiled for the CPU."""

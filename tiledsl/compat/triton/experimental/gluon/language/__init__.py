@@ -1,0 +1,1 @@
+"""Layouts of shared memory, as Gluon names them."""

@@ -1,0 +1,1 @@
+"""Arguments of Gluon kernels, described on the host."""
