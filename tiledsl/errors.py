@@ -78,6 +78,10 @@ class ArgumentError(LaunchError, TypeError):
     """An argument is missing, or of a type that no kernel takes."""
 
 
+class ArgumentOverflow(ArgumentError, OverflowError):
+    """An integer argument does not fit 64 bits."""
+
+
 class UnknownArgument(LaunchError, KeyError):
     """A keyword that is neither a parameter of the kernel nor an option of the launch."""
 

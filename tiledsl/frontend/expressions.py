@@ -182,12 +182,19 @@ def choose(frame: Frame, node: ast.IfExp) -> Any:
     blocks, values = [], []
     for branch in (node.body, node.orelse):
         with frame.block([]) as block:
-            values.append(coerce.tensor(frame.build, frame.evaluate(branch)))
-            frame.build.emit(ops.yield_, values[-1])
+            value = unwrap(frame.evaluate(branch))
+            values.append(None if value is None else coerce.tensor(frame.build, value))
+            frame.build.emit(ops.yield_, *([] if value is None else values[-1:]))
             blocks.append(block)
-    if values[0].type != values[1].type:
-        raise frame.error(node, f"the two sides differ: {values[0].type} and {values[1].type}", help="convert one of them with .to(...)")
-    return frame.at(node).build.emit(ops.if_, test, blocks=blocks)
+    kinds = [value and value.type for value in values]
+    if kinds[0] != kinds[1]:
+        raise frame.error(
+            node,
+            f"Ternary expression with dynamic condition has inconsistent types {kinds[0]} and {kinds[1]}",
+            help="convert one of them with .to(...)",
+        )
+    result = frame.at(node).build.emit(ops.if_, test, blocks=blocks)
+    return None if kinds[0] is None else result
 
 
 def known_condition(value: Any) -> Any:

@@ -158,7 +158,7 @@ def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]
     (then, value), (otherwise, other) = arms
     if kind_of(value) != kind_of(other):
         raise CompilationError(
-            f"the returns differ: {describe(kind_of(value))} here, {describe(kind_of(other))} otherwise",
+            f"Return type mismatch: {describe(kind_of(value))} here, {describe(kind_of(other))} otherwise",
             replace(frame.function.loc, called_from=frame.called_from),
             notes=[f"the condition is at {frame.loc(node.test)}"],
             help="return the same type on every path",
@@ -199,7 +199,8 @@ def _merging(frame: Frame, node: ast.If, test: Value) -> None:
             was = f", before it {describe(kind_of(before[name]))}" if name in before else ""
             raise frame.error(
                 node,
-                f"`{name}` is {describe(kind_of(then))} when the condition holds, {describe(kind_of(otherwise))} otherwise{was}",
+                f"Mismatched type for {name}: {describe(kind_of(then))} when the condition holds, "
+                f"{describe(kind_of(otherwise))} otherwise{was}",
                 help=f"convert one of them, so that `{name}` has one type",
             )
     for i, build in enumerate(builders):

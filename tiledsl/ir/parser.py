@@ -13,7 +13,7 @@ from ..errors import ParseError, nearest
 from ..location import Loc
 from .core import Block, Kernel, Op, Value
 from .spec import SPECS, OpSpec
-from .types import DTYPES, DType, Pointer, Tile
+from .types import DTYPES, DType, Elem, Pointer, Tile
 
 T = TypeVar("T")
 TOKEN = re.compile(r"\s+|;[^\n]*|(?P<token>[%@][\w.$]+|-?\d+(?:\.\d*)?(?:e[+-]?\d+)?|-(?:inf|nan)|[A-Za-z_][\w.]*|[{}()\[\]:,=*^])")
@@ -132,7 +132,11 @@ class _Parser:
         return DTYPES[self.take()]
 
     def type(self) -> Tile:
-        elem = Pointer(self.dtype()) if self.accept("*") else self.dtype()
+        if self.accept("*"):
+            const = bool(self.accept("const"))
+            elem: Elem = Pointer(self.dtype(), const)
+        else:
+            elem = self.dtype()
         return Tile(elem, tuple(self.many(self.integer, "]")) if self.accept("[") else ())
 
     def block(self, block: Block) -> None:

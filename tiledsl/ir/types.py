@@ -114,6 +114,7 @@ class Pointer:
     """The address of an element; carried as an int64 byte address."""
 
     to: DType
+    const: bool = False  # nothing is stored through it
 
     kind = "pointer"
     numpy = storage = np.dtype(np.int64)
@@ -122,7 +123,7 @@ class Pointer:
     is_float = is_int = is_signed = False
 
     def __str__(self) -> str:
-        return f"*{self.to}"
+        return f"*const {self.to}" if self.const else f"*{self.to}"
 
     __repr__ = __str__
 

@@ -50,7 +50,7 @@ class dtype:
     @staticmethod
     def of(elem: Elem) -> dtype | pointer_type:
         """The object for an element type of the IR; a pointer_type for a pointer."""
-        return pointer_type(dtype._by_elem[elem.to]) if isinstance(elem, Pointer) else dtype._by_elem[elem]
+        return pointer_type(dtype._by_elem[elem.to], const=elem.const) if isinstance(elem, Pointer) else dtype._by_elem[elem]
 
     @property
     def scalar(self) -> dtype:
@@ -162,7 +162,7 @@ class pointer_type:
 
     @property
     def elem(self) -> Pointer:
-        return Pointer(self.element_ty.elem)
+        return Pointer(self.element_ty.elem, self.const)
 
     @property
     def scalar(self) -> pointer_type:

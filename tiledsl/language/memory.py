@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
-from ..ir.types import DType, i1
+from ..ir.types import DType, Pointer, i1
 from ..ops import Atomic
 from . import coerce
 from .block_pointers import BlockPointer, load_window, store_window
@@ -84,6 +84,10 @@ def _number(build: Builder, value: Any, elem: DType) -> Value:
 def _value(build: Builder, pointer: Value, value: Any, what: str) -> Value:
     """A value in the type and shape of what a pointer points to."""
     elem, value = pointee(pointer), unwrap(value)
+    assert isinstance(pointer.type.elem, Pointer)
+    require(not pointer.type.elem.const, "Cannot store to a constant pointer")
+    if is_tensor(value) and isinstance(value.type.elem, Pointer):
+        value = build.emit(ops.address, value)
     tile = coerce.cast(build, value, elem) if is_tensor(value) else _number(build, value, elem)
     if coerce.broadcast_shape(pointer.type.shape, tile.type.shape) != pointer.type.shape:
         raise TypeRuleError(

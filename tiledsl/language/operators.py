@@ -48,9 +48,16 @@ def _times(build: Builder, x: Any, y: Any) -> Value:
 
 def _divide(build: Builder, x: Any, y: Any) -> Value:
     a, b = weakened(build, unwrap(x), unwrap(y), dividing=True)
+    if a.type.elem.is_int and b.type.elem.is_int and i1 not in (a.type.elem, b.type.elem):
+        _require_one_signedness("/", a, b)
     to = promoted(dtype_of(a.type), dtype_of(b.type), dividing=True)
     to = to if to.is_float else f32
     return build.emit(ops.div, *broadcast_pair(build, cast(build, a, to), cast(build, b, to)))
+
+
+def _require_one_signedness(symbol: str, a: Value, b: Value) -> None:
+    mixed = f"Cannot use {symbol} on {a.type} and {b.type} because they have different signedness"
+    require(a.type.elem.is_signed == b.type.elem.is_signed, mixed, help="convert one of them with .to(...)")
 
 
 def _integers(symbol: str, spec: OpSpec, *, floats: bool = False) -> Callable[..., Value]:
@@ -64,8 +71,7 @@ def _integers(symbol: str, spec: OpSpec, *, floats: bool = False) -> Callable[..
         if (a.type.elem.is_float or b.type.elem.is_float) and not floats:
             raise TypeRuleError(f"`{symbol}` takes integers, got {a.type} and {b.type}", help="use `/`, or convert with .to(tl.int32)")
         if a.type.elem.is_int and b.type.elem.is_int:
-            mixed = f"`{symbol}` of {a.type} and {b.type}: one is signed, the other not"
-            require(a.type.elem.is_signed == b.type.elem.is_signed, mixed, help="convert one of them with .to(...)")
+            _require_one_signedness(symbol, a, b)
         return build.emit(spec, *operands(build, x, y, dividing=True))
 
     return apply

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, LaunchError
+from ..errors import ArgumentError, ArgumentOverflow, LaunchError
 from ..frontend.signature import Parameter, text_of
 from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1
 from ..language.core import constexpr
@@ -48,6 +48,7 @@ class Slot:
     elem: Elem | None = None  # fixed by an annotation
     specialize: bool = True  # whether 1 and multiples of 16 make versions of their own
     align: bool = True
+    const: bool = False  # a pointer that the kernel does not store through
 
     def describe(self, value: object, out: list[Bound]) -> Key:
         """The key of a value; what is passed at run time goes to `out`."""
@@ -72,7 +73,7 @@ def _int(value: int, slot: Slot, out: list[Bound]) -> Key:
     elif 0 <= value < 0x10000000000000000:
         name = "u64"
     else:
-        raise ArgumentError(f"`{slot.name}` = {value} does not fit 64 bits")
+        raise ArgumentOverflow(f"`{slot.name}` = {value} does not fit 64 bits")
     return f"{name}/16" if value % ALIGNMENT == 0 and slot.specialize and slot.align else name
 
 
@@ -362,7 +363,7 @@ def declared_element(annotation: object) -> Elem | None:
         text = annotation.strip("'\" ")
         if text.startswith("*"):
             inner = element_named(text[1:].removeprefix("k"))
-            return Pointer(inner) if inner else None
+            return Pointer(inner, text[1] == "k") if inner else None
         return None if text in ("bool", "half") else element_named(text.rpartition(".")[2])  # Python's bool declares nothing
     found = annotation if isinstance(annotation, DType | Pointer) else getattr(annotation, "elem", None)
     return found if isinstance(found, DType | Pointer) else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..errors import ArgumentError, LaunchError, nearest
 from ..frontend.function import Formal, JITFunction
-from ..frontend.signature import Signature
+from ..frontend.signature import Parameter, Signature
+from ..ir.types import Pointer, Tile
 from .arguments import Bound, Key, Slot, declared_element, parameter
 
 
@@ -34,7 +36,8 @@ class Binder:
     @staticmethod
     def _slot(p: Formal, plain: set[str | int], loose: set[str | int]) -> Slot:
         elem = None if p.is_constexpr else declared_element(p.annotation)
-        return Slot(p.name, p.is_constexpr, elem, not {p.name, p.index} & plain, not {p.name, p.index} & loose)
+        const = getattr(p.annotation, "__name__", p.annotation) in ("const", "tl.const") or isinstance(elem, Pointer) and elem.const
+        return Slot(p.name, p.is_constexpr, elem, not {p.name, p.index} & plain, not {p.name, p.index} & loose, const)
 
     def bind(self, args: Sequence[Any], given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The value of every parameter, in order, and the keywords that are no parameters."""
@@ -73,7 +76,8 @@ class Binder:
 
     def signature(self, values: Sequence[Any], key: Sequence[Key], debug: bool) -> Signature:
         """The signature of values with this key."""
-        return Signature(tuple(map(parameter, self.names, values, key)), debug)
+        made = map(parameter, self.names, values, key)
+        return Signature(tuple(_const(p) if slot.const else p for p, slot in zip(made, self.slots, strict=True)), debug)
 
     def _explain(self, error: LaunchError, values: Sequence[Any]) -> LaunchError:
         """The error, with the parameter it is about."""
@@ -91,3 +95,10 @@ class Binder:
 
     def _error(self, message: str, name: str = "", **more: Any) -> ArgumentError:
         return ArgumentError(f"the launch of `{self.function.name}` {message}", self.function.place(name), **more)
+
+
+def _const(p: Parameter) -> Parameter:
+    """A pointer parameter that is not stored through."""
+    if p.type is None or not isinstance(p.type.elem, Pointer):
+        return p
+    return replace(p, type=Tile(Pointer(p.type.elem.to, const=True)))

@@ -15,7 +15,7 @@ def kernel(x, n):
 kernel[(1,)](np.zeros(64, np.float32), 5)
 
 # expect:
-# CompilationError: error: `value` is f32 when the condition holds, i32 otherwise, before it i32
+# CompilationError: error: Mismatched type for value: f32 when the condition holds, i32 otherwise, before it i32
 #   --> type_changing_branch.py:10:5, in kernel
 #   10 |     if n > 3:
 #      |     ^

@@ -57,7 +57,7 @@ def install() -> None:
 
 
 def modules() -> list[str]:
-    """"", ".language", ".language.core" and so on: every module of this package that stands for one of Triton."""
+    """ "", ".language", ".language.core" and so on: every module of this package that stands for one of Triton."""
     package = sys.modules[OURS]
     found = [m.name.removeprefix(OURS) for m in pkgutil.walk_packages(package.__path__, OURS + ".")]
     return ["", *(name for name in found if name.removeprefix(".") not in (*APART, "alias"))]

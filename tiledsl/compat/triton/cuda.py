@@ -81,9 +81,11 @@ def install() -> None:
     _installed.append(mode)
     answers = {
         "synchronize": lambda *a, **k: None, "current_device": lambda: 0, "set_device": lambda *a, **k: None, "device_count": lambda: 1,
-        "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: (8, 0), "get_device_name": lambda *a, **k: "cpu",
+        "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: (8, 0),
+        "get_device_name": lambda *a, **k: "cpu",
         "get_device_properties": lambda *a, **k: PROPERTIES, "current_stream": lambda *a, **k: Stream(), "Stream": Stream, "Event": Event,
-        "device": Device, "device_of": Device, "stream": lambda *a, **k: contextlib.nullcontext(), "is_bf16_supported": lambda *a, **k: True,
+        "device": Device, "device_of": Device, "stream": lambda *a, **k: contextlib.nullcontext(),
+        "is_bf16_supported": lambda *a, **k: True,
         "memory_allocated": lambda *a, **k: 0, "max_memory_allocated": lambda *a, **k: 0, "reset_peak_memory_stats": lambda *a, **k: None,
         "manual_seed": lambda *a, **k: None, "manual_seed_all": lambda *a, **k: None,
     }  # fmt: skip

@@ -125,9 +125,7 @@ class Mark:
     def __init__(self, fn: Callable[..., Any], benchmarks: Benchmark | Sequence[Benchmark]):
         self.fn, self.benchmarks = fn, benchmarks
 
-    def run(
-        self, show_plots: bool = False, print_data: bool = False, save_path: str = "", return_df: bool = False, **kwargs: Any
-    ) -> Any:
+    def run(self, show_plots: bool = False, print_data: bool = False, save_path: str = "", return_df: bool = False, **kwargs: Any) -> Any:
         """Measure all points; print, plot, save or return them."""
         benches = [self.benchmarks] if isinstance(self.benchmarks, Benchmark) else list(self.benchmarks)
         if save_path:

@@ -66,12 +66,12 @@ class BaseBackend:
 
     @staticmethod
     def get_int_specialization(arg: int, **options: Any) -> str:
-        """"D" if a kernel may rely on the number being a multiple of 16."""
+        """ "D" if a kernel may rely on the number being a multiple of 16."""
         return "D" if arg % 16 == 0 and options.get("align", False) else ""
 
     @staticmethod
     def get_tensor_specialization(arg: Any, **options: Any) -> str:
-        """"D" if a kernel may rely on the address being a multiple of 16."""
+        """ "D" if a kernel may rely on the address being a multiple of 16."""
         return "D" if arg.data_ptr() % 16 == 0 and options.get("align", False) else ""
 
 

@@ -84,7 +84,9 @@ def max_shared_mem(device: int) -> int:
     return driver.active.utils.get_device_properties(device)["max_shared_mem"]  # type: ignore[attr-defined]
 
 
-def compile(src: ASTSource, target: GPUTarget | None = None, options: Mapping[str, Any] | None = None, _env_vars: Any = None) -> CompiledKernel:
+def compile(
+    src: ASTSource, target: GPUTarget | None = None, options: Mapping[str, Any] | None = None, _env_vars: Any = None
+) -> CompiledKernel:
     """Compile a source for this machine."""
     from ..runtime.driver import driver
 

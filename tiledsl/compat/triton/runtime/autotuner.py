@@ -66,7 +66,12 @@ class Autotuner(OurAutotuner, KernelInterface):
     def _tell(self, key: tuple[Any, ...], duration: float | None, hit: bool) -> None:
         if knobs.autotuning.listener is not None:
             knobs.autotuning.listener(
-                fn=self.base_fn, key=key, best_config=self.cache[key], configs_timings=self.configs_timings, duration=duration, cache_hit=hit
+                fn=self.base_fn,
+                key=key,
+                best_config=self.cache[key],
+                configs_timings=self.configs_timings,
+                duration=duration,
+                cache_hit=hit,
             )
 
     # --- kept results

@@ -21,7 +21,7 @@ DIVISIBLE = [["tt.divisibility", ALIGNMENT]]
 def type_text(elem: Elem) -> str:
     """fp32, i32, u1, *fp16."""
     if isinstance(elem, Pointer):
-        return "*" + ("i1" if elem.to is i1 else type_text(elem.to))
+        return ("*k" if elem.const else "*") + ("i1" if elem.to is i1 else type_text(elem.to))
     if elem is i1:
         return "u1"
     if not elem.is_float:
@@ -34,7 +34,7 @@ def element_of_text(text: str) -> Elem:
     if text.startswith("*"):
         inner = element_of_text(text[1:].removeprefix("k"))
         assert isinstance(inner, DType)
-        return Pointer(inner)
+        return Pointer(inner, const=text[1] == "k")
     found = i1 if text in ("B", "i1", "u1") else element_named(text) or DTYPES.get(re.sub(r"^fp", "f", text))
     if found is None:
         raise CompilationError(f"a signature names the type {text!r}", notes=["types are fp32, i32, *fp16, constexpr and the like"])

@@ -57,7 +57,7 @@ def _decoded(value: Any) -> Any:
         return tuple(map(_decoded, value))
     if not isinstance(value, dict):
         return value
-    (kind, inner), = value.items()
+    ((kind, inner),) = value.items()
     if kind == "dtype":
         return dtype.named(inner)
     if kind == "constexpr":
