@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 
 import numpy as np
@@ -89,6 +90,14 @@ LONG = {
     ops.atan: np.arctan,
     ops.cbrt: np.cbrt,
     ops.pow_: np.power,
+    ops.asin: np.arcsin,
+    ops.acos: np.arccos,
+    ops.sinh: np.sinh,
+    ops.cosh: np.cosh,
+    ops.asinh: np.arcsinh,
+    ops.acosh: np.arccosh,
+    ops.atanh: np.arctanh,
+    ops.exp10: lambda x: np.power(np.longdouble(10), x),
 }
 long_double = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double has no more digits than double here")
 
@@ -129,6 +138,18 @@ def test_pow_keeps_its_bound(dtype: type[np.floating]) -> None:
     with np.errstate(all="ignore"):
         truth = np.power(x.astype(np.longdouble), y.astype(np.longdouble))
     assert not exceeding(ops.pow_, truth, 2.0, x, y)
+
+
+@long_double
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("spec", "truth"), [(ops.atan2, np.arctan2), (ops.hypot, np.hypot)], ids=str)
+def test_functions_of_two_numbers_keep_their_bound(spec: OpSpec, truth: Callable[..., np.ndarray], dtype: type[np.floating]) -> None:
+    edges = np.array([*EDGES, 2.0**-120, 1e37, np.finfo(dtype).tiny], dtype)
+    random = np.random.default_rng(4)
+    pairs = [np.meshgrid(edges, edges), random.standard_normal((2, 4000)) * np.exp(random.standard_normal((2, 4000)) * 20)]
+    x, y = (np.concatenate([np.ravel(p[i]) for p in pairs]).astype(dtype) for i in (0, 1))
+    with np.errstate(all="ignore"):
+        assert not exceeding(spec, truth(x.astype(np.longdouble), y.astype(np.longdouble)), 1.0 if dtype is np.float32 else BOUND_F64, x, y)
 
 
 @pytest.mark.parametrize("elem", [f16, bf16], ids=str)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from .. import ops
 from ..ir.spec import OpSpec
 from .exponential import erf, exp, exp2, expm1, sigmoid, tanh
+from .hyperbolic import acosh, asinh, atanh, cosh, exp10, hypot, sinh
+from .inverse import acos, asin, atan2
 from .logarithm import log, log1p, log2, log10
 from .powers import power
 from .roots import cbrt, rsqrt
@@ -35,4 +37,14 @@ FUNCTIONS: dict[OpSpec, Callable[..., Term]] = {
     ops.cbrt: cbrt,
     ops.tan: tan,
     ops.atan: atan,
+    ops.asin: asin,
+    ops.acos: acos,
+    ops.atan2: atan2,
+    ops.sinh: sinh,
+    ops.cosh: cosh,
+    ops.asinh: asinh,
+    ops.acosh: acosh,
+    ops.atanh: atanh,
+    ops.exp10: exp10,
+    ops.hypot: hypot,
 }

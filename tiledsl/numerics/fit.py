@@ -39,6 +39,10 @@ def arctan_near(x: Decimal) -> Decimal:
     return 4 * arctan(x)
 
 
+def arcsin(x: Decimal) -> Decimal:
+    return arctan_near(x / (1 - x * x).sqrt())
+
+
 def sum_of_odd(x: Decimal, coefficient: Callable[[int], Decimal]) -> Decimal:
     """The sum of coefficient(n) * x**(2n + 1)."""
     total, power, n = Decimal(0), x, 0
@@ -199,6 +203,7 @@ def fits() -> dict[str, dict[str, Fit]]:
         },
         "POW_EXP2": {"f32": Fit(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, 7, np.float64)},
         "ATAN": both(lambda z: (arctan_near(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), ONE, (11, 22)),
+        "ASIN": {"f64": Fit(lambda z: (arcsin(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), quarter, 14, np.float64)},
         "SIN": {
             "f32": Fit(half_sine, lambda z: ONE, Decimal(0), quarter, 6, np.float64),
             "f64": Fit(lambda z: (sine(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), Decimal("2.4675"), 9, np.float64),
@@ -213,6 +218,7 @@ def constants() -> dict[str, dict[str | int, tuple[int | float, ...]]]:
         "THIRD": {"f64": parts(ONE / 3, 53, 53)},
         "TWO_LOG2_E": {"f64": parts(2 / LN2, 53, 53)},
         "LOG10_2": {"f32": parts(LN2 / LN10, 16, 24), "f64": parts(LN2 / LN10, 42, 53)},
+        "LN10": {"f64": parts(LN10, 53, 53)},
         "LOG10_E": {"f32": parts(1 / LN10, 24, 24), "f64": parts(1 / LN10, 53, 53)},
         "LOG2_E": {"f32": parts(1 / LN2, 24, 24), "f64": parts(1 / LN2, 53, 53)},
         "PER_PI": {start: half_turns(24 - start) for start in (0, 48, 70, 92, 114)},
