@@ -73,7 +73,8 @@ def deliver(messages: Sequence[Message], buffer: np.ndarray) -> None:
 def lines(message: Message, record: np.ndarray) -> list[str]:
     """One line per element: the program, the index, the prefix and the value."""
     x, y, z, *_ = map(int, record[:3])
-    prefix = f" {message.text}" if message.text else ""
+    text = message.text.rstrip().removesuffix(":") if message.operands else message.text  # a colon follows anyway
+    prefix = f" {text}" if text else ""
     if not message.operands:
         return [f"pid ({x}, {y}, {z}){prefix}"]
     found = []

@@ -19,6 +19,7 @@ from ..language import tuples as tile_tuples
 from ..language.aggregates import Aggregate, aggregate_replace, construct
 from ..language.core import METHODS, Builtin, Library, constexpr, static_int, unwrap
 from ..language.debug import device_print
+from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype, pointer_type
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute, tensor
 from ..language.types import block_type
@@ -208,6 +209,8 @@ def _isinstance(frame: Frame, value: Any, kinds: Any) -> bool:
     if isinstance(value, Value):
         return "tensor" in names
     plain = tuple(k for k in kinds if isinstance(k, type) and k.__name__ not in ("tensor", "constexpr"))
+    if isinstance(unwrap(value), TensorDescriptor) and "tensor_descriptor" in names:
+        return True
     is_tuple = isinstance(unwrap(value), tuple) and "tuple" in names
     return isinstance(unwrap(value), plain) or is_tuple or "constexpr" in names
 

@@ -21,7 +21,7 @@ from ..language.shape import expand_dims
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
 from . import lanes
-from .carry import Undefined, settled
+from .carry import Undefined, flatten, settled
 from .frame import Frame, expression
 from .function import JITFunction
 
@@ -90,7 +90,7 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
 def type_of(value: Any) -> Any:
     """What x.type is, also for compile-time values and tuples."""
     value = unwrap(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and flatten(value):
         return tuple_type(map(type_of, value))
     return ATTRIBUTES["type"](None, value) if isinstance(value, Value) else constexpr_type(value)  # type: ignore[arg-type]
 

@@ -6,7 +6,7 @@ from .arrange import cat, flip, gather, histogram, interleave, join, sort, split
 from .block_pointers import advance, make_block_ptr
 from .core import Builtin, Library, builtin, constexpr, library
 from .creation import arange, full, num_programs, program_id, to_tensor, zeros, zeros_like
-from .debug import device_assert, device_print
+from .debug import device_assert, device_print, expect_zero
 from .descriptors import TensorDescriptor, load_tensor_descriptor, make_tensor_descriptor, store_tensor_descriptor
 from .dtypes import (
     bfloat16,
@@ -46,7 +46,6 @@ from .math import (
     erf,
     exp,
     exp2,
-    expect_zero,
     fdiv,
     floor,
     fma,

@@ -34,6 +34,14 @@ def device_assert(ctx: Context, cond: Any, msg: str = "", mask: Any = None) -> N
     build.emit(ops.if_, any_of(ctx, fails), blocks=[failed.block, passed.block])
 
 
+@builtin
+def expect_zero(ctx: Context, x: Value, mask: Value) -> Value:
+    """x, with the promise that it is zero where mask holds; when debugging, the launch fails if it is not."""
+    zero = coerce.binary(ctx.build, ops.eq, x, 0, weak=False)
+    device_assert.function(ctx, zero, "expected zero", mask)
+    return x
+
+
 OVERFLOWING = {"Add": ops.add, "Sub": ops.sub, "Mult": ops.mul}
 
 

@@ -250,15 +250,8 @@ def debug_barrier(ctx: Context) -> None:
     """Threads of one program meet; a program here is one thread, so nothing happens."""
 
 
-@builtin
-def expect_zero(ctx: Context, x: Value, mask: Value) -> Value:
-    """x, with the promise that it is zero where mask holds; changes no result."""
-    return x
-
-
 __all__ = [
     "PropagateNan", "abs", "add", "assume", "cast", "ceil", "clamp", "cos", "debug_barrier", "div_rn", "erf", "exp", "exp2",
-    "expect_zero",
     "fdiv", "floor", "fma", "log", "log2", "max_constancy", "max_contiguous", "maximum", "minimum", "mul", "multiple_of",
     "rsqrt", "sigmoid", "sin", "sqrt", "sqrt_rn", "sub", "tanh", "umulhi", "where",
 ]  # fmt: skip
