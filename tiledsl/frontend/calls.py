@@ -22,7 +22,7 @@ from ..language.debug import device_print
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype, pointer_type
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute, tensor
-from ..language.types import block_type
+from ..language.types import block_type, get_int_dtype
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
 from .syntax import check
@@ -246,7 +246,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
 
 PLAIN = (
     str, repr, round, sum, sorted,
-    dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type,
+    dtype, get_int_dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type,
 )  # fmt: skip
 
 

@@ -71,6 +71,12 @@ class block_type:
     __repr__ = __str__
 
 
+def get_int_dtype(bitwidth: int, signed: bool) -> dtype:
+    """The integer type of a width."""
+    bits = unwrap(bitwidth)
+    return dtype.named("int1" if bits == 1 else f"{'' if unwrap(signed) else 'u'}int{bits}")
+
+
 void = void_type()
 pi32_t = pointer_type(int32)
 

@@ -12,6 +12,7 @@ from ....language.aggregates import aggregate as _aggregate
 from ....language.core import Builtin, constexpr
 from ....language.core import unwrap as _unwrap_if_constexpr
 from ....language.functions import must_use_result
+from ....language.types import get_int_dtype
 
 
 def builtin(fn: Callable[..., Any]) -> Builtin:
