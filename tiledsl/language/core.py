@@ -94,6 +94,7 @@ class Builtin:
 
     def __init__(self, function: Callable[..., Any]):
         functools.update_wrapper(self, function)
+        self.__qualname__ = self.__name__  # made by a factory or not: caches tell builtins apart by it
         self.function = function
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.__signature__ = inspect.Signature(parameters)

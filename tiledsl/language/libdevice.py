@@ -1,0 +1,322 @@
+"""`libdevice`: the C library's functions for tiles, under the names that CUDA and Triton give them.
+
+Floats are fp32 or fp64; a number is typed as if it stood alone. Names with `fast_` are the exact functions. Tests such as
+`isnan` return int32 truth values.
+"""
+
+from __future__ import annotations
+
+import math as _python
+from builtins import abs as _abs
+from collections.abc import Callable
+from typing import Any
+
+from .. import ops as _ops
+from ..errors import require as _require
+from ..ir.core import Value as _Value
+from ..ir.spec import OpSpec as _OpSpec
+from ..ir.types import DType as _DType
+from ..ir.types import dtype_of as _dtype_of
+from ..ir.types import f32 as _f32
+from ..ir.types import f64 as _f64
+from ..ir.types import i32 as _i32
+from ..ir.types import i64 as _i64
+from ..ir.types import u32 as _u32
+from ..ir.types import u64 as _u64
+from ..numerics import directed as _directed
+from ..numerics.term import Term as _Term
+from ..numerics.term import fma as _fma
+from ..numerics.term import select as _select
+from ..numerics.term import with_sign_of as _with_sign_of
+from . import coerce as _coerce
+from .core import Builtin as _Builtin
+from .core import Context as _Context
+from .core import builtin as _builtin
+
+_Program = Callable[..., _Term]
+_FLOATS, _WORDS = (_f32, _f64), (_i32, _u32, _i64, _u64)
+
+
+def _terms(ctx: _Context, values: tuple[Any, ...]) -> list[_Term]:
+    """The arguments as tiles of one type and shape."""
+    build = ctx.build
+    tiles = [_coerce.tensor(build, v) for v in values]
+    for _ in range(2):  # the second time, all meet in the widest type
+        for i in range(1, len(tiles)):
+            tiles[0], tiles[i] = _coerce.operands(build, tiles[0], tiles[i], weak=False)
+    return [_Term(build, t) for t in _coerce.broadcast(build, *tiles)]
+
+
+def _function(name: str, program: _Program, doc: str, arity: int = 1, accepts: tuple[_DType, ...] = _FLOATS) -> _Builtin:
+    """A function of one, two or three tiles of one type."""
+
+    def check(ctx: _Context, *values: Any) -> _Value:
+        terms = _terms(ctx, values)
+        found = terms[0].value.type
+        _require(_dtype_of(found) in accepts, f"libdevice.{name} takes {' or '.join(map(str, accepts))}, got {found}")
+        return program(*terms).value
+
+    def unary(ctx: _Context, x: Any) -> _Value:
+        return check(ctx, x)
+
+    def binary(ctx: _Context, x: Any, y: Any) -> _Value:
+        return check(ctx, x, y)
+
+    def ternary(ctx: _Context, x: Any, y: Any, z: Any) -> _Value:
+        return check(ctx, x, y, z)
+
+    apply: Any = {1: unary, 2: binary, 3: ternary}[arity]
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = doc
+    return _builtin(apply)
+
+
+def _op(spec: _OpSpec) -> _Program:
+    return lambda x, *others: x.apply(spec, *others)
+
+
+def _truth(condition: _Term) -> _Term:
+    return condition.cast(_i32)
+
+
+def _bits_of(x: _Term) -> _Term:
+    return x.apply(_ops.bitcast, to=_i32 if x.elem is _f32 else _i64)
+
+
+def _rounded_away(x: _Term) -> _Term:
+    whole = x.apply(_ops.trunc)
+    step = _with_sign_of((_abs(x - whole) >= 0.5).cast(x.elem), x)
+    return _select(x.equals(whole), x, _with_sign_of(_abs(whole + step), x))
+
+
+def _nextafter(x: _Term, y: _Term) -> _Term:
+    bits = _bits_of(x)
+    grows = (y > x).cast(bits.elem)
+    away = _select((x > 0.0), grows + grows - 1, 1 - (grows + grows))
+    moved = (bits + away).floating(x.elem)
+    smallest = _with_sign_of(bits.like(1).floating(x.elem), y)
+    moved = _select(x.equals(0.0), smallest, moved)
+    moved = _select(x.equals(y), y, moved)
+    return _select(x.equals(x) & y.equals(y), moved, x + y)
+
+
+def _remainder(x: _Term, y: _Term) -> _Term:
+    """x less the nearest multiple of y, ties to the even one."""
+    size, divisor = _abs(x), _abs(y)
+    rest = _select(divisor < divisor.like(_LARGEST[x.elem] / 2), size.apply(_ops.rem, divisor + divisor), size)
+    half = divisor * 0.5
+    small = divisor < 1e-30
+    first = _select(small, (rest + rest > divisor).cast(x.elem), (rest > half).cast(x.elem)) > 0.0
+    rest = _select(first, rest - divisor, rest)
+    second = _select(small, (rest + rest >= divisor).cast(x.elem), (rest >= half).cast(x.elem)) > 0.0
+    rest = _select(second & first, rest - divisor, rest)
+    signed = (rest.bits ^ (x.bits & x.format.sign)).floating(x.elem)
+    bad = ~(size < _python.inf) | divisor.equals(0.0) | ~y.equals(y)
+    return _select(bad, _python.nan, signed)
+
+
+_LARGEST = {_f32: 3.4028234663852886e38, _f64: 1.7976931348623157e308}
+
+
+def _ilogb(x: _Term) -> _Term:
+    form = x.format
+    tiny = _abs(x) < 2.0 ** (1 - form.bias)
+    bits = _abs(_select(tiny, x * 2.0**form.mantissa, x)).bits
+    exponent = (bits >> form.mantissa).cast(_i32) - _select(tiny, x.like(form.bias + form.mantissa, _i32), form.bias)
+    exponent = _select(x.equals(0.0), -(2**31), exponent)
+    return _select(_abs(x) < _python.inf, exponent, _select(x.equals(x), exponent.like(2**31 - 1), -(2**31)))
+
+
+def _ldexp(x: _Term, by: _Term) -> _Term:
+    """x * 2**by in three exact steps but the last."""
+    form, n = x.format, by
+    for _ in range(2):
+        step = _select(n > form.bias, n.like(form.bias), _select(n < -form.bias + 54 + 1, n.like(-form.bias + 54 + 1), n))
+        step = _select(x.equals(0.0), step.like(0), step)
+        x, n = x * (((step + form.bias).cast(form.integer)) << form.mantissa).floating(x.elem), n - step
+    step = _select(n > form.bias, n.like(form.bias), _select(n < 1 - form.bias, n.like(1 - form.bias), n))
+    return x * (((step + form.bias).cast(form.integer)) << form.mantissa).floating(x.elem)
+
+
+def _count(x: _Term) -> _Term:
+    """How many bits are set, by adding neighbouring fields."""
+    wide = _u64 if x.elem.bits == 64 else _u32
+    x, bits = x.cast(wide), x.elem.bits
+    mask = (1 << bits) - 1
+    x = x - ((x >> 1) & (0x5555555555555555 & mask))
+    x = (x & (0x3333333333333333 & mask)) + ((x >> 2) & (0x3333333333333333 & mask))
+    x = (x + (x >> 4)) & (0x0F0F0F0F0F0F0F0F & mask)
+    return ((x * (0x0101010101010101 & mask)) >> (bits - 8)).cast(_i32)
+
+
+def _leading_zeros(x: _Term) -> _Term:
+    x, bits = x.cast(_u64 if x.elem.bits == 64 else _u32), x.elem.bits
+    shift = 1
+    while shift < bits:
+        x, shift = x | (x >> shift), shift * 2
+    return bits - _count(x)
+
+
+def _first_set(x: _Term) -> _Term:
+    """The place of the lowest bit set, from 1; 0 for zero."""
+    lowest = x & -x
+    return _select(x.equals(0), lowest.like(0, _i32), x.elem.bits - _leading_zeros(lowest))
+
+
+def _reversed(x: _Term) -> _Term:
+    word, bits = x.elem, x.elem.bits
+    x, shift = x.cast(_u64 if bits == 64 else _u32), bits // 2
+    while shift:
+        mask = sum(((1 << shift) - 1) << at for at in range(0, bits, 2 * shift))
+        x, shift = ((x >> shift) & mask) | ((x & mask) << shift), shift // 2
+    return x.cast(word)
+
+
+def _signed_high(x: _Term, y: _Term) -> _Term:
+    high = x.apply(_ops.umulhi, y)
+    if not x.elem.is_signed:
+        return high
+    return high - _select(x < 0, y, 0) - _select(y < 0, x, 0)
+
+
+def _whole(rounding: _Program, to: _DType) -> _Program:
+    return lambda x: rounding(x).cast(to)
+
+
+def _pi_times(function: _OpSpec) -> _Program:
+    """A function of pi x, x being reduced exactly first."""
+
+    def program(x: _Term) -> _Term:
+        elem, wide = x.elem, x.cast(_f64)
+        rest = wide - (wide * 0.5).apply(_ops.round_) * 2.0
+        if function is _ops.cos:
+            rest = _abs(rest)
+            inner = _select(rest > 0.25, _sine_of_pi(0.5 - rest), (rest * _python.pi).apply(_ops.cos))
+            return _select(rest > 0.75, -((1.0 - rest) * _python.pi).apply(_ops.cos), inner).cast(elem)
+        return _with_zero(_sine_of_pi(rest), wide).cast(elem)
+
+    return program
+
+
+def _sine_of_pi(rest: _Term) -> _Term:
+    folded = _select(_abs(rest) > 0.5, _with_sign_of(1.0 - _abs(rest), rest), rest)
+    return (folded * _python.pi).apply(_ops.sin)
+
+
+def _with_zero(result: _Term, x: _Term) -> _Term:
+    return _select(result.equals(0.0), _with_sign_of(_abs(result), x), result)
+
+
+_UNARY: dict[str, tuple[_Program, str]] = {
+    **{
+        name: (_op(getattr(_ops, name)), str(getattr(_ops, name).doc) if hasattr(_ops.exp, "doc") else f"{name} of x.")
+        for name in "exp exp2 exp10 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
+        "erf cbrt rsqrt sqrt floor ceil trunc".split()
+    },
+    "abs": (_abs, "x without its sign."),
+    "fabs": (_abs, "x without its sign."),
+    "rint": (_op(_ops.round_), "The nearest integer, ties to even."),
+    "nearbyint": (_op(_ops.round_), "The nearest integer, ties to even."),
+    "round": (_rounded_away, "The nearest integer, ties away from zero."),
+    "rcp_rn": (lambda x: 1.0 / x, "1 / x, correctly rounded."),
+    "sqrt_rn": (_op(_ops.sqrt), "The square root, correctly rounded."),
+    "rsqrt_rn": (_op(_ops.rsqrt), "1 / sqrt(x)."),
+    "saturatef": (
+        lambda x: _select(x > 0.0, x, 0.0).apply(_ops.minimum, 1.0),
+        "x, but at least 0 and at most 1; NaN gives 0.",
+    ),
+    "isnan": (lambda x: _truth(x.differs(x)), "1 where x is NaN, else 0."),
+    "isinf": (lambda x: _truth(_abs(x).equals(_python.inf)), "1 where x is infinite, else 0."),
+    "finitef": (lambda x: _truth(_abs(x) < _python.inf), "1 where x is finite, else 0."),
+    "isfinited": (lambda x: _truth(_abs(x) < _python.inf), "1 where x is finite, else 0."),
+    "signbit": (lambda x: _truth(_bits_of(x) < 0), "1 where x has a minus sign, zeros and NaN included, else 0."),
+    "ilogb": (_ilogb, "The exponent of x as an int32."),
+    "logb": (
+        lambda x: _select(_abs(x) < _python.inf, _select(x.equals(0.0), -_python.inf, _ilogb(x).cast(x.elem)), _abs(x)),
+        "The exponent of x.",
+    ),
+    "sinpi": (_pi_times(_ops.sin), "The sine of pi x."),
+    "cospi": (_pi_times(_ops.cos), "The cosine of pi x."),
+    "fast_expf": (_op(_ops.exp), "exp."),
+    "fast_exp10f": (_op(_ops.exp10), "exp10."),
+    "fast_logf": (_op(_ops.log), "log."),
+    "fast_log2f": (_op(_ops.log2), "log2."),
+    "fast_log10f": (_op(_ops.log10), "log10."),
+    "fast_sinf": (_op(_ops.sin), "sin."),
+    "fast_cosf": (_op(_ops.cos), "cos."),
+    "fast_tanf": (_op(_ops.tan), "tan."),
+    "fast_tanhf": (_op(_ops.tanh), "tanh."),
+    "llrint": (_whole(_op(_ops.round_), _i64), "The nearest integer, ties to even, as an int64."),
+    "llround": (_whole(_rounded_away, _i64), "The nearest integer, ties away from zero, as an int64."),
+}
+_BINARY: dict[str, tuple[_Program, str]] = {
+    "pow": (_op(_ops.pow_), "x to the power y."),
+    "fast_powf": (_op(_ops.pow_), "x to the power y."),
+    "fmod": (_op(_ops.rem), "What division towards zero leaves, with the sign of x."),
+    "remainder": (_remainder, "What division by the nearest integer quotient leaves."),
+    "atan2": (_op(_ops.atan2), "The angle of the point (y, x)."),
+    "hypot": (_op(_ops.hypot), "sqrt(x * x + y * y) without overflow."),
+    "copysign": (lambda x, y: _with_sign_of(_abs(x), y), "x with the sign of y."),
+    "nextafter": (_nextafter, "The neighbour of x towards y."),
+    "fdim": (lambda x, y: _select(x > y, x - y, _select(x.equals(x) & y.equals(y), x.like(0.0), _python.nan)), "x - y, or 0 if negative."),
+    "fmax": (_op(_ops.maximum), "The larger; the other one if one is NaN."),
+    "fmin": (_op(_ops.minimum), "The smaller; the other one if one is NaN."),
+    "fast_dividef": (_op(_ops.div), "x / y."),
+}
+for _name, (_program, _doc) in _UNARY.items():
+    globals()[_name] = _function(_name, _program, _doc)
+for _name, (_program, _doc) in _BINARY.items():
+    globals()[_name] = _function(_name, _program, _doc, 2)
+for _name, (_program, _doc) in {
+    "popc": (_count, "How many bits are set."),
+    "clz": (_leading_zeros, "How many high bits are zero."),
+    "ffs": (_first_set, "The place of the lowest bit set, from 1; 0 for zero."),
+    "brev": (_reversed, "The bits in the other order."),
+}.items():
+    globals()[_name] = _function(_name, _program, _doc, accepts=_WORDS)
+mulhi = _function("mulhi", _signed_high, "The upper half of the product, of signed words too.", 2, _WORDS)
+fma = _function("fma", _fma, "x * y + z, rounded once.", 3)
+
+# arithmetic rounded up, down, to zero and to nearest
+for _mode in ("rn", "rz", "rd", "ru"):
+    for _name, _arity in _directed.ARITY.items():
+        _full = f"{_name}_{_mode}"
+        globals()[_full] = _function(_full, _directed.program(_name, _mode), f"{_name}, rounded {_directed.MODES[_mode]}.", _arity)
+
+# conversions between numbers, by their names: float2int_rz, double2uint_ru, int2float_rn, ...
+_ROUNDINGS: dict[str, _Program] = {
+    "rn": _op(_ops.round_),
+    "rz": _op(_ops.trunc),
+    "rd": _op(_ops.floor),
+    "ru": _op(_ops.ceil),
+}
+_INTEGERS = {"int": _i32, "uint": _u32, "ll": _i64, "ull": _u64}
+for _source, _elem in (("float", _f32), ("double", _f64)):
+    for _target, _to in _INTEGERS.items():
+        for _mode, _program in _ROUNDINGS.items():
+            _full = f"{_source}2{_target}_{_mode}"
+            globals()[_full] = _function(_full, _whole(_program, _to), f"x as {_to}, saturating; NaN gives 0.", accepts=(_elem,))
+        _full = f"{_target}2{_source}_rn"
+        globals()[_full] = _function(_full, lambda x, elem=_elem: x.cast(elem), f"x as {_elem}.", accepts=(_to,))
+
+
+def _reading(name: str, elem: _DType, to: _DType) -> _Builtin:
+    return _function(name, lambda x: x.apply(_ops.bitcast, to=to), f"The bits of x as {to}.", accepts=(elem,))
+
+
+for _full, _elem, _to in (
+    ("float_as_int", _f32, _i32), ("float_as_uint", _f32, _u32), ("int_as_float", _i32, _f32), ("uint_as_float", _u32, _f32),
+    ("double_as_longlong", _f64, _i64), ("longlong_as_double", _i64, _f64),
+):  # fmt: skip
+    globals()[_full] = _reading(_full, _elem, _to)
+
+
+@_builtin
+def ldexp(ctx: _Context, x: Any, exponent: Any) -> _Value:
+    """x * 2**exponent, rounded once."""
+    number, by = _coerce.broadcast(ctx.build, _coerce.tensor(ctx.build, x), _coerce.tensor(ctx.build, exponent))
+    _require(number.type.elem in _FLOATS and by.type.elem.is_int, f"ldexp takes a float and an integer, got {number.type} and {by.type}")
+    return _ldexp(_Term(ctx.build, number), _Term(ctx.build, _coerce.cast(ctx.build, by, _i32))).value
+
+
+scalbn = ldexp
