@@ -158,3 +158,18 @@ def test_matrices_multiply_in_batches(dtype: type, backend: str) -> None:
     batched[(1,)](a, b, c, B=4, M=8, K=16, N=32, backend=backend)
     np.testing.assert_array_equal(c, reference)
     np.testing.assert_allclose(c, 2 * (a.astype(wide) @ b.astype(wide)), rtol=1e-5, atol=1e-5)
+
+
+@tiledsl.jit
+def nested_batches(a, b, c, N: tl.constexpr):
+    i = tl.arange(0, 2)[:, None, None, None] * 2 * N * N + tl.arange(0, 2)[None, :, None, None] * N * N
+    at = i + tl.arange(0, N)[None, None, :, None] * N + tl.arange(0, N)[None, None, None, :]
+    tl.store(c + at, tl.dot(tl.load(a + at), tl.load(b + at)))
+
+
+@BACKENDS
+def test_all_leading_axes_are_batches(backend: str) -> None:
+    a, b = (RNG.standard_normal((2, 2, 16, 16)).astype(np.float32) for _ in range(2))
+    c = np.zeros_like(a)
+    nested_batches[(1,)](a, b, c, N=16, backend=backend)
+    np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)

@@ -137,6 +137,9 @@ def _load(ctx: Context, desc: TensorDescriptor, offsets: Any) -> Value:
 
 def _atomic(kind: Atomic) -> Builtin:
     def apply(ctx: Context, desc: TensorDescriptor, offsets: Any, value: Any) -> None:
+        elem = pointee(desc.base)
+        wide = elem.bits >= 32 or (elem.is_float and elem.bits == 16)
+        require(wide, f"atomic_{kind.value} does not support {element_type.of(elem)}")
         pointers, mask = _inside(ctx, desc, offsets, desc.block_shape)
         ctx.build.emit(ops.atomic_rmw, pointers, _value(ctx, desc, value, desc.block_shape), mask, kind=kind)
 

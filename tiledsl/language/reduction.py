@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..errors import TypeRuleError, require
-from ..ir.core import Value
+from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
 from ..ir.types import DType, Tile, bf16, dtype_of, f16, f32, i1, i32, u32
 from ..ops import ACCUMULATORS
@@ -238,7 +238,17 @@ def dot(
     build = ctx.build
     start = coerce.constant(build, 0, wide, shape) if acc is None else coerce.cast(build, acc, wide)
     require(start.type.shape == shape, f"accumulator {start.type} does not match {a.type} @ {b.type}")
-    return coerce.cast(build, build.emit(ops.dot, a, b, start), result)
+    a, b, start = (_one_batch(build, t) for t in (a, b, start))
+    out = coerce.cast(build, build.emit(ops.dot, a, b, start), result)
+    return build.emit(ops.reshape, out, shape=shape) if len(shape) > 3 else out
+
+
+def _one_batch(build: Builder, x: Value) -> Value:
+    """All leading axes as one."""
+    if x.type.rank <= 3:
+        return x
+    rows, columns = x.type.shape[-2:]
+    return build.emit(ops.reshape, x, shape=(x.type.size // (rows * columns), rows, columns))
 
 
 def _name(x: Value) -> str:
@@ -246,7 +256,7 @@ def _name(x: Value) -> str:
 
 
 def _dot_shape(a: Tile, b: Tile) -> tuple[int, ...]:
-    require(a.rank == b.rank and a.rank in (2, 3), f"dot takes two-dimensional tiles, or batches of them, got {a} and {b}")
+    require(a.rank == b.rank and a.rank >= 2, f"dot takes two-dimensional tiles, or batches of them, got {a} and {b}")
     require(a.shape[:-2] == b.shape[:-2], f"the batches differ: {a} and {b}")
     fits = a.shape[-1] == b.shape[-2]
     shapes = f"first input shape {list(a.shape)} and second input shape {list(b.shape)}"
