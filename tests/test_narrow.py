@@ -52,7 +52,7 @@ def test_values_and_rounding_are_those_of_ml_dtypes(elem) -> None:
 
 def test_overflow_saturates_and_nan_stays() -> None:
     x = np.array([1e9, -np.inf, np.nan], np.float32)
-    assert f8e5.decode(f8e5.encode(x))[:2].tolist() == [57344.0, -57344.0] and np.isnan(f8e5.decode(f8e5.encode(x)))[2]
+    assert f8e5.round(x)[:2].tolist() == [57344.0, -57344.0] and np.isnan(f8e5.round(x))[2]
 
 
 @tiledsl.jit
@@ -77,7 +77,7 @@ def test_every_backend_converts_alike(elem, dtype, backend: str) -> None:
     convert[(1,)](codes, values, out, wide, values.size, TYPE=TL[elem.name], BLOCK=block, backend=backend)
     np.testing.assert_array_equal(wide, elem.decode(codes))
     nan = np.isnan(values)
-    np.testing.assert_array_equal(out[~nan], elem.encode(values)[~nan])
+    np.testing.assert_array_equal(out[~nan], elem.encode(elem.round(values))[~nan])
     np.testing.assert_array_equal(elem.decode(out[nan]), elem.decode(elem.encode(values[nan])))
 
 

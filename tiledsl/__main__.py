@@ -1,16 +1,23 @@
-"""`python -m tiledsl`: the manual of the ops, the environment variables, instruction sets, and timed kernels."""
+"""`python -m tiledsl`: the manual of the ops, the environment variables, instruction sets, kernels shown and timed, backends checked."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 from . import config, ops
 from .backend import registry
 from .bench import table
 from .compat.triton import run as script
 from .errors import TileError
+from .ir.parser import parse
 from .ir.spec import SPECS, OpSpec
+from .ir.verify import verify
+from .machine import Machine
+from .passes import SHARED, pipeline
 
 
 def show_ops(arguments: Sequence[str]) -> int:
@@ -51,6 +58,42 @@ def show_isa(arguments: Sequence[str]) -> int:
     return 0
 
 
+def show(arguments: Sequence[str]) -> int:
+    """show FILE.tile [--after PASS]: the kernel of a file, checked; after all shared passes up to one, or `all`."""
+    file, *rest = arguments or [""]
+    if not file or (rest and (rest[0] != "--after" or len(rest) != 2)):
+        print(show.__doc__, file=sys.stderr)
+        return 1
+    kernel = parse(Path(file).read_text(), file)
+    verify(kernel)
+    if rest:
+        steps = [step.name for step in SHARED]
+        if rest[1] not in [*steps, "all"]:
+            print(f"there is no pass `{rest[1]}`; passes: {', '.join(steps)}, all", file=sys.stderr)
+            return 1
+        kernel = pipeline.run(kernel, SHARED, Machine("shown"), stop_after="" if rest[1] == "all" else rest[1], verify=True)
+    print(kernel, end="")
+    return 0
+
+
+def check(arguments: Sequence[str]) -> int:
+    """check [backend [programs]]: every op on every type, and random programs, against the interpreter, bit for bit."""
+    if find_spec("hypothesis") is None:
+        print("random programs need Hypothesis: pip install 'tiledsl[test]'", file=sys.stderr)
+        return 1
+    conformance = import_module("tiledsl.testing.conformance")
+    name = arguments[0] if arguments else registry.default()
+    rows = conformance.check(name, programs=int(arguments[1]) if len(arguments) > 1 else 50)
+    for row in rows:
+        print(row)
+    for row in rows:
+        for kind, difference in list(row.wrong.items())[:1]:
+            print(f"\n{row.name} {kind}: {difference}")
+    good = conformance.passes(rows)
+    print(f"\n`{name}` {'agrees with the interpreter' if good else 'does not conform'}")
+    return 0 if good else 1
+
+
 def run(arguments: Sequence[str]) -> int:
     """run script.py [arguments...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
     return script.main(arguments)
@@ -61,7 +104,15 @@ def bench(arguments: Sequence[str]) -> int:
     return table.main(arguments)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"ops": show_ops, "config": show_config, "isa": show_isa, "bench": bench, "run": run}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "ops": show_ops,
+    "config": show_config,
+    "isa": show_isa,
+    "show": show,
+    "check": check,
+    "bench": bench,
+    "run": run,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

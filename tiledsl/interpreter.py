@@ -62,7 +62,9 @@ class Run:
         except MemoryFault as fault:
             raise fault.at(op.loc) from None
         results = out if isinstance(out, tuple) else () if out is None else (out,)
-        return tuple(_rounded(r, x) for r, x in zip(op.results, results, strict=True)) if op.results else results
+        if "elementwise" not in spec.traits or "moves" in spec.traits:
+            return results
+        return tuple(_rounded(r, x) for r, x in zip(op.results, results, strict=True))
 
 
 def _rounded(result: Value, value: np.ndarray) -> np.ndarray:

@@ -61,6 +61,15 @@ def encode(layout: Format, values: np.ndarray) -> np.ndarray:
     return _encode_bf16(narrow) if layout == BF16 else _encode_narrow(layout, narrow)
 
 
+def store(layout: Format, values: np.ndarray) -> np.ndarray:
+    """The codes of values that a format has: as `encode`, but infinity stays where there is one."""
+    codes = encode(layout, values)
+    if layout.bits > 8 or layout.special is not Special.IEEE:
+        return codes
+    infinite = (layout.largest_code + 1) | np.signbit(values).astype(np.uint8) << 7
+    return np.where(np.isinf(values), infinite, codes).astype(np.uint8)
+
+
 def decode(layout: Format, codes: np.ndarray) -> np.ndarray:
     """The values of codes, as float32."""
     if layout == BF16:

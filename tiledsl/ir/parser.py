@@ -69,6 +69,8 @@ class _Parser:
         token = self.peek()
         if expected is not None and token != expected:
             raise self.fail(f"expected {expected or 'the end'!r}, found {token or 'the end'!r}")
+        if not token and expected is None:
+            raise self.fail("the text ends too early")
         self.at += 1
         return token
 

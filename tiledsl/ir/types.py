@@ -65,7 +65,7 @@ class DType:
         if self.storage == self.numpy or self is i1:
             return values.astype(self.storage, copy=False)
         assert self.format is not None
-        return formats.encode(self.format, values)
+        return formats.store(self.format, values)
 
     def round(self, values: np.ndarray) -> np.ndarray:
         """The carried values nearest (ties to even) to float32 or float64 values."""

@@ -201,7 +201,7 @@ gt = elementwise(np.greater, "gt", "x > y; false if either is NaN.", accepts=_an
 ge = elementwise(np.greater_equal, "ge", "x >= y; false if either is NaN.", accepts=_any, result=i1)
 
 
-@op(np.where, traits={"elementwise"})
+@op(np.where, traits={"elementwise", "moves"})
 def select(cond: Tile, x: Tile, y: Tile) -> Tile:
     """x where cond holds, else y; both are computed."""
     tile = same(x, y)
@@ -236,7 +236,7 @@ def _bitcast(x: np.ndarray, *, to: DType, types: tuple[Tile, ...]) -> np.ndarray
     return to.decode(np.asarray(dtype_of(types[0]).encode(x), order="C").view(to.storage))
 
 
-@op(_bitcast, traits={"elementwise", "typed"})
+@op(_bitcast, traits={"elementwise", "typed", "moves"})
 def bitcast(x: Tile, *, to: DType) -> Tile:
     """The bits of x read as another type of the same width."""
     require(dtype_of(x).bits == to.bits, f"cannot read the {dtype_of(x).bits} bits of {x.elem} as {to}, which has {to.bits}")

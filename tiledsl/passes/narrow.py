@@ -84,7 +84,13 @@ def _computed(build: Builder, op: Op, terms: list[Term]) -> Value:
         result = terms[0] if not direct and terms[0].elem is f64 else terms[0].cast(op.attrs["to"] if direct else f32)
     else:
         result = Term(build, build.emit(op.spec, *(t.value for t in terms), **op.attrs))
-    return (encoded(result, made.format) if isinstance(made, DType) and made in NARROW and made.format else result).value
+    if not isinstance(made, DType) or made not in NARROW or made.format is None:
+        return result.value
+    code = encoded(result, made.format)
+    if op.spec is ops.sort and made.format.special is Special.IEEE:  # it moves values, and infinity is one
+        infinite = unsigned(result) >> 24 & 0x80 | (made.format.largest_code + 1)
+        code = select(abs(result).equals(math.inf), infinite.cast(u8), code)
+    return code.value
 
 
 def decoded(code: Term, elem: Elem) -> Term:

@@ -167,7 +167,10 @@ def _literals(text: str) -> tuple[Any, ...]:
 
 def _array(name: str, dtype: DType, values: list[Any]) -> Array:
     wide = np.array(values, np.float64 if dtype.is_float else object)
-    carried = dtype.round(wide) if dtype.is_float else wide.astype(dtype.numpy)
+    if dtype.is_float:
+        carried = np.where(np.isinf(wide), wide.astype(dtype.numpy), dtype.round(wide))
+    else:
+        carried = wide.astype(dtype.numpy)
     return Array(name, dtype, np.ascontiguousarray(dtype.encode(carried)))
 
 

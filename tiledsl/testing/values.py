@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ..ir.formats import Format
+from ..ir.formats import Format, Special
 from ..ir.types import DType, i1
 
 Number = int | float | bool
@@ -40,6 +41,8 @@ def _special_floats(dtype: DType) -> tuple[float, ...]:
 
 
 def _carried(dtype: DType, value: float) -> float:
+    if math.isinf(value) and dtype.format is not None and dtype.format.special is Special.IEEE:
+        return value  # rounding would saturate, but memory may hold it
     return float(dtype.round(np.asarray(value, np.float64)))
 
 

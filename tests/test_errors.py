@@ -1,0 +1,50 @@
+"""A diagnostic says what, where, by which calls, and what to try; whole messages of the frontend are golden files."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from tiledsl.errors import CompilationError, TileError, TypeRuleError, nearest
+from tiledsl.location import Loc
+
+
+def test_a_diagnostic_points_at_the_line_and_follows_the_calls(tmp_path: Path) -> None:
+    file = tmp_path / "softmax.py"
+    file.write_text("a = 1\n    y = a + b\nrow_sum(x)\n")
+    loc = Loc(str(file), 2, 8, 13, "row_sum", Loc(str(file), 3, 0, 10))
+    error = TypeRuleError("operands differ: f32[64], f32[32]", loc, label="`+`", notes=["`b` is short"], help="broadcast it")
+    assert str(error).splitlines() == [
+        "error: operands differ: f32[64], f32[32]",
+        "  --> softmax.py:2:9, in row_sum",
+        "   2 |     y = a + b",
+        "     |         ^^^^^ `+`",
+        "note: called from softmax.py:3:1",
+        "   3 | row_sum(x)",
+        "     | ^^^^^^^^^^",
+        "note: `b` is short",
+        "help: broadcast it",
+    ]
+
+
+def test_columns_count_bytes_and_carets_characters(tmp_path: Path) -> None:
+    file = tmp_path / "greek.py"
+    file.write_text("αβ = γ\n")
+    lines = str(TileError("what", Loc(str(file), 1, 7, 9))).splitlines()
+    assert lines[-1] == "     |      ^"
+
+
+def test_a_place_is_given_once() -> None:
+    first, second = Loc("a.py", 1), Loc("b.py", 2)
+    assert TileError("x").at(first).at(second).loc == first
+
+
+def test_errors_survive_pickling() -> None:
+    error = CompilationError("x", Loc("a.py", 1), notes=["n"], help="h")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is CompilationError and again.diagnostic == error.diagnostic
+
+
+def test_the_nearest_name() -> None:
+    assert nearest("ofset", ["offset", "load"]) == "did you mean `offset`?"
+    assert nearest("zzz", ["offset"]) == ""
