@@ -9,7 +9,7 @@ import pytest
 import tiledsl.language as tl
 from tiledsl.errors import CompilationError
 from tiledsl.frontend.function import JITFunction
-from tiledsl.frontend.source import first_function
+from tiledsl.source import first_function
 
 
 def module_of(text: str, name: str = "sample") -> types.SimpleNamespace:

@@ -11,8 +11,8 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CompilationError
+from ..source import lines_of, parse_function
 from .signature import text_of
-from .source import lines_of, parse_function
 
 if TYPE_CHECKING:
     from .function import JITFunction

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..errors import CompilationError
 from ..location import Loc
+from ..source import lines_of, parse_function
 from .captures import Captures, find_captures
-from .source import lines_of, parse_function
 
 MISSING = inspect.Parameter.empty
 

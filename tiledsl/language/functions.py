@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from ..source import lines_of, parse_function
 from .core import unwrap
 
 
@@ -35,8 +36,6 @@ class ConstexprFunction:
 
     @property
     def src(self) -> str:
-        from ..frontend.source import lines_of, parse_function  # the frontend reads this module
-
         replaced = self.__dict__.get("_replaced")
         return replaced if replaced is not None else parse_function(self.fn, lines_of(self.fn))[0]  # type: ignore[arg-type]
 

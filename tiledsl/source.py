@@ -7,7 +7,7 @@ import linecache
 from collections.abc import Sequence
 from types import FunctionType
 
-from ..errors import CompilationError
+from .errors import CompilationError
 
 
 def lines_of(fn: FunctionType) -> list[str]:
