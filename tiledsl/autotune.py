@@ -27,14 +27,17 @@ class Config:
         maxnreg: int | None = None,
         pre_hook: Hook | None = None,
         ir_override: str | None = None,
+        num_cpu_threads: int | None = None,
     ):
         self.kwargs = dict(kwargs)
         self.num_warps, self.num_stages, self.num_ctas, self.maxnreg = num_warps, num_stages, num_ctas, maxnreg
-        self.pre_hook, self.ir_override = pre_hook, ir_override
+        self.pre_hook, self.ir_override, self.num_cpu_threads = pre_hook, ir_override, num_cpu_threads or None
 
     def all_kwargs(self) -> dict[str, Any]:
         """The keywords of a launch with this choice."""
-        options = {name: getattr(self, name) for name in ("num_warps", "num_ctas", "num_stages", "maxnreg", "ir_override")}
+        options = {
+            name: getattr(self, name) for name in ("num_warps", "num_ctas", "num_stages", "maxnreg", "ir_override", "num_cpu_threads")
+        }
         return {**self.kwargs, **{name: value for name, value in options.items() if value is not None}}
 
     def __str__(self) -> str:

@@ -170,7 +170,7 @@ class Stages(Mapping[str, str]):
 class CompiledKernel:
     """A compiled kernel: what a launch returns."""
 
-    n_regs = n_spills = 0
+    n_regs, n_spills = 32, 0  # programs divide by it
     n_max_threads = 1
 
     def __init__(self, compiled: Compiled, source: ASTSource, machine: GPUTarget, options: CPUOptions, target: Target):
@@ -178,7 +178,7 @@ class CompiledKernel:
         self.hash = compiled.key
         self.name = source.fn.shown_name(source.typed()) if hasattr(source.fn, "shown_name") else source.name
         facts = {
-            **asdict(options), "name": self.name, "hash": self.hash, "target": machine, "shared": 0, "tmem_size": 0, "warp_size": 32,
+            **asdict(options), "name": self.name, "hash": self.hash, "target": machine, "shared": 1024, "tmem_size": 0, "warp_size": 32,
             "global_scratch_size": 0, "global_scratch_align": 1, "profile_scratch_size": 0,
         }  # fmt: skip
         self.metadata = namedtuple("KernelMetadata", sorted(facts))(**facts)  # type: ignore[misc]
