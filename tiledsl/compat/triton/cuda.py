@@ -87,7 +87,10 @@ def install() -> None:
         "device": Device, "device_of": Device, "stream": lambda *a, **k: contextlib.nullcontext(),
         "is_bf16_supported": lambda *a, **k: True,
         "memory_allocated": lambda *a, **k: 0, "max_memory_allocated": lambda *a, **k: 0, "reset_peak_memory_stats": lambda *a, **k: None,
+        "set_stream": lambda *a, **k: None,
         "manual_seed": lambda *a, **k: None, "manual_seed_all": lambda *a, **k: None,
     }  # fmt: skip
     for name, answer in answers.items():
         setattr(torch.cuda, name, answer)
+        if not hasattr(torch.cpu, name):  # programs ask the device that the driver names, too
+            setattr(torch.cpu, name, answer)
