@@ -120,7 +120,8 @@ def test_tests_of_floats_give_truth_values(dtype: type) -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_functions_of_bits(dtype: type) -> None:
     bits = np.dtype(dtype).itemsize * 8
-    x = np.concatenate([RNG.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), 200, dtype), np.array([0, 1, -1], dtype), 1 << np.arange(bits, dtype=dtype)])
+    x = np.concatenate([RNG.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), 200, dtype), 1 << np.arange(bits, dtype=dtype)])
+    x[:3] = 0, 1, -1
     words = [int(v) & (2**bits - 1) for v in x]
     assert run("popc", x, result=np.int32).tolist() == [w.bit_count() for w in words]
     assert run("clz", x, result=np.int32).tolist() == [bits - w.bit_length() for w in words]
@@ -165,3 +166,44 @@ def test_conversions_by_name() -> None:
     assert run("float2ll_ru", x, result=np.int64).tolist() == [2, 3, -1, 0, 3000000000, -3000000000, 0, 7]
     assert run("llrint", x, result=np.int64).tolist() == [2, 2, -2, 0, 3000000000, -3000000000, 0, 7]
     assert run("float_as_int", x, result=np.int32).tolist() == x.view(np.int32).tolist()
+
+
+# name: SciPy's name, where to look, and the distance allowed: ulps of fp32, then relative to fp64's epsilon (or, where the
+# function has zeros, to 1); SciPy's own error counts too
+SPECIALS = {
+    "erfc": ("erfc", -6, 9, 128), "normcdf": ("ndtr", -12, 6, 128), "erfinv": ("erfinv", -1, 1, 16), "tgamma": ("gamma", -20, 34, 64),
+    "lgamma": ("gammaln", 0, 100, 16), "j0": ("j0", -60, 60, 16), "j1": ("j1", -60, 60, 16), "y0": ("y0", 0.1, 60, 32),
+    "y1": ("y1", 0.1, 60, 64), "cyl_bessel_i0": ("i0", -80, 80, 128), "cyl_bessel_i1": ("i1", -80, 80, 128),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECIALS)
+def test_special_functions_agree_with_scipy(name: str) -> None:
+    special = pytest.importorskip("scipy.special")
+    theirs, low, high, room = SPECIALS[name]
+    for dtype in (np.float32, np.float64):
+        x = np.concatenate([RNG.uniform(low, high, 500), RNG.uniform(max(low, 0.01), min(high, 3), 200)]).astype(dtype)
+        truth = getattr(special, theirs)(x.astype(np.float64))
+        found = run(name, x)
+        allowed = room * np.finfo(np.float64).eps * np.maximum(np.abs(truth), 0.0 if name[0] not in "ljy" else 1.0)
+        if dtype is np.float32:
+            allowed = allowed + np.spacing(np.abs(truth.astype(dtype))) * 0.51
+        assert (np.abs(found - truth) <= allowed).all()
+
+
+def test_special_functions_at_the_edges() -> None:
+    edges = {
+        "erfc": ([0.0, np.inf, -np.inf, np.nan], [1.0, 0.0, 2.0, np.nan]),
+        "normcdf": ([0.0, np.inf, -np.inf, np.nan], [0.5, 1.0, 0.0, np.nan]),
+        "erfinv": ([0.0, 1.0, -1.0, 1.5, np.nan], [0.0, np.inf, -np.inf, np.nan, np.nan]),
+        "tgamma": ([0.0, -0.0, 1.0, 5.0, np.inf, -1.0, np.nan, 200.0], [np.inf, -np.inf, 1.0, 24.0, np.inf, np.nan, np.nan, np.inf]),
+        "lgamma": ([0.0, 1.0, 2.0, np.inf, -1.0, np.nan], [np.inf, 0.0, 0.0, np.inf, np.inf, np.nan]),
+        "j0": ([0.0, np.inf, np.nan], [1.0, 0.0, np.nan]),
+        "j1": ([0.0, np.inf, np.nan], [0.0, 0.0, np.nan]),
+        "y0": ([0.0, -1.0, np.inf, np.nan], [-np.inf, np.nan, 0.0, np.nan]),
+        "y1": ([0.0, -1.0, np.inf, np.nan], [-np.inf, np.nan, 0.0, np.nan]),
+        "cyl_bessel_i0": ([0.0, np.inf, -np.inf, np.nan], [1.0, np.inf, np.inf, np.nan]),
+        "cyl_bessel_i1": ([0.0, np.inf, -np.inf, np.nan], [0.0, np.inf, -np.inf, np.nan]),
+    }
+    for name, (x, truth) in edges.items():
+        np.testing.assert_allclose(run(name, np.array(x)), np.array(truth), rtol=70 * 2.0**-52, atol=0, err_msg=name)

@@ -24,6 +24,7 @@ from ..ir.types import i64 as _i64
 from ..ir.types import u32 as _u32
 from ..ir.types import u64 as _u64
 from ..numerics import directed as _directed
+from ..numerics import special as _special
 from ..numerics.term import Term as _Term
 from ..numerics.term import fma as _fma
 from ..numerics.term import select as _select
@@ -276,6 +277,21 @@ for _name, (_program, _doc) in {
     globals()[_name] = _function(_name, _program, _doc, accepts=_WORDS)
 mulhi = _function("mulhi", _signed_high, "The upper half of the product, of signed words too.", 2, _WORDS)
 fma = _function("fma", _fma, "x * y + z, rounded once.", 3)
+
+for _name, _doc in {
+    "erfc": "1 - erf(x), also where that is small.",
+    "normcdf": "The share of a normal distribution below x.",
+    "erfinv": "The inverse of erf.",
+    "tgamma": "The gamma function.",
+    "lgamma": "The logarithm of the size of the gamma function.",
+    "j0": "The Bessel function of the first kind, of order 0.",
+    "j1": "The Bessel function of the first kind, of order 1.",
+    "y0": "The Bessel function of the second kind, of order 0.",
+    "y1": "The Bessel function of the second kind, of order 1.",
+    "cyl_bessel_i0": "The modified Bessel function of the first kind, of order 0.",
+    "cyl_bessel_i1": "The modified Bessel function of the first kind, of order 1.",
+}.items():
+    globals()[_name] = _function(_name, getattr(_special, _name), _doc)
 
 # arithmetic rounded up, down, to zero and to nearest
 for _mode in ("rn", "rz", "rd", "ru"):
