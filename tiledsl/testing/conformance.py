@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from itertools import product
 
 import numpy as np
@@ -128,7 +129,7 @@ def _types(spec: OpSpec, first: DType) -> Iterator[tuple[DType, ...]]:
                 yield types
 
 
-def accepted(spec: OpSpec, tiles: Sequence[Tile], attrs: dict[str, object]) -> bool:
+def accepted(spec: OpSpec, tiles: Sequence[Tile], attrs: dict[str, Any]) -> bool:
     try:
         infer_results(spec, tiles, attrs)
     except TypeRuleError:
@@ -160,11 +161,12 @@ def _products(elems: Sequence[DType]) -> Iterator[tuple[str, Case]]:
     for elem, total in ops.ACCUMULATORS.items():
         if elem not in elems:
             continue
-        tiles = [Tile(elem, (5, 9)), Tile(elem, (9, 6)), Tile(total, (5, 6))]
-        yield str(elem), _kernel(ops.dot, tiles, {})
+        for batch in ((), (3,)):
+            tiles = [Tile(elem, (*batch, 5, 9)), Tile(elem, (*batch, 9, 6)), Tile(total, (*batch, 5, 6))]
+            yield f"{elem}{list(batch) or ''}", _kernel(ops.dot, tiles, {})
 
 
-def _kernel(spec: OpSpec, tiles: Sequence[Tile], attrs: dict[str, object]) -> Case:
+def _kernel(spec: OpSpec, tiles: Sequence[Tile], attrs: dict[str, Any]) -> Case:
     build = Builder(Block())
     args: list[Array] = []
     operands = [_loaded(build, args, tile, position) for position, tile in enumerate(tiles)]

@@ -280,7 +280,8 @@ def _matrices(scope: Scope) -> list[Value] | None:
     elems = [e for t in scope.author.palette if (e := _elem(t)) in ops.ACCUMULATORS] or list(ops.ACCUMULATORS)
     a = scope.pick(elems)
     m, k, n = (scope.pick([4, 8, 1, 5, 16, 33]) for _ in range(3))
-    return [scope.value(Tile(a, (m, k))), scope.value(Tile(a, (k, n))), scope.value(Tile(ops.ACCUMULATORS[a], (m, n)))]
+    batch = scope.pick([(), (), (2,), (1, 3)])
+    return [scope.value(Tile(t, (*batch, *shape))) for t, shape in ((a, (m, k)), (a, (k, n)), (ops.ACCUMULATORS[a], (m, n)))]
 
 
 def _no_nan(scope: Scope) -> list[Value] | None:
