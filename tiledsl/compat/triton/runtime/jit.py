@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import json
 import textwrap
 import threading
@@ -91,7 +92,7 @@ class JITFunction(Launchable, KernelInterface):
         self.hash: str | None = None
         self._lock = threading.RLock()
         self.used_global_vals: dict[tuple[str, int], tuple[Any, Any]] = {}
-        super().__init__(fn, **{name: value for name, value in options.items() if name not in _CLASHING})
+        super().__init__(fn, **_known(fn, {name: value for name, value in options.items() if name not in _CLASHING}))
         self._clash: str | None = _clash(self, options.get("do_not_specialize") or ())
         self._repr, self.debug, self.noinline = options.get("repr"), options.get("debug"), bool(options.get("noinline"))  # type: ignore[assignment]
         self.do_not_specialize = options.get("do_not_specialize") or []
@@ -294,6 +295,14 @@ class JITFunction(Launchable, KernelInterface):
 
 _CLASHING = ("repr", "debug", "noinline")
 _LAUNCH_OPTIONS = ("num_warps", "num_stages", "num_ctas", "maxnreg", "enable_fp_fusion", "debug")
+
+
+def _known(fn: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, without names of parameters that the function does not have: Triton overlooks them."""
+    parameters = inspect.signature(fn).parameters
+    names = {*parameters, *range(len(parameters))}
+    lists = {k: [n for n in v if n in names] for k, v in options.items() if k.startswith("do_not_specialize") and v}
+    return {**options, **lists}
 
 
 def _clash(function: JITFunction, plain: Any) -> str | None:
