@@ -98,6 +98,7 @@ class JITFunction(Launchable, KernelInterface):
         self.do_not_specialize = options.get("do_not_specialize") or []
         self.do_not_specialize_on_alignment = options.get("do_not_specialize_on_alignment") or []
         self.module, self._fn_name = fn.__module__, f"{fn.__module__}.{fn.__qualname__}"
+        self.__globals__ = fn.__globals__
         self.constexprs = [p.index for p in self.params if p.is_constexpr]
         self.device_caches = DeviceCaches()
         self.kernel = None
