@@ -13,8 +13,10 @@ from ..errors import TileError, TypeRuleError, nearest
 from ..ir.core import Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
+from ..language.block_pointers import BlockPointer
 from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
 from ..language.debug import assert_no_overflow
+from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.shape import expand_dims
@@ -90,6 +92,8 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
 def type_of(value: Any) -> Any:
     """What x.type is, also for compile-time values and tuples."""
     value = unwrap(value)
+    if isinstance(value, (BlockPointer, TensorDescriptor)):
+        value = value.base  # kernels ask what it points to
     if isinstance(value, tuple) and flatten(value):
         return tuple_type(map(type_of, value))
     return ATTRIBUTES["type"](None, value) if isinstance(value, Value) else constexpr_type(value)  # type: ignore[arg-type]
