@@ -26,7 +26,18 @@ from tiledsl.testing.programs import Case, cases
 
 # a module imports from the rows above its own, and from its neighbours where the third column names them
 LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
-    ("ground", {"config": set(), "errors": {"location"}, "location": set(), "machine": set(), "source": {"errors"}, "version": set()}),
+    (
+        "ground",
+        {
+            "config": {"errors"},
+            "forks": set(),
+            "errors": {"location"},
+            "location": set(),
+            "machine": set(),
+            "source": {"errors"},
+            "version": set(),
+        },
+    ),
     ("grammar", {"ir": set()}),
     ("vocabulary", {"ops": set(), "messages": set()}),
     (

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
+from .errors import ConfigError
+
 T = TypeVar("T")
 
 
@@ -26,8 +28,8 @@ class Variable(Generic[T]):
             return self.default
         try:
             return self.read(text)
-        except ValueError:
-            raise ValueError(f"{self.name}={text!r}: {self.help}") from None
+        except ValueError as error:
+            raise ConfigError(f"{self.name}={text!r} is not understood: {error}", help=f"{self.name}: {self.help}") from None
 
 
 VARIABLES: list[Variable[object]] = []
@@ -42,7 +44,7 @@ def _variable(name: str, read: Callable[[str], T], default: T, help: str) -> Var
 def _flag(text: str) -> bool:
     answers = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
     if text.lower() not in answers:
-        raise ValueError(text)
+        raise ValueError("expected 1 or 0")
     return answers[text.lower()]
 
 
@@ -53,12 +55,22 @@ def _words(text: str) -> Words:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+def _count(text: str) -> int:
+    if not text.strip().isdigit():
+        raise ValueError("expected a number, 0 or more")
+    return int(text)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 backend = _variable("TILEDSL_BACKEND", str, "cpu", "the backend of launches that name none")
 show: Variable[Words] = _variable("TILEDSL_SHOW", _words, cast(Words, ()), "print kernels after these passes, comma separated, or `all`")
 stop_after = _variable("TILEDSL_STOP_AFTER", str, "", "stop the shared passes after this one")
 verify = _variable("TILEDSL_VERIFY", _flag, False, "check the IR between passes")
 time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass took")
-cache_dir = _variable("TILEDSL_CACHE_DIR", Path, Path(os.path.expanduser("~/.cache/tiledsl")), "where compiled kernels are kept")
+cache_dir = _variable("TILEDSL_CACHE_DIR", _path, _path("~/.cache/tiledsl"), "where compiled kernels are kept")
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
-num_threads = _variable("TILEDSL_NUM_THREADS", int, 0, "threads of a CPU launch; 0: one per core this process may use")
-fuzz = _variable("TILEDSL_FUZZ", int, 0, "examples of each random test; 0: few, as an ordinary run takes")
+num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU launch; 0: one per core this process may use")
+fuzz = _variable("TILEDSL_FUZZ", _count, 0, "examples of each random test; 0: few, as an ordinary run takes")

@@ -94,6 +94,10 @@ class AutotunerError(TileError):
     """There is nothing to choose from."""
 
 
+class ConfigError(TileError, ValueError):
+    """An environment variable has a value that cannot be meant."""
+
+
 class MemoryFault(TileError):
     """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
 

@@ -10,11 +10,10 @@ import ctypes
 import struct
 import time
 from collections.abc import ItemsView, Sequence
-from functools import cached_property
 
 import numpy as np
 
-from tiledsl import config
+from tiledsl import config, forks
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
@@ -47,7 +46,7 @@ class Backend:
         self.loaded: dict[bytes, tuple[Loaded, int]] = {}
         self.overlapping: dict[bytes, Program] = {}
 
-    @cached_property
+    @property  # not cached here: the cached_property of Python 3.11 has a lock, which a fork could leave held
     def machine(self) -> HostMachine:
         return host()
 
@@ -66,9 +65,7 @@ class Backend:
         """Run every program of the grid."""
         if _overlap(args, set(map(int, program.text["written"].split()))):
             program = self._careful(program)
-        found = self.loaded.get(program.binary)
-        if found is None:
-            found = self.loaded[program.binary] = Loaded(program.binary[HEADER.size :]), HEADER.unpack_from(program.binary)[0]
+        found = self.loaded.get(program.binary) or self._load(program.binary)
         loaded, scratch = found
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
@@ -79,12 +76,20 @@ class Backend:
             run_grid(loaded.run, ctypes.addressof(memory), total, scratch, threads)
         return Report(seconds=time.perf_counter() - start)
 
+    def _load(self, binary: bytes) -> tuple[Loaded, int]:
+        """A program's native code, loaded once."""
+        with forks.lock:
+            if binary not in self.loaded:
+                self.loaded[binary] = Loaded(binary[HEADER.size :]), HEADER.unpack_from(binary)[0]
+            return self.loaded[binary]
+
     def _careful(self, program: Program) -> Program:
         """The same kernel without the assumption about its arguments, compiled when it is first needed."""
-        found = self.overlapping.get(program.binary)
-        if found is None:
-            found = self.overlapping[program.binary] = self._compile(parse(program.text["tile"]), False)
-        return found
+        with forks.lock:
+            found = self.overlapping.get(program.binary)
+            if found is None:
+                found = self.overlapping[program.binary] = self._compile(parse(program.text["tile"]), False)
+            return found
 
 
 def _overlap(args: Sequence[Argument], written: set[int]) -> bool:

@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import cache
-from threading import Lock
 from typing import Any
+
+from tiledsl.forks import lock as _lock  # LLVM's context is not for several threads
 
 from .lower import ENTRY
 from .machine import HostMachine
 
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
-_lock = Lock()  # LLVM's context is not for several threads
-
-
-def _unlock() -> None:
-    """In a child process: the thread that held the lock is not there."""
-    global _lock
-    _lock = Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
 
 
 @cache
 def _llvm() -> Any:
     """llvmlite's binding, imported by the first kernel: it takes longer than compiling one."""
-    import llvmlite.binding as llvm
+    with _lock:
+        import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm
 
 
 @cache
 def host() -> HostMachine:
     """The machine this process runs on."""
     llvm = _llvm()
-    features = llvm.get_host_cpu_features()
+    with _lock:
+        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
     wide = all(features.get(name, False) for name in ("avx512vl", "avx512dq", "avx512bw"))
     return HostMachine(
-        name=f"cpu-{llvm.get_host_cpu_name()}",
+        name=f"cpu-{cpu}",
         vector_bytes=64 if wide else 32,
-        cpu=llvm.get_host_cpu_name(),
+        cpu=cpu,
         features=features.flatten(),
         rows=8 if wide else 6,
         unroll=2 if wide else 4,
@@ -63,7 +54,9 @@ def compiled(text: str, machine: HostMachine) -> bytes:
         target = _target_machine(machine.cpu, machine.features)
         module = llvm.parse_assembly(text)
         module.triple, module.data_layout = llvm.get_process_triple(), str(target.target_data)
-        return target.emit_object(module)
+        binary = target.emit_object(module)
+        module.close()  # here, not when the variable goes: that is LLVM's work, too
+        return binary
 
 
 def assembly(text: str, machine: HostMachine) -> str:

@@ -56,9 +56,7 @@ def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None)
     return issued
 
 
-def run_program(
-    core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None
-) -> int:
+def run_program(core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None) -> int:
     """Run one program of a grid; what goes wrong names the program, the instruction and the user's line."""
     try:
         return run(core, program, observe)

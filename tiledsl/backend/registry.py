@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import cast
 
-from .. import config
+from .. import config, forks
 from ..errors import LaunchError, nearest
 from .base import Backend
 
@@ -50,6 +50,8 @@ def default() -> str:
 
 def find(name: str) -> Backend:
     """The backend of this name; LaunchError lists those there are."""
+    if not isinstance(name, str):
+        raise LaunchError(f"`backend` is {name!r}", notes=[f"backends: {', '.join(names())}"], help="pass a name")
     return _registered.get(name) or _load(name)
 
 
@@ -59,4 +61,5 @@ def _load(name: str) -> Backend:
     if target is None:
         raise LaunchError(f"there is no backend `{name}`", notes=[f"backends: {', '.join(names())}"], help=nearest(name, names()))
     module, _, attribute = target.partition(":")
-    return cast(Backend, getattr(import_module(module), attribute)())
+    with forks.lock:
+        return cast(Backend, getattr(import_module(module), attribute)())

@@ -1,6 +1,6 @@
 """asin, acos and atan2. All compute in f64; f32 rounds once at the end.
 
-    asin(s) = s + s z P(z),  z = s**2,  for s up to 1/2;   beyond, asin(x) = pi/2 - 2 asin(sqrt((1 - x) / 2))
+asin(s) = s + s z P(z),  z = s**2,  for s up to 1/2;   beyond, asin(x) = pi/2 - 2 asin(sqrt((1 - x) / 2))
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import config
-from ..errors import VerifyError
+from ..errors import ConfigError, VerifyError, nearest
 from ..interpreter import Argument, interpret
 from ..ir.core import Kernel
 from ..ir.printer import show as show_kernel
@@ -46,6 +46,7 @@ def run(
     verify = config.verify() if verify is None else verify
     show = config.show() if show is None else show
     timed = config.time_passes()
+    _require_known(passes, [*([stop_after] if stop_after else []), *(name for name in show if name != "all")])
     for step in enabled(passes, options):
         start = time.perf_counter()
         kernel = step.run(kernel, machine)
@@ -58,6 +59,14 @@ def run(
         if step.name == stop_after:
             break
     return kernel
+
+
+def _require_known(passes: Sequence[Pass], wanted: Sequence[str]) -> None:
+    """Refuse names that no step has."""
+    known = [step.name for step in passes]
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known))
 
 
 def enabled(passes: Sequence[Pass], options: object = None) -> list[Pass]:

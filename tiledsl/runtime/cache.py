@@ -210,7 +210,8 @@ def backend_version(kind: type) -> str:
     if file is None:
         return kind.__qualname__
     here = Path(file)
-    files = sorted(here.parent.rglob("*.py")) if here.name == "__init__.py" else [here]
+    package = (here.parent / "__init__.py").exists()  # the class may stand in any file of it
+    files = sorted(here.parent.rglob("*.py")) if package else [here]
     return f"{kind.__module__}.{kind.__qualname__} {_digest(tuple(files))}"
 
 

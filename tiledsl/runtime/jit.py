@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .. import frontend, messages
+from .. import forks, frontend, messages
 from ..errors import LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
@@ -102,9 +102,10 @@ class Launchable(JITFunction):
         return found, bound
 
     def _compile(self, signature: Signature, target: Target) -> Compiled:
-        captured = self._captured or self.captures()
-        key = cache.key_of(f"{captured.digest} {self.version}", signature.text, target.text, target.backend)
-        made = cache.kernels.get(key, lambda: compile_kernel(self, signature, target.backend, target.options, key))
+        with forks.lock:  # a child must not inherit what compiling holds: imports, LLVM, the locks of cached properties
+            captured = self._captured or self.captures()
+            key = cache.key_of(f"{captured.digest} {self.version}", signature.text, target.text, target.backend)
+            made = cache.kernels.get(key, lambda: compile_kernel(self, signature, target.backend, target.options, key))
         self._captured = captured  # not before it compiled: a name that was missing may yet be defined
         return made
 

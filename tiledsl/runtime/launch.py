@@ -60,7 +60,7 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
     if not given:
         key: object = (backend, debug)
     else:
-        key = (backend, debug, *((k, v) for k, v in given.items() if k in USED and not isinstance(v, dict | list)))
+        key = (backend, debug, *((k, v) for k, v in given.items() if k in USED and v.__hash__ is not None))
         unknown = next((k for k in given if k not in USED and k not in IGNORED), None)
         if unknown is not None:
             raise UnknownArgument(
@@ -68,9 +68,11 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
                 notes=[f"parameters: {', '.join(parameters)}", f"options: {', '.join(USED)}"],
                 help=nearest(unknown, [*parameters, *USED, *IGNORED]),
             )
+    if any(v.__hash__ is None for k, v in given.items() if k in USED):
+        _options(given)  # says what is wrong with it
     found = _targets.get(key)
     if found is None:
-        found = _targets[key] = Target(backend, _options(given), bool(given.get("debug", debug)))
+        found = _targets[key] = Target(backend, _options(given), _flag("debug", given.get("debug", debug)))
     return found
 
 
@@ -78,8 +80,14 @@ def _options(given: Mapping[str, Any]) -> Options:
     threads = given.get("num_threads", given.get("num_cpu_threads"))
     if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 1):
         raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None for one per core")
-    flags = {name: bool(given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
+    flags = {name: _flag(name, given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
     return Options(num_threads=None if threads is None else operator.index(threads), **flags)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | int | None):
+        raise LaunchError(f"`{name}` is {value!r}", help="pass True or False")
+    return bool(value)
 
 
 def extents(grid: object, arguments: Callable[[], Mapping[str, Any]]) -> Grid:

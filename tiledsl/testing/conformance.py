@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from itertools import product
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
