@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import ops
 from ..errors import TileError, TypeRuleError, nearest
-from ..ir.core import Value
+from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
 from ..language.block_pointers import BlockPointer
@@ -183,12 +183,14 @@ def choose(frame: Frame, node: ast.IfExp) -> Any:
     if frame.lanes is not None:
         return lanes.choose(frame, node, cond)
     test = scalar_condition(frame, node.test, cond)
-    blocks, values = [], []
+    blocks: list[Block] = []
+    values: list[Value | None] = []
     for branch in (node.body, node.orelse):
         with frame.block([]) as block:
             value = unwrap(frame.evaluate(branch))
-            values.append(None if value is None else coerce.tensor(frame.build, value))
-            frame.build.emit(ops.yield_, *([] if value is None else values[-1:]))
+            tile = None if value is None else coerce.tensor(frame.build, value)
+            frame.build.emit(ops.yield_, *([] if tile is None else [tile]))
+            values.append(tile)
             blocks.append(block)
     kinds = [value and value.type for value in values]
     if kinds[0] != kinds[1]:

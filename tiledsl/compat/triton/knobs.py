@@ -270,13 +270,18 @@ class redis_knobs(base_knobs):
     port = env_int("TRITON_REDIS_PORT", 6379)
 
 
+def _triton_dir(name: str) -> str:
+    """A folder under TRITON_HOME."""
+    return str(cache.get_triton_dir(name))
+
+
 class cache_knobs(base_knobs):
     """Where files are kept."""
 
     home_dir = env_str("TRITON_HOME", os.path.expanduser("~/"))
-    dump_dir = env_str_callable_default("TRITON_DUMP_DIR", lambda: cache.get_triton_dir("dump"))
-    override_dir = env_str_callable_default("TRITON_OVERRIDE_DIR", lambda: cache.get_triton_dir("override"))
-    dir = env_str_callable_default("TRITON_CACHE_DIR", lambda: cache.get_triton_dir("cache"))
+    dump_dir = env_str_callable_default("TRITON_DUMP_DIR", lambda: _triton_dir("dump"))
+    override_dir = env_str_callable_default("TRITON_OVERRIDE_DIR", lambda: _triton_dir("override"))
+    dir = env_str_callable_default("TRITON_CACHE_DIR", lambda: _triton_dir("cache"))
     manager_class = env_class("TRITON_CACHE_MANAGER", "CacheManager")
     remote_manager_class = env_class("TRITON_REMOTE_CACHE_BACKEND", "RemoteCacheBackend")
 

@@ -181,7 +181,7 @@ class CompiledKernel:
             **asdict(options), "name": self.name, "hash": self.hash, "target": machine, "shared": 1024, "tmem_size": 0, "warp_size": 32,
             "global_scratch_size": 0, "global_scratch_align": 1, "profile_scratch_size": 0,
         }  # fmt: skip
-        self.metadata = namedtuple("KernelMetadata", sorted(facts))(**facts)  # type: ignore[misc]
+        self.metadata = namedtuple("KernelMetadata", sorted(facts))(**facts)
         self.packed_metadata = (options.num_warps, options.num_ctas, 0)
         self.metadata_group: dict[str, str] = {}
         self.asm = Stages(self)

@@ -15,7 +15,7 @@ from ....language.functions import must_use_result
 from ....language.types import get_int_dtype
 
 
-def builtin(fn: Callable[..., Any]) -> Builtin:
+def builtin(fn: Callable[..., Any]) -> Builtin:  # type: ignore[no-redef]  # Triton's form of it
     """Make a Python function callable in kernels; it receives the context as `_semantic` and hands it on."""
 
     def enter(ctx: Any, *args: Any, **kwargs: Any) -> Any:

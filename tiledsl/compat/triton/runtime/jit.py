@@ -69,7 +69,7 @@ class Specialization:
 def get_device_key() -> str:
     """Under which kernels are kept: the target and the device."""
     active = driver.active
-    return f"{active.get_current_target().backend}:{active.get_current_device()}"
+    return f"{active.get_current_target().backend}:{active.get_current_device()}"  # type: ignore[attr-defined]
 
 
 class DeviceCaches(dict[Any, tuple[Any, ...]]):
@@ -159,7 +159,7 @@ class JITFunction(Launchable, KernelInterface):
                 self.hash = hashlib.sha256(f"{captured.digest} {self.noinline}".encode()).hexdigest()
         return self.hash
 
-    fingerprint = cache_key  # type: ignore[assignment]
+    fingerprint = cache_key
 
     def __hash__(self) -> int:
         return hash(self.cache_key)
@@ -169,7 +169,7 @@ class JITFunction(Launchable, KernelInterface):
 
     @property
     def type(self) -> Any:
-        from ....language.dtypes import constexpr_type
+        from ....language.tuples import constexpr_type
 
         return constexpr_type(self)
 
@@ -265,7 +265,8 @@ class JITFunction(Launchable, KernelInterface):
         settings = ", ".join(f"{k}={v}" for k, v in asked.items() if k != "extern_libs")
         data = serialised(self._fn_name, types, constants, attributes, options, name, machine)
         told = {
-            "key": name, "signature": types, "device": driver.active.get_current_device(), "constants": constants, **asked,
+            "key": name, "signature": types, "device": driver.active.get_current_device(),  # type: ignore[attr-defined]
+             "constants": constants, **asked,
             "configs": [attributes], "specialization_data": data, "is_warmup": warmup,
         }  # fmt: skip
         return hook(

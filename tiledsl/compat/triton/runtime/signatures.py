@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ....errors import CompilationError
 from ....frontend.function import Formal
@@ -50,7 +50,7 @@ def describe(parameters: Sequence[Parameter]) -> tuple[dict[str, Type], dict[Pat
         if parameter.elements:
             parts = [visit(part, (*path, i)) for i, part in enumerate(parameter.elements)]
             kind = type(parameter.value)
-            return kind(*parts) if hasattr(kind, "_fields") else tuple(parts)
+            return cast(Type, kind(*parts) if hasattr(kind, "_fields") else tuple(parts))
         if parameter.type is None:
             constants[path] = parameter.value
             return "constexpr"
@@ -76,7 +76,7 @@ def signature_of(
         if known is not CompilationError:
             return Parameter(name, value=unwrap(known))
         if isinstance(kind, tuple):
-            parts = [build(formal, k, (*path, i), f"{name}.{i}") for i, k in enumerate(kind)]
+            parts: Any = [build(formal, k, (*path, i), f"{name}.{i}") for i, k in enumerate(kind)]
             return Parameter(name, value=type(kind)(*parts) if hasattr(kind, "_fields") else tuple(parts))
         if kind is None or kind == "constexpr":
             if formal.has_default:
