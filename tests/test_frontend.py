@@ -308,3 +308,23 @@ def loop_variables(out, n):
 def test_loops_may_run_zero_times():
     assert result(loop_variables, 9, size=5, dtype=np.float32) == [15.0] * 4 + [8.0]
     assert result(loop_variables, 2, size=5, dtype=np.float32) == [0.0] * 5
+
+
+@tiledsl.jit
+def shifted_copy(out, x, n, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out + i, tl.load(x + i), mask=i < n)
+    tl.store(x + i, tl.load(out + i) * 2)
+
+
+def test_reading_what_nothing_has_written_names_the_line():
+    x = np.arange(8, dtype=np.float32)
+    shifted_copy[(1,)](tiledsl.empty(8), x, 8, BLOCK=8)
+    assert x.tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
+    with pytest.raises(tiledsl.MemoryFault, match="`out` element 5, which nothing has written") as caught:
+        shifted_copy[(1,)](tiledsl.empty(8), x, 5, BLOCK=8)
+    assert "tl.load(out + i) * 2" in str(caught.value)
+    filled = tiledsl.empty(8)
+    filled[5:] = 1
+    shifted_copy[(1,)](filled, x, 5, BLOCK=8)
+    assert x[5:].tolist() == [2, 2, 2]

@@ -9,6 +9,7 @@ if _os.path.isfile(_os.path.join(_root, "setup.cfg")) and _os.path.isfile(_os.pa
 from .autotune import Config, autotune, heuristics
 from .backend.registry import use
 from .errors import CompilationError, LaunchError, MemoryFault, TileError
+from .memory import empty
 from .runtime.jit import jit
 from .version import __version__
 
@@ -21,6 +22,7 @@ __all__ = [
     "__version__",
     "autotune",
     "cdiv",
+    "empty",
     "heuristics",
     "jit",
     "next_power_of_2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,25 @@ class Buffer:
     def stop(self) -> int:
         """The address after the last byte."""
         return self.address + self.nbytes
+
+
+class Unwritten(np.ndarray):
+    """An array that knows which of its bytes have been written, by kernels of the interpreter or by `array[...] = value`."""
+
+    written: np.ndarray | None = None  # a flag per byte; None in views
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        if self.written is not None:
+            self.written.reshape(*self.shape, self.itemsize)[key] = True
+
+
+def empty(shape: int | Sequence[int], dtype: Any = np.float32) -> Unwritten:
+    """An array to be filled by kernels: on the interpreter, reading an element that nothing has written is a MemoryFault.
+    It holds arbitrary values at first; other libraries see an ordinary array, and what they write is not noticed."""
+    made = np.empty(shape, dtype).view(Unwritten)
+    made.written = np.zeros(made.nbytes, bool)
+    return made
 
 
 @dataclass
