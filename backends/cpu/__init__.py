@@ -43,12 +43,17 @@ class Backend:
     passes = SHARED
 
     def __init__(self) -> None:
+        self._machine: HostMachine | None = None  # another one than the host, to compile for
         self.loaded: dict[bytes, tuple[Loaded, int]] = {}
         self.overlapping: dict[bytes, Program] = {}
 
-    @property  # not cached here: the cached_property of Python 3.11 has a lock, which a fork could leave held
+    @property  # not a cached_property: that of Python 3.11 has a lock, which a fork could leave held
     def machine(self) -> HostMachine:
-        return host()
+        return self._machine or host()
+
+    @machine.setter
+    def machine(self, machine: HostMachine) -> None:
+        self._machine = machine
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """Machine code that assumes that written arguments overlap no others; launch checks it."""

@@ -205,7 +205,7 @@ class _Parser:
         text = self.take()
         try:
             return _read(kind, text)
-        except ValueError:
+        except (KeyError, ValueError):
             self.at -= 1
             raise self.fail(f"{text!r} is no {getattr(kind, '__name__', kind)}") from None
 
