@@ -11,7 +11,8 @@ from tiledsl import config
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-settings.register_profile("tiledsl", deadline=None, suppress_health_check=SLOW)
+# an ordinary run draws the same programs every time; TILEDSL_FUZZ draws others
+settings.register_profile("tiledsl", deadline=None, suppress_health_check=SLOW, derandomize=not config.fuzz())
 settings.load_profile("tiledsl")
 
 
