@@ -166,7 +166,14 @@ def affine(scope: Scope, shape: tuple[int, ...]) -> Index:
         return Index(rest, None, None, low, high)
     spread = scope.emit(ops.broadcast, start, shape=shape) if shape else start
     whole = scope.emit(ops.add, spread, rest) if scope.chance(2) else scope.emit(ops.add, rest, spread)
-    return Index(whole, rest, start, low + first, high + last)
+    return Index(whole, rest, start, *_reached(dtype, low + first, high + last))
+
+
+def _reached(dtype: DType, low: int, high: int) -> tuple[int, int]:
+    """What a sum may be that would lie between these: anything, if it can wrap around."""
+    info = np.iinfo(dtype.numpy)
+    least, most = int(info.min), int(info.max)
+    return (low, high) if least <= low and high <= most else (least, most)
 
 
 def _plain(scope: Scope, shape: tuple[int, ...]) -> Index:
