@@ -7,7 +7,7 @@ import pytest
 from tiledsl.testing.golden import check_file
 
 ROOT = Path(__file__).parent / "files"
-FILES = sorted([*ROOT.rglob("*.tile"), *(ROOT / "errors").glob("*.py")])
+FILES = sorted([*ROOT.rglob("*.tile"), *(ROOT / "errors").rglob("*.py")])
 
 
 @pytest.mark.parametrize("path", FILES, ids=[str(p.relative_to(ROOT)) for p in FILES])

@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
     (
         "ground",
         {
+            "beyond": {"errors", "location"},
             "config": {"errors"},
             "forks": set(),
             "errors": {"location"},

@@ -119,9 +119,10 @@ class Diagnostic:
     label: str = ""
     notes: tuple[str, ...] = field(default=())
     help: str = ""
+    kind: str = "error"
 
     def __str__(self) -> str:
-        lines = [self.message if self.loc is None else f"error: {self.message}"]
+        lines = [self.message if self.loc is None else f"{self.kind}: {self.message}"]
         if self.loc is not None:
             lines += _excerpt(self.loc, self.label)
             for caller in self.loc.chain()[1:]:

@@ -141,7 +141,7 @@ class Frame:
 
     def nested(self, types: Iterable[Tile]) -> Frame:
         """A frame like this one that fills a new block with arguments of these types."""
-        inner = Builder(Block([Value(t) for t in types]), self.build.loc)
+        inner = self.build.nested([Value(t) for t in types])
         frame = Frame(self.function, inner, dict(self.names), self.called_from, self.depth)
         frame.node, frame.constants, frame.lanes, frame.said = self.node, self.constants, self.lanes, self.said
         return frame
@@ -150,7 +150,7 @@ class Frame:
     def block(self, types: Iterable[Tile]) -> Iterator[Block]:
         """Fill a new block with arguments of these types; names assigned meanwhile are forgotten afterwards."""
         build, names = self.build, self.names
-        self.build = Builder(Block([Value(t) for t in types]), build.loc)
+        self.build = build.nested([Value(t) for t in types])
         self.names = dict(names)
         try:
             yield self.build.block

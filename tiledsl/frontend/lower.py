@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..beyond import Beyond
 from ..errors import CompilationError
 from ..ir.core import Block, Builder, Kernel, Value
 from . import calls, expressions, statements  # noqa: F401  (they declare the handlers that a Frame looks up)
@@ -18,14 +19,14 @@ def lower_function(function: JITFunction, signature: Signature) -> Kernel:
     check(function)
     body = Block()
     names = {p.name: _argument(p, body) for p in signature.parameters}
-    frame = Frame(function, Builder(body, function.loc), names)
+    frame = Frame(function, Builder(body, function.loc, Beyond(signature.strict)), names)
     frame.said.debug = signature.debug
     out = frame.execute(function.tree.body)
     if out is not None and out.value is not None:
         raise CompilationError(f"the kernel `{function.name}` returns a value", function.loc, help="store results through a pointer")
     if frame.said.buffer is not None:
         body.args.append(frame.said.buffer)
-    return Kernel(function.name, body, tuple(frame.said.messages))
+    return Kernel(function.name, body, tuple(frame.said.messages), frame.build.beyond.notes)
 
 
 def _argument(parameter: Parameter, body: Block) -> Any:

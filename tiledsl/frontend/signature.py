@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
 
+from .. import config
 from ..ir.types import Tile
 
 
@@ -52,6 +53,7 @@ class Signature:
 
     parameters: tuple[Parameter, ...]
     debug: bool = False  # `device_assert` and `device_print` are compiled in
+    strict: bool = field(default_factory=config.strict_triton)  # nothing that Triton would not compile
 
     def __getitem__(self, name: str) -> Parameter:
         return next(p for p in self.parameters if p.name == name)
@@ -63,7 +65,7 @@ class Signature:
     @cached_property
     def text(self) -> str:
         """The same for the same compilation, in every process."""
-        return ", ".join(map(str, self.parameters)) + (" {debug}" if self.debug else "")
+        return ", ".join(map(str, self.parameters)) + (" {debug}" if self.debug else "") + (" {strict}" if self.strict else "")
 
     def __str__(self) -> str:
         return self.text

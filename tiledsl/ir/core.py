@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import TileError
+from ..beyond import Beyond
+from ..errors import Diagnostic, TileError
 from ..location import Loc
 from .printer import show
 from .spec import OpSpec, infer_results
@@ -76,6 +77,7 @@ class Kernel:
     name: str
     body: Block
     messages: tuple[Any, ...] = ()  # of a fresh kernel: what it may say at run time; its last parameter receives it
+    notes: tuple[Diagnostic, ...] = ()  # of a fresh kernel: what in it goes beyond Triton
 
     def __repr__(self) -> str:
         return show(self)
@@ -87,6 +89,7 @@ class Builder:
 
     block: Block
     loc: Loc | None = None  # for ops that are emitted without one
+    beyond: Beyond = field(default_factory=Beyond)  # what the kernel uses that Triton does not have
 
     def emit(self, spec: OpSpec, *operands: Value, blocks: Sequence[Block] = (), loc: Loc | None = None, **attrs: Any) -> Any:
         """Append one op; returns its result, or a tuple when there is not exactly one."""
@@ -102,4 +105,4 @@ class Builder:
 
     def nested(self, args: Sequence[Value] = ()) -> Builder:
         """A builder for a new block that will belong to a later op."""
-        return Builder(Block(list(args)), self.loc)
+        return Builder(Block(list(args)), self.loc, self.beyond)

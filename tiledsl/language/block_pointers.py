@@ -54,7 +54,7 @@ def make_block_ptr(ctx: Context, base: Value, shape: Any, strides: Any, offsets:
     pointee(base)
     require(not base.type.shape, f"the base of a block pointer is a scalar pointer, got {base.type}")
     build = ctx.build
-    window = BlockPointer(base, wides(build, shape), wides(build, strides), wides(build, offsets), shape_of(block_shape))
+    window = BlockPointer(base, wides(build, shape), wides(build, strides), wides(build, offsets), shape_of(build, block_shape))
     ranks = {len(window.shape), len(window.strides), len(window.offsets), len(window.block_shape)}
     require(len(ranks) == 1, "Expected shape, strides, offsets and block_shape to have the same length")
     return window

@@ -150,6 +150,11 @@ def library(fn: Callable[..., Any]) -> Library:
     return Library(fn)
 
 
+def beyond(build: Builder, refusal: str, help: str) -> None:
+    """Note that the kernel goes beyond Triton here: what Triton says to it, and what to type instead. In strict mode, an error."""
+    build.beyond.add(refusal, build.loc, help)
+
+
 def is_tensor(value: Any) -> bool:
     """A value of the running kernel, as opposed to one of compile time."""
     return isinstance(value, Value)

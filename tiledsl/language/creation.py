@@ -7,10 +7,10 @@ from typing import Any
 
 from .. import ops
 from ..errors import TypeRuleError, require
-from ..ir.core import Value
+from ..ir.core import Builder, Value
 from ..ir.types import DType, Pointer
 from . import coerce
-from .core import Context, builtin, is_tensor, static_int, unwrap
+from .core import Context, beyond, builtin, is_tensor, static_int, unwrap
 from .dtypes import dtype, pointer_type
 
 
@@ -22,21 +22,22 @@ def element(name: Any) -> DType:
     raise TypeRuleError(f"expected a dtype, got {coerce.describe(name)}", help="name one, such as tl.float32")
 
 
-def extent(value: Any, axis: int = 0) -> int:
-    """One extent of a shape: a positive compile-time int, a power of two."""
+def extent(build: Builder, value: Any, axis: int = 0) -> int:
+    """One extent of a shape: a positive compile-time int."""
     n = static_int(value)
     if n is None:
         raise TypeRuleError(f"the extents of a shape are compile-time ints, got {coerce.describe(value)}", help="declare it `tl.constexpr`")
     require(n > 0, f"the extents of a shape are positive, got {n}")
-    require(n & (n - 1) == 0, f"Shape element {axis} must be a power of 2", help=f"it is {n}: use {1 << n.bit_length()} and a mask")
+    if n & (n - 1):
+        beyond(build, f"Shape element {axis} must be a power of 2", help=f"it is {n}: use {1 << n.bit_length()} and a mask")
     return n
 
 
-def shape_of(value: Any) -> tuple[int, ...]:
+def shape_of(build: Builder, value: Any) -> tuple[int, ...]:
     """A shape from a tuple, a list or one int."""
     value = unwrap(value)
     items = value if isinstance(value, (tuple, list)) else (value,)
-    return tuple(extent(v, axis) for axis, v in enumerate(items))
+    return tuple(extent(build, v, axis) for axis, v in enumerate(items))
 
 
 @builtin
@@ -57,17 +58,14 @@ def num_programs(ctx: Context, axis: int) -> Value:
 
 @builtin
 def arange(ctx: Context, start: int, end: int) -> Value:
-    """The int32 tile start, start + 1, ... end - 1; both are compile-time ints, their difference a power of two."""
+    """The int32 tile start, start + 1, ... end - 1; both are compile-time ints."""
     first, last = static_int(start), static_int(end)
     if first is None or last is None:
         raise TypeRuleError("arange's arguments must be of type tl.constexpr", help="declare the parameter `tl.constexpr`")
     require(last > first, f"arange's end argument must be greater than the start argument, got {first}..{last}")
     count = last - first
-    require(
-        count & (count - 1) == 0,
-        "arange's range must be a power of 2",
-        help=f"it is {count}: use {1 << count.bit_length()} and mask the rest",
-    )
+    if count & (count - 1):
+        beyond(ctx.build, "arange's range must be a power of 2", help=f"it is {count}: use {1 << count.bit_length()} and mask the rest")
     return ctx.build.emit(ops.arange, start=first, stop=last)
 
 
@@ -78,14 +76,14 @@ def full(ctx: Context, shape: Sequence[int], value: Any, dtype: dtype) -> Value:
     if is_tensor(value):
         require(value.type.size == 1, f"full takes one value, got {value.type}")
         scalar = ctx.build.emit(ops.reshape, value, shape=()) if value.type.shape else value
-        return coerce.broadcast_to(ctx.build, coerce.cast(ctx.build, scalar, to), shape_of(shape))
-    return coerce.constant(ctx.build, value, to, shape_of(shape))
+        return coerce.broadcast_to(ctx.build, coerce.cast(ctx.build, scalar, to), shape_of(ctx.build, shape))
+    return coerce.constant(ctx.build, value, to, shape_of(ctx.build, shape))
 
 
 @builtin
 def zeros(ctx: Context, shape: Sequence[int], dtype: dtype) -> Value:
     """A tile of zeros."""
-    return coerce.constant(ctx.build, 0, element(dtype), shape_of(shape))
+    return coerce.constant(ctx.build, 0, element(dtype), shape_of(ctx.build, shape))
 
 
 @builtin

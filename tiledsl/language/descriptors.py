@@ -37,7 +37,7 @@ def make_tensor_descriptor(
     ctx: Context, base: Value, shape: Any, strides: Any, block_shape: Any, padding_option: str = "zero"
 ) -> TensorDescriptor:
     """Describe the tensor at base: 1 to 5 axes, the last one contiguous."""
-    block, padding = shape_of(block_shape), unwrap(padding_option) or "zero"
+    block, padding = shape_of(ctx.build, block_shape), unwrap(padding_option) or "zero"
     extents, steps = unwrap(shape), unwrap(strides)
     elem = pointee(base)
     require(1 <= len(block) <= 5, f"Expected 1 <= ndim <= 5 but got {len(block)} dimensions")

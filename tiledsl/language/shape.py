@@ -46,7 +46,7 @@ def expand_dims(ctx: Context, input: Any, axis: Any) -> Value:
 @builtin
 def broadcast_to(ctx: Context, input: Any, *shape: Any) -> Value:
     """Repeat axes of extent one to reach a shape of the same rank; a scalar fills it."""
-    tile, target = coerce.tensor(ctx.build, input), shape_of(_varargs(shape))
+    tile, target = coerce.tensor(ctx.build, input), shape_of(ctx.build, _varargs(shape))
     if tile.type.shape and tile.type.rank != len(target):
         raise TypeRuleError(f"cannot broadcast {tile.type} to {list(target)}: the ranks differ", help="add axes first: x[:, None]")
     return coerce.broadcast_to(ctx.build, tile, target)
@@ -62,14 +62,14 @@ def broadcast(ctx: Context, input: Any, other: Any) -> tuple[Value, Value]:
 @builtin
 def reshape(ctx: Context, input: Value, *shape: Any, can_reorder: bool = False) -> Value:
     """The same elements in row-major order in another shape."""
-    return ctx.build.emit(ops.reshape, input, shape=shape_of(_varargs(shape)))
+    return ctx.build.emit(ops.reshape, input, shape=shape_of(ctx.build, _varargs(shape)))
 
 
 @method
 @builtin
 def view(ctx: Context, input: Value, *shape: Any) -> Value:
     """Old name of reshape."""
-    return ctx.build.emit(ops.reshape, input, shape=shape_of(_varargs(shape)))
+    return ctx.build.emit(ops.reshape, input, shape=shape_of(ctx.build, _varargs(shape)))
 
 
 @method

@@ -80,7 +80,7 @@ class Cache:
 
 def _observed() -> bool:
     """Whether the environment asks to watch the passes: then they have to run."""
-    return bool(config.show() or config.stop_after() or config.time_passes() or config.verify())
+    return bool(config.show() or config.stop_after() or config.time_passes() or config.verify() or config.notes())
 
 
 kernels = Cache()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import frontend
+from .. import config, frontend
 from ..backend.base import Backend, Options, Program
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
@@ -32,6 +33,8 @@ class Compiled:
 def compile_kernel(function: JITFunction, signature: Signature, backend: Backend, options: Options, key: str = "") -> Compiled:
     """Everything between the user's function and the machine."""
     made = frontend.lower_function(function, signature)
+    if made.notes and config.notes():
+        print(*made.notes, sep="\n", file=sys.stderr)
     kernel = pipeline.run(made, backend.passes, backend.machine, options=options)
     return Compiled(backend.compile(kernel, options), stored_parameters(kernel), key, made.messages)
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from .. import forks, frontend, messages
-from ..errors import LaunchError, nearest
+from ..errors import Diagnostic, LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
@@ -152,6 +152,10 @@ class Launchable(JITFunction):
         """The tile program for arguments like these, as the frontend makes it."""
         values, target = self._call(args, given)
         return frontend.lower_function(self, self._signature(values, target))
+
+    def notes(self, *args: Any, **given: Any) -> tuple[Diagnostic, ...]:
+        """What in the kernel for arguments like these goes beyond Triton; TILEDSL_STRICT_TRITON makes it an error."""
+        return self.lower(*args, **given).notes
 
     def stages(self, *args: Any, **given: Any) -> Iterator[tuple[str, str]]:
         """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .. import config
 from ..backend import registry
 from ..backend.base import Backend, Options, Report
 from ..errors import LaunchError, UnknownArgument, nearest
@@ -57,10 +58,11 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
     """The target of a call with these keywords, which are no parameters."""
     name = given.get("backend")
     backend = registry.find(registry.default() if name is None else name)
+    strict = config.strict_triton()  # signatures hold it; here it tells versions apart
     if not given:
-        key: object = (backend, debug)
+        key: object = (backend, debug, strict)
     else:
-        key = (backend, debug, *((k, v) for k, v in given.items() if k in USED and v.__hash__ is not None))
+        key = (backend, debug, strict, *((k, v) for k, v in given.items() if k in USED and v.__hash__ is not None))
         unknown = next((k for k in given if k not in USED and k not in IGNORED), None)
         if unknown is not None:
             raise UnknownArgument(

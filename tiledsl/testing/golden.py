@@ -9,23 +9,26 @@ for all shared passes. Parts are separated by a line `; ---`. In each part, afte
     ; run(2,1): (...) == (...)               on a grid of two programs
     ... ; error: <part of a message>         beside the line the error must name
 
-A `.py` file under `errors/` runs; its trailing comment block after `# expect:` is the diagnostic, in full.
+A `.py` file under `errors/` runs (under `errors/strict/` with TILEDSL_STRICT_TRITON=1); its trailing comment block after
+`# expect:` is the diagnostic, in full.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from .. import passes
+from .. import config, passes
 from ..errors import TileError
 from ..ir.core import Kernel
 from ..ir.parser import parse
@@ -191,8 +194,10 @@ def _check_script(path: Path, update: bool) -> None:
     text = path.read_text()
     source, mark, block = text.partition("# expect:\n")
     expected = "".join(line[2:] if line.startswith("# ") else line[1:] for line in block.splitlines(keepends=True))
+    strict = {config.strict_triton.name: "1"} if path.parent.name == "strict" else {}
     try:
-        runpy.run_path(str(path))
+        with mock.patch.dict(os.environ, strict):
+            runpy.run_path(str(path))
     except TileError as error:
         found = f"{type(error).__name__}: {error}\n"
     else:

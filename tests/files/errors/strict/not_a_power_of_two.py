@@ -16,4 +16,5 @@ kernel[(1,)](np.zeros(100, np.float32), BLOCK=100)
 #   --> not_a_power_of_two.py:9:18, in kernel
 #    9 |     tl.store(x + tl.arange(0, BLOCK), 1.0)
 #      |                  ^^^^^^^^^^^^^^^^^^^
+# note: accepted without TILEDSL_STRICT_TRITON
 # help: it is 100: use 128 and mask the rest

@@ -1,0 +1,42 @@
+"""What goes beyond Triton is noted with its line, and refused where TILEDSL_STRICT_TRITON asks for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tiledsl
+import tiledsl.language as tl
+from tiledsl.errors import CompilationError
+
+
+@tiledsl.jit
+def fill(x, BLOCK: tl.constexpr):
+    for _ in tl.static_range(3):
+        at = tl.arange(0, BLOCK)
+        tl.store(x + at, 1.0)
+
+
+def test_a_line_is_noted_once(capfd: pytest.CaptureFixture[str]) -> None:
+    (note,) = fill.notes(np.zeros(6, np.float32), BLOCK=6)
+    assert str(note).splitlines()[0] == "beyond Triton: arange's range must be a power of 2"
+    assert "at = tl.arange(0, BLOCK)" in str(note) and note.help == "it is 6: use 8 and mask the rest"
+    assert not fill.notes(np.zeros(8, np.float32), BLOCK=8)
+    fill[(1,)](np.zeros(6, np.float32), BLOCK=6)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_notes_are_printed_when_asked_for(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("TILEDSL_NOTES", "1")
+    fill[(1,)](np.zeros(10, np.float32), BLOCK=10)
+    assert capfd.readouterr().err.startswith("beyond Triton: arange's range must be a power of 2\n  --> test_beyond.py:")
+
+
+def test_a_version_that_goes_beyond_triton_is_not_run_in_strict_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.zeros(12, np.float32)
+    fill[(1,)](x, BLOCK=12)
+    monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
+    with pytest.raises(CompilationError, match="power of 2"):
+        fill[(1,)](x, BLOCK=12)
+    monkeypatch.delenv("TILEDSL_STRICT_TRITON")
+    fill[(1,)](x, BLOCK=12)
