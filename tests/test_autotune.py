@@ -57,6 +57,24 @@ def test_the_fastest_config_runs():
     assert bench.calls == 3
 
 
+@jit
+def by_groups(out, group, BLOCK: tl.constexpr, ROOMY: tl.constexpr):
+    for k in range(0, tl.num_programs(0)):
+        tl.store(out + tl.arange(0, 16), tl.full([16], k // (group // BLOCK), tl.float32))
+
+
+def test_a_config_under_which_the_kernel_divides_by_zero_is_not_chosen():
+    bench = Bench([3, 1, 2])
+    ruled = heuristics({"ROOMY": lambda args: args["group"] >= args["BLOCK"]})(by_groups)
+    tuned = autotune([Config({"BLOCK": size}) for size in (16, 128, 32)], key=["group"], do_bench=bench)(ruled)
+    tuned[(1,)](zeros(), 64)
+    assert tuned.best_config.kwargs == {"BLOCK": 32}
+    assert tuned.configs_timings[tuned.configs[1]] == [np.inf] * 3
+    alone = autotune([Config({"BLOCK": size}) for size in (128, 256)], key=["group"], do_bench=Bench([2, 1]))(ruled)
+    alone[(1,)](zeros(), 64)  # there is no other: it runs
+    assert alone.best_config in alone.configs
+
+
 def test_measuring_needs_no_help():
     tuned = autotune(CONFIGS, key=["n"], warmup=0, rep=1)(fill)
     tuned[grid](zeros(), 64)

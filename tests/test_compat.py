@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,23 @@ print("done", __name__)
 """
 
 
+SWEEP = """
+import os, time, torch, triton, triton.testing as tt
+os.environ["TILEDSL_SWEEP_SECONDS"] = "1"
+x = torch.ones(8, device="cuda:0")
+assert x.is_cuda and x.cuda().is_cuda
+with torch.cuda._DeviceGuard(x.device.index):
+    y = torch.empty_like(x)
+
+@tt.perf_report(tt.Benchmark(["n"], [1, 2, 3, 4], "line", ["a"], ["a"], "slow", {}))
+def measure(n, line):
+    time.sleep(0.3)
+    return float(n)
+
+measure.run(print_data=True)
+"""
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
@@ -55,6 +73,16 @@ def double(x, n, BLOCK: tl.constexpr):
     tl.store(x + offsets, tl.load(x + offsets, mask=offsets < n) * 2, mask=offsets < n)
 
 
+def test_only_the_time_in_kernels_is_measured_if_asked():
+    def slow():
+        time.sleep(0.02)
+        double[(1,)](x, 8, BLOCK=8)
+
+    x = np.ones(8, np.float32)
+    assert triton.testing.do_bench(slow, warmup=0, rep=1, measure_time_with_hooks=True) < 10
+    assert triton.testing.do_bench(slow, warmup=0, rep=1) >= 20
+
+
 # --- the alias
 
 
@@ -63,6 +91,15 @@ def test_a_script_runs_unchanged(tmp_path):
     done = python("-m", "tiledsl", "run", "script.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done __main__\n"
+
+
+def test_a_script_finds_cuda_and_ends_its_sweeps_early(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "script.py").write_text(SWEEP)
+    done = python("-m", "tiledsl", "run", "--quick", "script.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "slow: 3 of 4 points, TILEDSL_SWEEP_SECONDS=1\n" in done.stderr
+    assert done.stdout.startswith("slow:\n"), done.stdout
 
 
 def test_importing_tiledsl_installs_nothing(tmp_path):

@@ -95,7 +95,7 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """run script.py [arguments...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
+    """run [--quick] script.py [arguments...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
     return script.main(arguments)
 
 

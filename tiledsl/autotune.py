@@ -86,6 +86,10 @@ class Tuned:
         """Compile only."""
         return self.run(*args, grid=grid, warmup=True, **kwargs)
 
+    def _settled(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The kernel under the wrappers below this one, and the keywords that it gets."""
+        return self.fn._settled(args, kwargs) if isinstance(self.fn, Tuned) else (self.fn, dict(kwargs))
+
     def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         return {**dict(zip(self.arg_names, args, strict=False)), **kwargs}
 
@@ -145,9 +149,19 @@ class Autotuner(Tuned):
             timings = {c: self._measure(c, args, kwargs, named, grid) for c in configs}
             self.bench_time = time.perf_counter() - started
             self.configs_timings = timings
-            self.cache[key] = min(timings, key=lambda c: timings[c])
+            self.cache[key] = self._fastest(timings, args, kwargs)
             self.pre_hook({**named, **self.cache[key].all_kwargs()}, reset_only=True)
         return self.cache[key]
+
+    def _fastest(self, timings: dict[Config, Times], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Config:
+        """The config with the least time. One that has the kernel divide integers by zero, where other targets trap or go
+        on with anything, counts as one that does not run: its time is made infinite."""
+        for config in sorted(timings, key=lambda c: timings[c]):
+            base, given = self._settled(args, {**kwargs, **config.all_kwargs()})
+            if not isinstance(base, Launchable) or math.isinf(timings[config][0]) or base.divides_by_zero(tuple(args), given) is None:
+                return config
+            timings[config] = [math.inf] * 3
+        return min(timings, key=lambda c: timings[c])
 
     def key(self, named: Mapping[str, Any]) -> tuple[Any, ...]:
         """What a choice is remembered under."""
@@ -267,9 +281,17 @@ class Heuristics(Tuned):
         self.values = dict(values)
 
     def run(self, *args: Any, grid: Any = None, warmup: bool = False, **kwargs: Any) -> Any:
+        return self.fn.run(*args, grid=grid, warmup=warmup, **self._computed(args, kwargs))
+
+    def _computed(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The keywords, and those of the rules."""
+        found = dict(kwargs)
         for name, rule in self.values.items():
-            kwargs[name] = rule(self._named(args, kwargs))
-        return self.fn.run(*args, grid=grid, warmup=warmup, **kwargs)
+            found[name] = rule(self._named(args, found))
+        return found
+
+    def _settled(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return super()._settled(args, self._computed(args, kwargs))
 
 
 def autotune(

@@ -76,3 +76,4 @@ num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU laun
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")
 notes = _variable("TILEDSL_NOTES", _flag, False, "print what in a kernel goes beyond Triton, when it is compiled")
 fuzz = _variable("TILEDSL_FUZZ", _count, 0, "examples of each random test; 0: few, as an ordinary run takes")
+sweep_seconds = _variable("TILEDSL_SWEEP_SECONDS", _count, 0, "when a sweep of triton.testing.perf_report stops; 0: after its last point")

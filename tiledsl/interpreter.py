@@ -27,7 +27,7 @@ class Run:
         """Run a block; what its yield hands over."""
         self.values.update(zip(block.args, args, strict=True))
         for op in block.ops:
-            out = self._evaluate(op, [self.values[v] for v in op.operands])
+            out = self.evaluate(op, [self.values[v] for v in op.operands])
             if "terminator" in op.spec.traits:
                 return tuple(out)
             for result, made in zip(op.results, out, strict=True):
@@ -42,13 +42,14 @@ class Run:
         values = dict(zip(block.args, args, strict=True))
         shape = np.shape(args[0])
         for op in block.ops:
-            out = self._evaluate(op, [values[v] if v in values else self.values[v] for v in op.operands])
+            out = self.evaluate(op, [values[v] if v in values else self.values[v] for v in op.operands])
             if "terminator" in op.spec.traits:
                 return tuple(np.broadcast_to(x, shape) for x in out)
             values.update(zip(op.results, out, strict=True))
         raise AssertionError("a combining block ends in yield")
 
-    def _evaluate(self, op: Op, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    def evaluate(self, op: Op, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """What an op makes of these."""
         spec = op.spec
         state = () if spec.effect == "pure" and not spec.blocks else (self,)
         more: dict[str, Any] = dict(op.attrs)
@@ -79,12 +80,13 @@ def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument]) -> 
     """Run every program of the grid, x fastest, on bound arguments. Faults name the user's line."""
     sizes = (tuple(grid) + (1, 1, 1))[:3]
     memory = Memory([a for a in args if isinstance(a, Buffer)])
-    inputs = [_argument(a, v) for a, v in zip(args, kernel.body.args, strict=True)]
+    inputs = [argument(a, v) for a, v in zip(args, kernel.body.args, strict=True)]
     for z, y, x in itertools.product(*(range(n) for n in reversed(sizes))):
         Run(memory, sizes, (x, y, z)).block(kernel.body, inputs)
 
 
-def _argument(arg: Argument, param: Value) -> np.ndarray:
+def argument(arg: Argument, param: Value) -> np.ndarray:
+    """An argument as a kernel sees it."""
     if isinstance(arg, Buffer):
         return np.asarray(arg.address, np.int64)
     elem = param.type.elem

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import operator
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,6 +151,12 @@ def _torch(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
     address = tensor.data_ptr()
     out.append(Buffer(address, after, elem, True, tensor, slot.name, before))
     return _pointer_key(elem, address, slot)
+
+
+def _torch_itself(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
+    """As _torch, past the function modes a program may have entered: each question would take microseconds through them."""
+    with sys.modules["torch"]._C.DisableTorchFunction():
+        return _torch(tensor, slot, out)
 
 
 def _tensor_like(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
@@ -332,6 +339,7 @@ _BY_NATURE: list[tuple[Callable[[Any], bool], Rule]] = [  # the first that holds
     (lambda v: isinstance(v, float), _float),
     (lambda v: isinstance(v, tuple), _tuple),
     (lambda v: hasattr(v, "block_shape") and hasattr(v, "base"), _descriptor),
+    (lambda v: f"{type(v).__module__}.{type(v).__name__}" in ("torch.Tensor", "torch.nn.parameter.Parameter"), _torch_itself),
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "is_cpu"), _torch),
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "dtype"), _tensor_like),
     (lambda v: hasattr(v, "__dlpack__") and hasattr(v, "__dlpack_device__"), _dlpack),

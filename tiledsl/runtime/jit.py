@@ -14,11 +14,11 @@ from ..errors import Diagnostic, LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
-from ..ir.core import Kernel
+from ..ir.core import Kernel, Op
 from ..ir.types import i64
 from ..memory import Buffer
 from ..passes import pipeline
-from . import cache
+from . import cache, uniform
 from .arguments import Bound, Key, Slot, element_of
 from .compile import Compiled, compile_kernel
 from .launch import Launched, Target, extents, target_of
@@ -156,6 +156,13 @@ class Launchable(JITFunction):
     def notes(self, *args: Any, **given: Any) -> tuple[Diagnostic, ...]:
         """What in the kernel for arguments like these goes beyond Triton; TILEDSL_STRICT_TRITON makes it an error."""
         return self.lower(*args, **given).notes
+
+    def divides_by_zero(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> Op | None:
+        """The division of integers by zero that a launch with these arguments would compute, as far as they alone tell."""
+        values, target = self._call(args, given)
+        bound: list[Bound] = []
+        signature = self._binder.signature(values, self._binder.key(values, bound), target.debug)
+        return uniform.divides_by_zero(frontend.lower_function(self, signature), bound)
 
     def stages(self, *args: Any, **given: Any) -> Iterator[tuple[str, str]]:
         """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made

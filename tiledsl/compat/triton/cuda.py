@@ -46,6 +46,30 @@ class Device(contextlib.nullcontext):
         self.idx = 0
 
 
+class Generator:
+    """The generator of a GPU: its state holds a seed and an offset, 8 bytes each."""
+
+    def __init__(self) -> None:
+        self._state = [0, 0]
+
+    def get_state(self) -> Any:
+        import torch
+
+        return torch.tensor(self._state, dtype=torch.int64).view(torch.uint8)
+
+    def set_state(self, state: Any) -> None:
+        import torch
+
+        self._state = state.view(torch.int64).tolist()
+
+    def manual_seed(self, seed: int) -> Generator:
+        self._state = [seed, 0]
+        return self
+
+    def initial_seed(self) -> int:
+        return self._state[0]
+
+
 _installed: list[Any] = []
 
 
@@ -67,6 +91,8 @@ def install() -> None:
     class OnTheCPU(TorchFunctionMode):
         def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
+            if getattr(func, "__self__", None) is torch.Tensor.is_cuda:
+                return True  # wrappers of kernels ask before they launch
             if "device" in kwargs and is_gpu(kwargs["device"]):
                 kwargs = {**kwargs, "device": "cpu"}
             name = getattr(func, "__name__", "")
@@ -76,6 +102,7 @@ def install() -> None:
                 args = (args[0], "cpu", *args[2:])
             return func(*args, **kwargs)
 
+    generator = Generator()
     mode = OnTheCPU()
     mode.__enter__()
     _installed.append(mode)
@@ -84,13 +111,18 @@ def install() -> None:
         "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: (8, 0),
         "get_device_name": lambda *a, **k: "cpu",
         "get_device_properties": lambda *a, **k: PROPERTIES, "current_stream": lambda *a, **k: Stream(), "Stream": Stream, "Event": Event,
-        "device": Device, "device_of": Device, "stream": lambda *a, **k: contextlib.nullcontext(),
+        "device": Device, "device_of": Device, "_DeviceGuard": Device, "_exchange_device": lambda *a: 0,
+        "_maybe_exchange_device": lambda *a: 0,  "stream": lambda *a, **k: contextlib.nullcontext(),
         "is_bf16_supported": lambda *a, **k: True,
         "memory_allocated": lambda *a, **k: 0, "max_memory_allocated": lambda *a, **k: 0, "reset_peak_memory_stats": lambda *a, **k: None,
         "set_stream": lambda *a, **k: None,
-        "manual_seed": lambda *a, **k: None, "manual_seed_all": lambda *a, **k: None,
+        "manual_seed": generator.manual_seed, "manual_seed_all": generator.manual_seed, "default_generators": (generator,),
     }  # fmt: skip
     for name, answer in answers.items():
         setattr(torch.cuda, name, answer)
         if not hasattr(torch.cpu, name):  # programs ask the device that the driver names, too
             setattr(torch.cpu, name, answer)
+    # code that torch.compile has written goes below torch.cuda
+    torch._C._cuda_getCurrentRawStream = lambda device: 0
+    guards: Any = torch._C._dynamo.guards
+    guards._empty_strided_cuda = guards._empty_strided_cpu

@@ -1,21 +1,30 @@
-"""`python -m tiledsl run script.py [arguments]`: a script that imports triton, on tiledsl."""
+"""`python -m tiledsl run [--quick] script.py [arguments]`: a script that imports triton, on tiledsl.
+
+--quick stops each sweep of triton.testing.perf_report after ten seconds; TILEDSL_SWEEP_SECONDS names another time.
+"""
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from ... import config
 from . import cuda
 from .alias import install
 
-USAGE = "usage: python -m tiledsl run SCRIPT [ARGUMENTS]"
+USAGE = "usage: python -m tiledsl run [--quick] SCRIPT [ARGUMENTS]"
+QUICK_SECONDS = 10
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a script as if it were started by Python."""
+    if arguments and arguments[0] == "--quick":
+        os.environ.setdefault(config.sweep_seconds.name, str(QUICK_SECONDS))
+        arguments = arguments[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"{USAGE}\n\n{__doc__}")
         return 0 if arguments else 2

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from ... import config
+from . import knobs
 
 RETURN_MODES = ("min", "max", "mean", "median", "all")
 
@@ -19,12 +23,15 @@ def do_bench(
     grad_to_none: Sequence[Any] | None = None,
     quantiles: Sequence[float] | None = None,
     return_mode: str = "mean",
+    measure_time_with_hooks: bool = False,
 ) -> Any:
-    """How long a call takes, in milliseconds: after calls for `warmup` ms, of calls for `rep` ms, at least one each."""
+    """How long a call takes, in milliseconds: after calls for `warmup` ms, of calls for `rep` ms, at least one each;
+    with `measure_time_with_hooks`, how long the kernels in it run."""
     assert return_mode in RETURN_MODES, f"return_mode is {return_mode!r}, one of {', '.join(RETURN_MODES)}"
     fn()
     _repeat(fn, warmup, grad_to_none)
-    return _summary(_repeat(fn, rep, grad_to_none), quantiles, return_mode)
+    times = _kernel_times(fn, rep, grad_to_none) if measure_time_with_hooks else _repeat(fn, rep, grad_to_none)
+    return _summary(times, quantiles, return_mode)
 
 
 def do_bench_cudagraph(
@@ -48,6 +55,31 @@ def _repeat(fn: Callable[[], Any], milliseconds: float, grad_to_none: Sequence[A
         fn()
         times.append((time.perf_counter() - started) * 1e3)
         spent += times[-1]
+    return times
+
+
+def _kernel_times(fn: Callable[[], Any], milliseconds: float, grad_to_none: Sequence[Any] | None) -> list[float]:
+    """As _repeat, of what lies between the hooks of launches."""
+    hooks = knobs.runtime
+    times: list[float] = []
+
+    def enter(facts: Any) -> None:
+        times[-1] -= time.perf_counter() * 1e3
+
+    def leave(facts: Any) -> None:
+        times[-1] += time.perf_counter() * 1e3
+
+    def call() -> None:
+        times.append(0.0)
+        fn()
+
+    hooks.launch_enter_hook.add(enter)
+    hooks.launch_exit_hook.add(leave)
+    try:
+        _repeat(call, milliseconds, grad_to_none)
+    finally:
+        hooks.launch_enter_hook.remove(enter)
+        hooks.launch_exit_hook.remove(leave)
     return times
 
 
@@ -147,8 +179,13 @@ class Mark:
 
     def _measure(self, bench: Benchmark, kwargs: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
         names = [*bench.x_names, *(f"{name}{f' ({bench.ylabel})' if bench.ylabel else ''}" for name in bench.line_names)]
-        rows = []
+        rows: list[list[Any]] = []
+        limit, started, longest = config.sweep_seconds(), time.perf_counter(), 0.0
         for x in bench.x_vals:
+            begun = time.perf_counter()
+            if limit and rows and begun - started + longest > limit:
+                print(f"{bench.plot_name}: {len(rows)} of {len(bench.x_vals)} points, {config.sweep_seconds.name}={limit}", file=sys.stderr)
+                break
             point = list(x) if isinstance(x, tuple | list) else [x] * len(bench.x_names)
             if len(point) != len(bench.x_names):
                 raise ValueError(f"{len(bench.x_names)} names for {len(point)} values: {x}")
@@ -158,6 +195,7 @@ class Mark:
                 found = self.fn(**here, **{bench.line_arg: value}, **bench.args, **kwargs)
                 row.append(found[0] if isinstance(found, tuple | list) else found)
             rows.append(row)
+            longest = max(longest, time.perf_counter() - begun)
         return names, rows
 
 

@@ -19,6 +19,7 @@ from ....runtime.launch import Target, target_of
 from .. import knobs
 from ..backends.compiler import BaseBackend, CPUBackend, CPUOptions, GPUTarget
 from ..errors import translated
+from ..runtime.cache import triton_key as triton_key  # programs import it from here
 from ..runtime.signatures import describe, signature_of
 
 kernels = cache.Cache(lambda: Path(knobs.cache.dir))

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+from ....runtime.cache import compiler_version
 from .. import knobs
 
 
@@ -129,6 +130,11 @@ class RemoteCacheManager(CacheManager):
 
     def put_group(self, filename: str, group: dict[str, str]) -> None:
         self.put(json.dumps(sorted(group)), f"__grp__{filename}")
+
+
+def triton_key() -> str:
+    """Tells this compiler from every other."""
+    return compiler_version()
 
 
 def get_cache_manager(key: str) -> CacheManager:
