@@ -95,15 +95,19 @@ def test_scales_may_be_floats_of_eight_bits(backend: str) -> None:
 
 
 @tiledsl.jit
-def badly_scaled(c):
+def badly_scaled(c, COUNT: tl.constexpr):
     a, b = tl.full((16, 64), 0, tl.uint8), tl.full((64, 16), 0, tl.uint8)
-    wrong = tl.full((16, 4), 0, tl.uint8)
-    tl.store(c, tl.sum(tl.dot_scaled(a, wrong, "e5m2", b, None, "e5m2")))
+    wrong, right = tl.full((16, COUNT), 0, tl.uint8), tl.full((16, 2), 0, tl.uint8)
+    tl.store(c, tl.sum(tl.dot_scaled(a, wrong, "e5m2", b, right, "e5m2")))
 
 
-def test_the_shape_of_scales_is_checked() -> None:
-    with pytest.raises(tiledsl.errors.CompilationError, match=r"lhs_scale must be a tensor of shape \[..., 16, 2\]"):
-        badly_scaled[(1,)](np.zeros(1, np.float32), backend="interpreter")
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [(8, r"lhs_scale must be a tensor of shape \[..., 16, 2\]"), (4, r"must have the same scale factor; \(lhs: 16 vs rhs: 32\)")],
+)
+def test_the_shape_of_scales_is_checked(count: int, message: str) -> None:
+    with pytest.raises(tiledsl.errors.CompilationError, match=message):
+        badly_scaled[(1,)](np.zeros(1, np.float32), COUNT=count, backend="interpreter")
 
 
 @tiledsl.jit

@@ -134,6 +134,22 @@ def test_named_tuples_keep_their_fields_and_globals_are_constexpr():
 
 
 @tiledsl.jit
+def turned(pair):
+    return Pair(first=pair.second, second=pair.first)
+
+
+@tiledsl.jit
+def made_in_a_kernel(out, pair):
+    other = turned(Pair(pair.first + tl.program_id(0), pair.second))
+    tl.store(out, other.first)
+    tl.store(out + 1, other.second)
+
+
+def test_named_tuples_are_made_of_what_a_kernel_computes():
+    assert result(made_in_a_kernel, Pair(4, 5), size=2) == [5, 4]
+
+
+@tiledsl.jit
 def static_choices(out, x, KIND: tl.constexpr, FN: tl.constexpr, extra=None):
     value = FN(x, 2) if KIND == "call" else x
     if extra is not None:

@@ -105,6 +105,8 @@ FACTS = {
     "tl.where(i1, i8, 0)": "i8",
     "tl.abs(bf16)": "bf16",
     "tl.fma(f16, f16, f16)": "f16",
+    "tl.exp(f16)": "f16",
+    "bf16.sqrt()": "bf16",
     "tl.argmax(f32, 0)": "i32",
     "tl.xor_sum(i8, 0)": "i8",
     "i8 < 300": "i1",
@@ -120,6 +122,8 @@ FACTS = {
     "tl.reduce(f32, 0, combine)": "f32",
     "tl.associative_scan(f32, 0, combine)": "f32",
     "tl.dot(f16[:, None] + f16[None, :], f16[:, None] + f16[None, :])": "f32",
+    "tl.dot(tl.zeros((4, 4), tl.float8e5), tl.zeros((4, 4), tl.float8e5), out_dtype=tl.float16)": "f16",
+    "tl.dot(tl.zeros((4, 4), tl.float8e5), tl.zeros((4, 4), tl.float8e4nv))": "f32",
     "tl.dot(i8[:, None] + i8[None, :], i8[:, None] + i8[None, :])": "i32",
     "tl.full((4,), 1, tl.int8)": "i8",
     "tl.zeros((4, 2), tl.float64)": "f64",
@@ -145,7 +149,9 @@ def test_constants_are_computed_by_python() -> None:
 
 
 REFUSED = {
-    "tl.exp(f16)": "Expected dtype ['fp32', 'fp64'] but got fp16",
+    "tl.exp(i32)": "Expected dtype ['fp32', 'fp64'] but got int32",
+    "tl.sqrt_rn(f16)": "Expected dtype ['fp32'] but got fp16",
+    "tl.make_tensor_descriptor(p_f16, [8, 8], [8, 1], [8, 4])": "at least 16 bytes in the last dimension, but got 4 * 2 = 8 bytes",
     "u32 + (-1)": "-1 is out of range for type uint32",
     "i8 + 300": "300 is out of range for type int8",
     "f32 // 2": "takes integers",

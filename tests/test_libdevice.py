@@ -117,6 +117,14 @@ def test_tests_of_floats_give_truth_values(dtype: type) -> None:
         np.testing.assert_array_equal(run(name, x, result=np.int32), truth(x).astype(np.int32))
 
 
+def test_short_floats_are_computed_in_fp32_and_rounded_once() -> None:
+    x = RNG.standard_normal(300).astype(np.float16)
+    for name in ("tan", "expm1", "round"):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(run(name, x), run(name, x.astype(np.float32)).astype(np.float16))
+    np.testing.assert_array_equal(run("isnan", x, result=np.int32), np.isnan(x))
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_functions_of_bits(dtype: type) -> None:
     bits = np.dtype(dtype).itemsize * 8

@@ -65,6 +65,8 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
     special = _special(callee)
     if special is not None:
         return special(frame, *args, **kwargs)
+    if hasattr(callee, "_fields"):  # a class of named tuples holds whatever it is given
+        return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
     if _compile_time(callee):
         return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
     raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=f"decorate `{spoken}` with @tiledsl.jit")
@@ -258,11 +260,10 @@ def _special(callee: Any) -> Callable[..., Any] | None:
 
 
 def _compile_time(callee: Any) -> bool:
-    """Pure functions of numbers, methods of dtypes, and classes of named tuples."""
+    """Pure functions of numbers, and methods of dtypes."""
     return (
         getattr(callee, "__module__", None) == math.__name__
         or isinstance(getattr(callee, "__self__", None), dtype)
         or callee in PLAIN
-        or hasattr(callee, "_fields")
         or bool(getattr(callee, "is_constexpr_function", False))
     )

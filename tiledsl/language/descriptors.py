@@ -15,6 +15,8 @@ from .core import Builtin, Context, builtin, static_int, unwrap
 from .creation import pointee, shape_of
 from .dtypes import dtype as element_type
 
+SMALLEST_ROW = 16  # bytes of a block's last axis: what transfer engines move at a time; Triton refuses less, too
+
 
 class TensorDescriptor(NamedTuple):
     """Base pointer, extents and strides in elements, the shape of a block, and "zero" or "nan" for what lies outside.
@@ -43,7 +45,13 @@ def make_tensor_descriptor(
     require(1 <= len(block) <= 5, f"Expected 1 <= ndim <= 5 but got {len(block)} dimensions")
     require(len(extents) == len(block), f"Expected {len(block)} shape elements but got {len(extents)}")
     require(len(steps) == len(block), f"Expected {len(block)} strides but got {len(steps)}")
-    last = steps[-1]
+    last, row = steps[-1], block[-1] * elem.itemsize
+    spoken = f"{block[-1]} * {elem.itemsize} = {row} bytes"
+    require(
+        row >= SMALLEST_ROW,
+        f"Descriptor block shape must have at least {SMALLEST_ROW} bytes in the last dimension, but got {spoken}",
+        help="use a wider block, or tl.load with pointers",
+    )
     require(static_int(last) == 1, f"Tensor descriptor last dim must be 1 but got {coerce.describe(last)}")
     require(padding in ("zero", "nan"), f"padding_option {padding!r} is not one of 'zero', 'nan'")
     require(padding == "zero" or elem.is_float, "padding_option 'nan' is not supported for integer tensors")

@@ -1,6 +1,7 @@
 """`libdevice`: the C library's functions for tiles, under the names that CUDA and Triton give them.
 
-Floats are fp32 or fp64; a number is typed as if it stood alone. Names with `fast_` are the exact functions. Tests such as
+Floats are fp32 or fp64, and, beyond Triton, fp16 and bf16, which compute in fp32 and are rounded once where the result is a
+float; a number is typed as if it stood alone. Names with `fast_` are the exact functions. Tests such as
 `isnan` return int32 truth values.
 """
 
@@ -16,7 +17,9 @@ from ..errors import require as _require
 from ..ir.core import Value as _Value
 from ..ir.spec import OpSpec as _OpSpec
 from ..ir.types import DType as _DType
+from ..ir.types import bf16 as _bf16
 from ..ir.types import dtype_of as _dtype_of
+from ..ir.types import f16 as _f16
 from ..ir.types import f32 as _f32
 from ..ir.types import f64 as _f64
 from ..ir.types import i32 as _i32
@@ -32,6 +35,7 @@ from ..numerics.term import with_sign_of as _with_sign_of
 from . import coerce as _coerce
 from .core import Builtin as _Builtin
 from .core import Context as _Context
+from .core import beyond as _beyond
 from .core import builtin as _builtin
 
 _Program = Callable[..., _Term]
@@ -54,8 +58,14 @@ def _function(name: str, program: _Program, doc: str, arity: int = 1, accepts: t
     def check(ctx: _Context, *values: Any) -> _Value:
         terms = _terms(ctx, values)
         found = terms[0].value.type
-        _require(_dtype_of(found) in accepts, f"libdevice.{name} takes {' or '.join(map(str, accepts))}, got {found}")
-        return program(*terms).value
+        elem = _dtype_of(found)
+        refusal = f"libdevice.{name} takes {' or '.join(map(str, accepts))}, got {found}"
+        if accepts is not _FLOATS or elem not in (_f16, _bf16):
+            _require(elem in accepts, refusal)
+            return program(*terms).value
+        _beyond(ctx.build, refusal, help="convert it first: x.to(tl.float32)")
+        result = program(*(term.cast(_f32) for term in terms))
+        return (result.cast(elem) if result.elem is _f32 else result).value
 
     def unary(ctx: _Context, x: Any) -> _Value:
         return check(ctx, x)

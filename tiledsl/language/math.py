@@ -1,4 +1,7 @@
-"""Elementwise functions, casts and choice; also what `tl.math` offers."""
+"""Elementwise functions, casts and choice; also what `tl.math` offers.
+
+Functions of floats take fp32 and fp64, and, beyond Triton, fp16 and bf16: these compute in fp32 and are rounded once.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.formats import Special
 from ..ir.spec import OpSpec
-from ..ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f32, f64, i1, i32, i64, u32, u64
+from ..ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f16, f32, f64, i1, i32, i64, u32, u64
 from . import coerce
-from .core import Builtin, Context, builtin, is_tensor, method, unwrap
+from .core import Builtin, Context, beyond, builtin, is_tensor, method, unwrap
 from .creation import element
 from .dtypes import dtype, pointer_type, short_name
 from .operators import apply_binary
@@ -26,15 +29,20 @@ class PropagateNan(Enum):
     ALL = 0xFFFF
 
 
+SINGLE = (f32, f64)  # fp16 and bf16 compute in fp32 and round once
+
+
 def _unary(name: str, spec: OpSpec, doc: str, accepts: tuple[DType, ...]) -> Builtin:
-    """A function of one tile, defined for a few types only."""
+    """A function of one tile, defined for a few types only; where fp32 is one of several, fp16 and bf16 go beyond Triton."""
+    converted = (f16, bf16) if accepts is SINGLE else ()
 
     def apply(ctx: Context, x: Any) -> Value:
         tile = coerce.tensor(ctx.build, x)
-        names = [short_name(t) for t in accepts]
-        require(
-            tile.type.elem in accepts, f"Expected dtype {names} but got {_spoken(tile)}", help=f"convert it first: x.to(tl.{'float32'})"
-        )
+        refusal = f"Expected dtype {[short_name(t) for t in accepts]} but got {_spoken(tile)}"
+        convert = "convert it first: x.to(tl.float32)"
+        require(tile.type.elem in (*accepts, *converted), refusal, help=convert)
+        if tile.type.elem in converted:
+            beyond(ctx.build, refusal, convert)
         return ctx.build.emit(spec, tile)
 
     apply.__name__, apply.__doc__ = name, doc
@@ -45,20 +53,19 @@ def _spoken(tile: Value) -> str:
     return short_name(tile.type.elem) if isinstance(tile.type.elem, DType) else str(tile.type.elem)
 
 
-SINGLE = (f32, f64)
-exp = _unary("exp", ops.exp, "e to the power x; fp32 and fp64.", SINGLE)
-exp2 = _unary("exp2", ops.exp2, "2 to the power x; fp32 and fp64.", SINGLE)
-log = _unary("log", ops.log, "The natural logarithm; fp32 and fp64.", SINGLE)
-log2 = _unary("log2", ops.log2, "The logarithm to base 2; fp32 and fp64.", SINGLE)
-sin = _unary("sin", ops.sin, "The sine of x radians; fp32 and fp64.", SINGLE)
-cos = _unary("cos", ops.cos, "The cosine of x radians; fp32 and fp64.", SINGLE)
-tanh = _unary("tanh", ops.tanh, "The hyperbolic tangent; fp32 and fp64.", SINGLE)
-erf = _unary("erf", ops.erf, "The error function; fp32 and fp64.", SINGLE)
-sqrt = _unary("sqrt", ops.sqrt, "The square root, correctly rounded; fp32 and fp64.", SINGLE)
+exp = _unary("exp", ops.exp, "e to the power x.", SINGLE)
+exp2 = _unary("exp2", ops.exp2, "2 to the power x.", SINGLE)
+log = _unary("log", ops.log, "The natural logarithm.", SINGLE)
+log2 = _unary("log2", ops.log2, "The logarithm to base 2.", SINGLE)
+sin = _unary("sin", ops.sin, "The sine of x radians.", SINGLE)
+cos = _unary("cos", ops.cos, "The cosine of x radians.", SINGLE)
+tanh = _unary("tanh", ops.tanh, "The hyperbolic tangent.", SINGLE)
+erf = _unary("erf", ops.erf, "The error function.", SINGLE)
+sqrt = _unary("sqrt", ops.sqrt, "The square root, correctly rounded.", SINGLE)
 sqrt_rn = _unary("sqrt_rn", ops.sqrt, "The square root, correctly rounded; fp32.", (f32,))
-rsqrt = _unary("rsqrt", ops.rsqrt, "One over the square root; fp32 and fp64.", SINGLE)
-floor = _unary("floor", ops.floor, "The largest integer not above x; fp32 and fp64.", SINGLE)
-ceil = _unary("ceil", ops.ceil, "The smallest integer not below x; fp32 and fp64.", SINGLE)
+rsqrt = _unary("rsqrt", ops.rsqrt, "One over the square root.", SINGLE)
+floor = _unary("floor", ops.floor, "The largest integer not above x.", SINGLE)
+ceil = _unary("ceil", ops.ceil, "The smallest integer not below x.", SINGLE)
 
 
 @method

@@ -219,12 +219,15 @@ def dot(
     out_dtype: dtype | None = None,
 ) -> Value:
     """acc + input @ other: fp8, fp16, bf16 and fp32 accumulate in fp32, int8 in int32, fp64 in fp64, always exactly
-    (input_precision is accepted and has no effect). fp16 may return out_dtype fp16."""
+    (input_precision is accepted and has no effect). fp8 and fp16 may return out_dtype fp16; two kinds of fp8 may meet."""
     a, b, acc = unwrap(input), unwrap(other), unwrap(acc)
     for side in (a, b):
         require(isinstance(side, Value), f"dot takes tiles, got {coerce.describe(side)}")
     precision = unwrap(input_precision)
     require(precision in (None, "tf32", "tf32x3", "ieee", "bf16x3", "bf16x6"), f"input_precision {precision!r} is not known")
+    build = ctx.build
+    if a.type.elem is not b.type.elem and _is_fp8(a) and _is_fp8(b):
+        a, b = coerce.cast(build, a, f16), coerce.cast(build, b, f16)  # which holds every fp8 number
     elem = dtype_of(a.type)
     require(elem is b.type.elem, f"Both operands must be same dtype. Got {short_name(elem)} and {_name(b)}")
     if elem not in ACCUMULATORS:
@@ -235,7 +238,6 @@ def dot(
     wide = ACCUMULATORS[elem]
     result = _result_dtype(elem, wide, acc, out_dtype)
     shape = _dot_shape(a.type, b.type)
-    build = ctx.build
     start = coerce.constant(build, 0, wide, shape) if acc is None else coerce.cast(build, acc, wide)
     require(start.type.shape == shape, f"accumulator {start.type} does not match {a.type} @ {b.type}")
     a, b, start = (_one_batch(build, t) for t in (a, b, start))
@@ -249,6 +251,10 @@ def _one_batch(build: Builder, x: Value) -> Value:
         return x
     rows, columns = x.type.shape[-2:]
     return build.emit(ops.reshape, x, shape=(x.type.size // (rows * columns), rows, columns))
+
+
+def _is_fp8(x: Value) -> bool:
+    return x.type.elem.is_float and x.type.elem.bits == 8
 
 
 def _name(x: Value) -> str:
@@ -268,9 +274,10 @@ def _result_dtype(elem: DType, wide: DType, acc: Any, out_dtype: Any) -> DType:
     asked = element(out_dtype) if unwrap(out_dtype) is not None else None
     require(asked is not bf16, "out_dtype=bfloat16 is unsupported. Please use out_dtype=float32/float16 and cast with .to(tl.bfloat16)")
     found = dtype_of(acc.type) if isinstance(acc, Value) else None
-    result = found or (asked if elem is f16 and asked in (f16, f32) else None) or wide
+    short = elem.is_float and elem.bits <= 16 and elem is not bf16
+    result = found or (asked if short and asked in (f16, f32) else None) or wide
     require(
-        result is wide or (elem is f16 and result is f16),
+        result is wide or (short and result is f16),
         f"dot of {short_name(elem)} accumulates in {short_name(wide)}, got {short_name(result)}",
     )
     require(elem is not i1, "dot is not defined for int1")

@@ -35,8 +35,8 @@ def dot_scaled(
     """acc + (lhs * lhs_scale) @ (rhs * rhs_scale), accumulated in fp32 in the order of dot.
 
     Formats are e2m1 (two per uint8, the first in the low bits; along K, or with k_pack=False along the other axis), e4m3,
-    e5m2, bf16 and fp16. Scales are [M, K // 32] and [N, K // 32] of uint8, standing for 2 ** (code - 127), 255 for NaN; or
-    [.., K // 16] of fp8e4nv; or None. Operands become fp32 exactly, and so do their products with scales, except what
+    e5m2, bf16 and fp16. Scales are [M, K // 32] and [N, K // 32], or both K // 16, of uint8, standing for
+    2 ** (code - 127), 255 for NaN, or of fp8e4nv; or None. Operands become fp32 exactly, and so do their products with scales, except what
     lies beyond fp32's range (infinite) or below its smallest numbers (rounded once).
     """
     build = ctx.build
@@ -44,8 +44,9 @@ def dot_scaled(
     b = _unpacked(ctx, _read(build, rhs, rhs_format, "rhs"), rhs_format, -2 if unwrap(rhs_k_pack) else -1)
     require(a.type.rank == b.type.rank and a.type.rank in (2, 3), f"dot_scaled takes tiles of two or three axes, got {a.type} and {b.type}")
     require(a.type.shape[-1] == b.type.shape[-2], f"dot_scaled: K is {a.type.shape[-1]} on the left and {b.type.shape[-2]} on the right")
-    a = _scaled(build, a, unwrap(lhs_scale), "lhs")
-    b = _turned(build, _scaled(build, _turned(build, b), unwrap(rhs_scale), "rhs"))
+    group = _group(a.type.shape[-1], unwrap(lhs_scale), unwrap(rhs_scale))
+    a = _scaled(build, a, unwrap(lhs_scale), group, "lhs")
+    b = _turned(build, _scaled(build, _turned(build, b), unwrap(rhs_scale), group, "rhs"))
     start, shape = unwrap(acc), (*a.type.shape[:-1], b.type.shape[-1])
     if start is None:
         start = coerce.constant(build, 0, f32, shape)
@@ -99,14 +100,22 @@ def _e2m1(build: Builder, x: Value, low: int) -> Value:
     return build.emit(ops.mul, build.emit(ops.bitcast, bits, to=f32), like(2.0**126, f32))
 
 
-def _scaled(build: Builder, x: Value, scale: Any, side: str) -> Value:
+def _group(extent: int, lhs_scale: Any, rhs_scale: Any) -> int:
+    """How many neighbours along K share a scale: 16 or 32, on both sides alike; a shape that says neither is refused later."""
+    scales = [s for s in (lhs_scale, rhs_scale) if isinstance(s, Value) and s.type.shape]
+    known = [n for n in (extent // s.type.shape[-1] for s in scales) if n in (16, 32)]
+    if len(known) == 2:
+        require(known[0] == known[1], f"Operands must have the same scale factor; (lhs: {known[0]} vs rhs: {known[1]})")
+    return known[0] if known else 32
+
+
+def _scaled(build: Builder, x: Value, scale: Any, group: int, side: str) -> Value:
     """Each group along the last axis times its scale."""
     if scale is None:
         return x
     elem = dtype_of(scale.type)
     require(elem.bits == 8 and (elem.is_int or elem is f8e4nv), f"{side}_scale is uint8 or fp8e4nv, got {scale.type}")
-    extent, group = x.type.shape[-1], 16 if elem is f8e4nv else 32
-    shape = (*x.type.shape[:-1], extent // group)
+    shape = (*x.type.shape[:-1], x.type.shape[-1] // group)
     spoken = f"[..., {shape[-2]}, {shape[-1]}]"
     require(scale.type.shape == shape, f"{side}_scale must be a tensor of shape {spoken}. Got {list(scale.type.shape)}")
     factor = coerce.cast(build, scale, f32) if elem is f8e4nv else _e8m0(build, scale)

@@ -17,4 +17,5 @@ kernel[(1,)](np.zeros(64, np.float16))
 #   --> wrong_dtype.py:10:21, in kernel
 #   10 |     tl.store(x + i, tl.exp(tl.load(x + i)))
 #      |                     ^^^^^^^^^^^^^^^^^^^^^^
+# note: accepted without TILEDSL_STRICT_TRITON
 # help: convert it first: x.to(tl.float32)
