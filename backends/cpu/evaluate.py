@@ -161,6 +161,12 @@ def _transpose(code: Code, op: Op, point: Point) -> Lanes:
     return evaluate(code, op.operands[0], point.moved(indices, None if point.axis is None else order[point.axis]))
 
 
+def _slice(code: Code, op: Op, point: Point) -> Lanes:
+    # what is known of an index says nothing of the shifted one
+    indices = tuple(Index(i.base, i.offset + start, i.depth) for i, start in zip(point.indices, op.attrs["starts"], strict=True))
+    return evaluate(code, op.operands[0], point.moved(indices, point.axis))
+
+
 def _reshape(code: Code, op: Op, point: Point) -> Lanes:
     (source,) = op.operands
     if not source.type.shape:
@@ -193,6 +199,7 @@ RULE: dict[str, Callable[[Code, Op, Point], Lanes]] = {
     "constant": _constant,
     "arange": _arange,
     "broadcast": _broadcast,
+    "slice": _slice,
     "transpose": _transpose,
     "reshape": _reshape,
     "load": _load,

@@ -17,7 +17,7 @@ from .alias import WRITES, Aliases, same_elements
 
 WHOLE = ("reduce", "scan", "dot", "sort", "histogram", "atomic_rmw", "atomic_cas", "for", "while", "if")  # ops that fill a tile themselves
 READS = ("load", "load_block")
-FREE = ("constant", "arange", "reshape", "broadcast", "transpose")
+FREE = ("constant", "arange", "reshape", "broadcast", "slice", "transpose")
 COST = {"div": 5, "sqrt": 6, "idiv": 30, "rem": 30, "load": 10, "load_block": 2, **{name: 0 for name in FREE}}
 KEEP = 8  # recomputing costs this much: keep the tile instead
 MOST = 1000  # where costs stop growing

@@ -113,6 +113,14 @@ def broadcast(emit: Emitter, op: Op) -> None:
     emit.set_tile(op.result, emit.view(op.operands[0]).broadcast(op.attrs["shape"]))
 
 
+@lowers(ops.slice_)
+def slice_(emit: Emitter, op: Op) -> None:
+    view = emit.view(op.operands[0])
+    for axis, (start, stop) in enumerate(zip(op.attrs["starts"], op.attrs["stops"], strict=True)):
+        view = view.part(axis, start, stop)
+    emit.set_tile(op.result, view)
+
+
 @lowers(ops.transpose)
 def transpose(emit: Emitter, op: Op) -> None:
     emit.set_tile(op.result, emit.view(op.operands[0]).transpose(op.attrs["order"]))

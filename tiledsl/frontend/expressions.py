@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import ops
-from ..errors import TileError, TypeRuleError, nearest
+from ..errors import TileError, nearest
 from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
@@ -18,8 +18,8 @@ from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
 from ..language.debug import assert_no_overflow
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
+from ..language.indexing import index as tile_index
 from ..language.operators import apply_binary, apply_logical, apply_unary
-from ..language.shape import expand_dims
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
 from . import lanes
@@ -275,8 +275,16 @@ def named(frame: Frame, node: ast.NamedExpr) -> Any:
 
 @expression(ast.Slice)
 def slice_(frame: Frame, node: ast.Slice) -> slice:
-    bounds = [None if part is None else frame.evaluate(part) for part in (node.lower, node.upper, node.step)]
-    return slice(*(b if b is None else static_int(b) for b in bounds))
+    return slice(*(None if part is None else _slice_bound(frame, part) for part in (node.lower, node.upper, node.step)))
+
+
+def _slice_bound(frame: Frame, node: ast.expr) -> int | None:
+    value = unwrap(frame.evaluate(node))
+    known = static_int(value)
+    if known is None and value is not None:
+        help = "give the tile its final extents and mask, or use tl.gather"
+        raise frame.error(node, f"the bounds of a slice are compile-time ints, got {coerce.describe(value)}", help=help)
+    return known
 
 
 @expression(ast.Subscript)
@@ -290,27 +298,13 @@ def subscript(frame: Frame, node: ast.Subscript) -> Any:
         return unwrap(method(owner, index, _semantic=frame.at(node)))
     if isinstance(owner, (Value, bool, int, float)):
         tile = coerce.tensor(frame.at(node).build, owner)
-        return new_axes(frame, tile, index if isinstance(index, tuple) else (index,))
+        return tile_index(frame, tile, index if isinstance(index, tuple) else (index,))
     if isinstance(index, Value):
         known = static_int(index)
         if known is None:
             raise frame.error(node, f"a tuple is indexed by a compile-time int, got {index.type}")
         index = known
     return unwrap(owner[index])
-
-
-def new_axes(frame: Frame, tile: Value, index: tuple[Any, ...]) -> Value:
-    """x[:, None] and its like: None inserts an axis, a colon keeps one."""
-    for item in index:
-        if item is not None and item != slice(None):
-            raise TypeRuleError(
-                "unsupported tensor index: only `:` and `None` are", help="read one element with a mask and tl.sum, or load it"
-            )
-    kept = sum(item == slice(None) for item in index)
-    if kept > tile.type.rank:
-        raise TypeRuleError(f"{kept} axes are indexed, but {tile.type} has {tile.type.rank}")
-    axes = tuple(i for i, item in enumerate(index) if item is None)
-    return expand_dims.function(frame, tile, axes) if axes else tile
 
 
 @expression(ast.Starred)

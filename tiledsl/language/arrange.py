@@ -34,7 +34,7 @@ def split(ctx: Context, a: Value) -> tuple[Value, Value]:
     return pick(ctx.build, a, -1, 0), pick(ctx.build, a, -1, 1)
 
 
-def pick(build: Builder, x: Value, axis: int, index: int) -> Value:
+def pick(build: Builder, x: Value, axis: int, index: int | Value) -> Value:
     """One position of an axis; the axis disappears."""
     axis %= x.type.rank
     shape = x.type.shape

@@ -72,4 +72,4 @@ from .elementwise import (
 )
 from .grid import num_programs, program_id
 from .memory import Atomic, atomic_cas, atomic_rmw, load, load_block, split_block_operands, store, store_block
-from .shape import broadcast, reshape, transpose
+from .shape import broadcast, reshape, slice_, transpose

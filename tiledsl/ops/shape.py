@@ -27,6 +27,19 @@ def broadcast(x: Tile, *, shape: tuple[int, ...]) -> Tile:
     return Tile(x.elem, shape)
 
 
+def _slice(x: np.ndarray, *, starts: tuple[int, ...], stops: tuple[int, ...]) -> np.ndarray:
+    return x[tuple(map(slice, starts, stops))]
+
+
+@op(_slice)
+def slice_(x: Tile, *, starts: tuple[int, ...], stops: tuple[int, ...]) -> Tile:
+    """The elements from starts up to, not including, stops along every axis."""
+    fits = len(starts) == len(stops) == x.rank > 0
+    fits = fits and all(0 <= a < b <= n for a, b, n in zip(starts, stops, x.shape, strict=True))
+    require(fits, f"{x} has no part from {list(starts)} to {list(stops)}")
+    return Tile(x.elem, tuple(b - a for a, b in zip(starts, stops, strict=True)))
+
+
 @op(lambda x, *, order: np.transpose(x, order))
 def transpose(x: Tile, *, order: tuple[int, ...]) -> Tile:
     """Axis i of the result is axis order[i] of x."""

@@ -340,6 +340,18 @@ def _broadcast(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     return None if x is None else replace(x, steps=x.steps or (ZERO,) * tile.rank)
 
 
+@affine(ops.slice_)
+def _slice(forms: Forms, op: Op, tile: Tile) -> Affine | None:
+    x = forms.form(op.operands[0])
+    if x is None:
+        return None
+    base = x.base
+    for step, start in zip(x.steps, op.attrs["starts"], strict=True):
+        base = plus(base, step, start)
+    steps = tuple(step if extent > 1 else ZERO for step, extent in zip(x.steps, tile.shape, strict=True))
+    return replace(x, base=base, steps=steps)
+
+
 @affine(ops.transpose)
 def _transpose(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     x = forms.form(op.operands[0])

@@ -265,6 +265,26 @@ def broadcast_known(build: Builder, x: Value, *, shape: tuple[int, ...]) -> Foun
     return build.emit(ops.broadcast, inner.operands[0], shape=shape) if inner else None
 
 
+@rule(RULES, ops.slice_)
+def slice_known(build: Builder, x: Value, *, starts: tuple[int, ...], stops: tuple[int, ...]) -> Found:
+    shape = tuple(b - a for a, b in zip(starts, stops, strict=True))
+    if shape == x.type.shape:
+        return x
+    if (number := constant_of(x)) is not None:
+        return filled(build, number, Tile(x.type.elem, shape))
+    if is_uniform(x):
+        return build.emit(ops.broadcast, scalar_of(build, x), shape=shape)
+    if (counted := made_by(x, ops.arange)) is not None:
+        first = counted.attrs["start"]
+        return build.emit(ops.arange, start=first + starts[0], stop=first + stops[0])
+    inner = made_by(x, ops.slice_)
+    if inner is None:
+        return None
+    before = inner.attrs["starts"]
+    starts, stops = (tuple(a + b for a, b in zip(before, bounds, strict=True)) for bounds in (starts, stops))
+    return build.emit(ops.slice_, inner.operands[0], starts=starts, stops=stops)
+
+
 @rule(RULES, ops.transpose)
 def transpose_known(build: Builder, x: Value, *, order: tuple[int, ...]) -> Found:
     if order == tuple(range(len(order))):

@@ -37,6 +37,8 @@ ATTRIBUTES: dict[str, list[object]] = {
     "order": [(0,)],
     "shape": [(LANES, 1)],
     "start": [3],
+    "starts": [(5,)],
+    "stops": [(LANES - 1,)],
     "stop": [3 + LANES],
 }
 QUIET = settings(derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))

@@ -316,10 +316,22 @@ def _same_width(operands: Sequence[Value]) -> st.SearchStrategy[DType]:
     return st.sampled_from([t for t in DTYPES.values() if t.bits == _elem(operands[0].type).bits])
 
 
+def _bounds(first: bool) -> Callable[[Sequence[Value]], st.SearchStrategy[tuple[int, ...]]]:
+    """Where a part of a tile starts, or stops: near the ends of every axis, so that most draws fit each other."""
+
+    def draw(operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
+        near = [(n, range(min(3, (n + 1) // 2))) for n in operands[0].type.shape]
+        return st.tuples(*(st.sampled_from([k if first else n - k for k in ks]) for n, ks in near))
+
+    return draw
+
+
 ATTRIBUTES: dict[str, Callable[[Sequence[Value]], st.SearchStrategy[Any]]] = {
     "shape": _shapes,
     "order": _orders,
     "axis": lambda operands: st.integers(0, 1),
+    "starts": _bounds(True),
+    "stops": _bounds(False),
     "bins": lambda operands: st.sampled_from([5, 1, 16]),
     "stop": lambda operands: st.sampled_from([9, 16, 40]),
 }
