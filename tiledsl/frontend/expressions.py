@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import ops
-from ..errors import TileError, nearest
+from ..errors import TileError, UnsupportedSyntax, nearest
 from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
@@ -133,24 +133,37 @@ def apply_unary_at(frame: Frame, node: ast.UnaryOp, x: Any) -> Any:
 
 @expression(ast.Compare)
 def compare(frame: Frame, node: ast.Compare) -> Any:
-    (op,), (right,) = node.ops, node.comparators
-    x, y = unwrap(frame.evaluate(node.left)), unwrap(frame.evaluate(right))
+    """A chain is `and` of its links, each operand evaluated once, none after a link that is known not to hold."""
+    if len(node.ops) > 1:
+        frame.build.beyond.add("a chained comparison is not supported", frame.loc(node), "write (a < b) & (b < c)", UnsupportedSyntax)
+    result: Any = True
+    left, x = node.left, unwrap(frame.evaluate(node.left))
+    for op, right in zip(node.ops, node.comparators, strict=True):
+        y = unwrap(frame.evaluate(right))
+        link = unwrap(_compared(frame, node, op, {left: x, right: y}))
+        if isinstance(result, Value) and isinstance(link, Value):
+            link = apply_logical(frame.at(node).build, "and", result, link)
+        elif not isinstance(link, Value) and not link:
+            return link
+        result = link if isinstance(link, Value) or not isinstance(result, Value) else result
+        left, x = right, y
+    return result
+
+
+def _compared(frame: Frame, node: ast.Compare, op: ast.cmpop, operands: dict[ast.expr, Any]) -> Any:
+    x, y = operands.values()
     if isinstance(op, ast.Is):
         return x is y
     if isinstance(op, ast.IsNot):
         return x is not y
     if x is None or y is None or not (isinstance(x, Value) or isinstance(y, Value)):
-        return (
-            x == y
-            if isinstance(op, ast.Eq)
-            else x != y
-            if isinstance(op, ast.NotEq)
-            else apply_binary(frame.build, type(op).__name__, x, y)
-        )
+        if isinstance(op, (ast.Eq, ast.NotEq)):
+            return (x == y) == isinstance(op, ast.Eq)
+        return apply_binary(frame.build, type(op).__name__, x, y)
     try:
         return apply_binary(frame.at(node).build, type(op).__name__, x, y)
     except TileError as error:
-        raise explained(frame, error, node, {node.left: x, right: y}) from None
+        raise explained(frame, error, node, operands) from None
 
 
 @expression(ast.BoolOp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..language.core import constexpr, static_int, unwrap
 from ..language.debug import device_assert
 from ..language.operators import apply_binary
 from ..language.static import Range
-from . import lanes
+from . import counting, jumps, lanes
 from .carry import Undefined, describe, flatten, kind_of, restore, settled
 from .expressions import explained, known_condition, scalar_condition
 from .frame import Frame, Returned, statement
@@ -218,21 +218,32 @@ def _merging(frame: Frame, node: ast.If, test: Value) -> None:
 @statement(ast.For)
 def for_loop(frame: Frame, node: ast.For) -> None:
     bounds = unwrap(frame.evaluate(node.iter))
-    if isinstance(bounds, tuple):
-        for item in bounds:
-            bind_static(frame, node.target, item, node)
-            frame.execute(node.body)
+    body = jumps.enter(frame, node)
+    if isinstance(bounds, (tuple, list)):
+        _unrolled(frame, node, bounds, body)
         return
     if not isinstance(bounds, Range):
         raise frame.error(node.iter, f"cannot loop over {coerce.describe(bounds)}", help="use range, tl.range or tl.static_range")
     if bounds.static:
-        for index in range(bounds.start, bounds.stop, bounds.step):
-            bind_static(frame, node.target, index, node)
-            frame.execute(node.body)
+        _unrolled(frame, node, range(bounds.start, bounds.stop, bounds.step), body)
         return
     if not isinstance(node.target, ast.Name):
         raise frame.error(node.target, "the index of a loop is one name")
-    _counted(frame, node, bounds, node.target.id)
+    if jumps.breaks(node):
+        counting.until_broken(frame, node, _bounds(frame, node, bounds), body)
+    else:
+        _counted(frame, node, _bounds(frame, node, bounds), body, node.target.id)
+    jumps.leave(frame, node)
+
+
+def _unrolled(frame: Frame, node: ast.For, items: Iterable[Any], body: list[ast.stmt]) -> None:
+    for item in items:
+        broken = jumps.is_broken(frame, node)
+        if not isinstance(broken, Value) and broken:
+            break
+        bind_static(frame, node.target, item, node)
+        frame.execute([jumps.unless(node, body)] if isinstance(broken, Value) else body)
+    jumps.leave(frame, node)
 
 
 def bind_static(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> None:
@@ -308,14 +319,13 @@ def _leave(frame: Frame, node: ast.For | ast.While, carried: dict[str, Any], res
         frame.names[index] = Undefined(f"it is the index of the loop at {frame.loc(node)}, which has ended")
 
 
-def _counted(frame: Frame, node: ast.For, bounds: Range, index: str) -> None:
-    limits = _bounds(frame, node, bounds)
-    carried = _carried(frame, node.body, index)
+def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[ast.stmt], index: str) -> None:
+    carried = _carried(frame, statements, index)
     initial = flatten(tuple(carried.values()))
     with frame.block([limits[0].type, *(v.type for v in initial)]) as block:
         frame.assign(index, block.args[0])
         _enter(frame, carried, block.args[1:])
-        frame.execute(node.body)
+        frame.execute(statements)
         frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
     results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block])
     _leave(frame, node, carried, results, index)
@@ -323,6 +333,16 @@ def _counted(frame: Frame, node: ast.For, bounds: Range, index: str) -> None:
 
 @statement(ast.While)
 def while_loop(frame: Frame, node: ast.While) -> None:
+    statements = jumps.enter(frame, node)
+    if jumps.breaks(node):
+        run_while(frame, counting.unless_broken(node, statements))
+    else:
+        run_while(frame, ast.copy_location(ast.While(node.test, statements, []), node))
+    jumps.leave(frame, node)
+
+
+def run_while(frame: Frame, node: ast.While) -> None:
+    """A loop whose body has no jumps."""
     carried = _carried(frame, node.body)
     if frame.lanes is not None:
         _leave(frame, node, carried, tuple(lanes.while_loop(frame, node, carried)))

@@ -13,8 +13,6 @@ LOOPS = (ast.For, ast.While)
 
 REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     # AST class: what it is, what to do
-    ast.Break: ("`break` is not supported", "loop with `while` and a condition, or mask the remaining iterations"),
-    ast.Continue: ("`continue` is not supported", "put the rest of the body under `if`"),
     ast.Lambda: ("`lambda` is not supported", "define a function with @tiledsl.jit"),
     ast.FunctionDef: ("a nested function is not supported", "define it outside, with @tiledsl.jit"),
     ast.AsyncFunctionDef: ("`async` is not supported", ""),
@@ -62,17 +60,16 @@ def _walk(node: ast.AST, in_loop: bool) -> Iterator[tuple[ast.AST, bool]]:
 
 def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
     if isinstance(node, ast.Return) and in_loop:
-        return "Cannot have `return` statements inside `while` or `for` statements in triton", "set a variable and return it after the loop"
-    if isinstance(node, ast.Compare) and len(node.ops) > 1:
-        return "a chained comparison is not supported", "write (a < b) & (b < c)"
+        return (
+            "Cannot have `return` statements inside `while` or `for` statements in triton",
+            "set a variable, leave the loop with `break`, and return the variable after it",
+        )
     if isinstance(node, ast.Assign) and len(node.targets) > 1:
         return "assignment to several names at once is not supported", "write one assignment per line"
-    if isinstance(node, LOOPS) and node.orelse:
-        return "`else` of a loop is not supported", ""
     if isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Store):
         return "a starred target is not supported", "name every element"
     if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-        return "only plain names can be assigned", "make a new tile, for example with tl.where"
+        return "only plain names can be assigned: tiles and tuples are values", "make a new tile, for example with tl.where"
     return None
 
 

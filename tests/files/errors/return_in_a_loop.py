@@ -17,4 +17,4 @@ kernel[(1,)](np.zeros(64, np.float32), 3)
 #   --> return_in_a_loop.py:10:9, in kernel
 #   10 |         return
 #      |         ^^^^^^
-# help: set a variable and return it after the loop
+# help: set a variable, leave the loop with `break`, and return the variable after it

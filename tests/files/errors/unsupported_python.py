@@ -6,17 +6,17 @@ import tiledsl.language as tl
 
 @tiledsl.jit
 def kernel(x, n):
-    for i in range(n):
-        if i == 3:
-            break
-        tl.store(x + i, 1.0)
+    try:
+        tl.store(x, 1.0)
+    finally:
+        tl.store(x, 2.0)
 
 
-kernel[(1,)](np.zeros(64, np.float32), 64)
+kernel[(1,)](np.zeros(4, np.float32), 4)
 
 # expect:
-# UnsupportedSyntax: error: `break` is not supported
-#   --> unsupported_python.py:11:13, in kernel
-#   11 |             break
-#      |             ^^^^^
-# help: loop with `while` and a condition, or mask the remaining iterations
+# UnsupportedSyntax: error: `try` is not supported
+#   --> unsupported_python.py:9:5, in kernel
+#    9 |     try:
+#      |     ^
+# help: kernels raise no exceptions
