@@ -1,5 +1,6 @@
 """`import triton` on tiledsl: the alias, its modules, and what Triton programs ask of them."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from triton.language.extra import libdevice
 import tiledsl.compat.triton as ours
 import triton.runtime.driver
 
-assert triton is ours and tl is ours.language and triton.runtime.driver.active.get_current_target().backend == "cpu"
+assert triton is ours and tl is ours.language and triton.runtime.driver.active.get_current_device() == 0
 import numpy as np
 
 @triton.jit
@@ -45,6 +46,7 @@ import os, time, torch, triton, triton.testing as tt
 os.environ["TILEDSL_SWEEP_SECONDS"] = "1"
 x = torch.ones(8, device="cuda:0")
 assert x.is_cuda and x.cuda().is_cuda
+assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):
     y = torch.empty_like(x)
 
@@ -129,6 +131,25 @@ def test_a_launch_returns_the_kernel():
     assert "kernel @double" in kernel.asm["ttir"]
     kernel[(1,)](x, 8, 8)
     assert x[3] == 12
+
+
+def test_a_compiled_kernel_takes_all_arguments_or_those_of_a_run():
+    x = np.ones(4, np.float32)
+    kernel = double[(1,)](x, 3, BLOCK=4)
+    kernel[(1,)](x, 3, 4)
+    kernel[(1,)](x, 1)  # compiled for any n, not for 1
+    assert x.tolist() == [8, 4, 4, 1]
+
+
+def test_parameters_tell_how_they_are_specialised():
+    @triton.jit(do_not_specialize=["n"])
+    def kernel(x, n, m: tl.int64, BLOCK: tl.constexpr = 8):
+        pass
+
+    assert [(p.num, p.do_not_specialize, p.annotation_type, p.is_constexpr) for p in kernel.params] == [
+        (0, False, "", False), (1, True, "", False), (2, False, "i64", False), (3, False, "", True)
+    ]  # fmt: skip
+    assert kernel.params[2].default is inspect.Parameter.empty and kernel.params[3].default == 8
 
 
 def test_hooks_are_called_around_compilation_and_launch():

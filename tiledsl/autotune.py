@@ -13,6 +13,7 @@ from .runtime.jit import Launchable
 
 Hook = Callable[..., Any]
 Times = list[float]  # median and quantiles, in milliseconds
+FAR = 4  # a launch that takes so many times the best config's time is not measured again
 
 
 class Config:
@@ -146,7 +147,10 @@ class Autotuner(Tuned):
         if key not in self.cache:
             started = time.perf_counter()
             configs = self.prune_configs(dict(zip(self.arg_names, args, strict=False)), kwargs)
-            timings = {c: self._measure(c, args, kwargs, named, grid) for c in configs}
+            timings: dict[Config, Times] = {}
+            for c in configs:
+                best = min((times[0] for times in timings.values()), default=math.inf)
+                timings[c] = self._measure(c, args, kwargs, named, grid, best)
             self.bench_time = time.perf_counter() - started
             self.configs_timings = timings
             self.cache[key] = self._fastest(timings, args, kwargs)
@@ -195,8 +199,10 @@ class Autotuner(Tuned):
 
     # --- measuring
 
-    def _measure(self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Times:
-        """How long a config takes; infinite if it does not compile."""
+    def _measure(
+        self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any, best: float = math.inf
+    ) -> Times:
+        """How long a config takes, roughly if that is far more than the best so far; infinite if it does not compile."""
         self._require_free(config, named)
         full = {**named, **config.all_kwargs()}
 
@@ -218,16 +224,18 @@ class Autotuner(Tuned):
             if self.do_bench is not None:
                 found = self.do_bench(launch, quantiles=(0.5, 0.2, 0.8))
                 return list(found) if isinstance(found, tuple | list) else [found]
-            return self._time(launch)
+            return self._time(launch, best)
         except (Unsupported, StaticAssertionError):
             return [math.inf] * 3
 
-    def _time(self, launch: Callable[[], tuple[float, Any]]) -> Times:
+    def _time(self, launch: Callable[[], tuple[float, Any]], best: float) -> Times:
         first, report = launch()  # compiles
         if report is not None and report.cycles is not None:  # a modelled machine: the same every time
             return [float(report.cycles)] * 3
-        _repeat(launch, self.warmup_ms)
-        times = _repeat(launch, self.rep_ms)
+        times = [launch()[0]]
+        if times[0] < min(self.rep_ms, FAR * best):  # else it is long enough, or has lost
+            _repeat(launch, self.warmup_ms - times[0])
+            times = _repeat(launch, self.rep_ms)
         times.sort()
         return [times[int(fraction * len(times))] for fraction in (0.5, 0.2, 0.8)]
 

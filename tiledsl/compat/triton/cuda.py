@@ -6,10 +6,13 @@ import contextlib
 import types
 from typing import Any
 
-from .backends.driver import Event, cores
+from .backends.compiler import GPUTarget
+from .backends.driver import CPUDriver, Event, cores
+from .runtime.driver import driver
 
+CAPABILITY = (8, 0)  # no newer: programs would then want what only newer GPUs have
 PROPERTIES = types.SimpleNamespace(
-    name="cpu", major=8, minor=0, multi_processor_count=cores(), total_memory=1 << 34, warp_size=32, gcnArchName="",
+    name="cpu", major=CAPABILITY[0], minor=CAPABILITY[1], multi_processor_count=cores(), total_memory=1 << 34, warp_size=32, gcnArchName="",
     shared_memory_per_block=48 << 10, shared_memory_per_block_optin=228 << 10, max_threads_per_multi_processor=2048,
     regs_per_multiprocessor=65536, L2_cache_size=1 << 22,
 )  # fmt: skip
@@ -70,6 +73,16 @@ class Generator:
         return self._state[0]
 
 
+class GPUNamedDriver(CPUDriver):
+    """This machine, under the name that programs written for GPUs ask for."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", 10 * CAPABILITY[0] + CAPABILITY[1], 32)
+
+    def get_device_capability(self, device: Any = None) -> tuple[int, int]:
+        return CAPABILITY
+
+
 _installed: list[Any] = []
 
 
@@ -106,9 +119,10 @@ def install() -> None:
     mode = OnTheCPU()
     mode.__enter__()
     _installed.append(mode)
+    driver.set_active(GPUNamedDriver())
     answers = {
         "synchronize": lambda *a, **k: None, "current_device": lambda: 0, "set_device": lambda *a, **k: None, "device_count": lambda: 1,
-        "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: (8, 0),
+        "empty_cache": lambda: None, "get_device_capability": lambda *a, **k: CAPABILITY,
         "get_device_name": lambda *a, **k: "cpu",
         "get_device_properties": lambda *a, **k: PROPERTIES, "current_stream": lambda *a, **k: Stream(), "Stream": Stream, "Event": Event,
         "device": Device, "device_of": Device, "_DeviceGuard": Device, "_exchange_device": lambda *a: 0,

@@ -25,10 +25,9 @@ def do_bench(
     return_mode: str = "mean",
     measure_time_with_hooks: bool = False,
 ) -> Any:
-    """How long a call takes, in milliseconds: after calls for `warmup` ms, of calls for `rep` ms, at least one each;
-    with `measure_time_with_hooks`, how long the kernels in it run."""
+    """How long a call takes, in milliseconds: after calls for `warmup` ms, of calls for `rep` ms, at least one each (the
+    first, which may compile, warms up); with `measure_time_with_hooks`, how long the kernels in it run."""
     assert return_mode in RETURN_MODES, f"return_mode is {return_mode!r}, one of {', '.join(RETURN_MODES)}"
-    fn()
     _repeat(fn, warmup, grad_to_none)
     times = _kernel_times(fn, rep, grad_to_none) if measure_time_with_hooks else _repeat(fn, rep, grad_to_none)
     return _summary(times, quantiles, return_mode)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import namedtuple
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -236,12 +236,23 @@ class CompiledKernel:
     def __getitem__(self, grid: Any) -> Any:
         def run(*args: Any, stream: Any = None, **given: Any) -> None:
             function = self.src.fn
-            values, _ = function._binder.bind(args, given)
+            values, _ = function._binder.bind(self._completed(args) if not given else args, given)
             bound: list[Any] = []
-            function._binder.key(values, bound)
+            for slot, parameter, value in zip(function._binder.slots, self.src.typed().parameters, values, strict=True):
+                if parameter.type is not None or parameter.elements:  # by the types it was compiled for: a 1 need not be special
+                    replace(slot, specialize=False).describe(value, bound)
             self.launch(function._sizes(grid, values), values, bound, self.target)
 
         return run
+
+    def _completed(self, args: tuple[Any, ...]) -> Sequence[Any]:
+        """The arguments of all parameters; callers may leave out those known when compiling."""
+        params = self.src.fn.params
+        if len(args) == len(params) or len(args) != sum(not p.is_constexpr for p in params):
+            return args
+        given = iter(args)
+        known = [p.value for p in self.src.typed().parameters]
+        return [value if p.is_constexpr else next(given) for p, value in zip(params, known, strict=True)]
 
     def run(self, x: int, y: int, z: int, stream: Any, function: Any, packed: Any, facts: Any, enter: Any, leave: Any, *args: Any) -> None:
         """The call that launchers of Triton make."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -97,9 +98,11 @@ class Autotuner(OurAutotuner, KernelInterface):
 
     # --- measuring
 
-    def _measure(self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> list[float]:
+    def _measure(
+        self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any, best: float = math.inf
+    ) -> list[float]:
         try:
-            return super()._measure(config, args, kwargs, named, grid)
+            return super()._measure(config, args, kwargs, named, grid, best)
         except OutOfResources:
             return [float("inf")] * 3
 

@@ -15,9 +15,11 @@ from typing import Any
 
 from ....errors import StaticAssertionError
 from ....frontend.captures import Captures
+from ....frontend.function import Formal
 from ....frontend.signature import Signature, text_of
 from ....language.core import constexpr
 from ....language.functions import ConstexprFunction, constexpr_function
+from ....runtime.arguments import declared_element
 from ....runtime.jit import Launchable, _array_of
 from ....runtime.launch import Target
 from .. import knobs
@@ -27,7 +29,7 @@ from ..compiler.compiler import ASTSource, CompiledKernel, compile_source
 from ..errors import CompilationError
 from . import _async_compile
 from .driver import driver
-from .signatures import describe
+from .signatures import describe, type_text
 from .specialization import decoded, serialised
 from .tensors import MockTensor, TensorWrapper, reinterpret
 
@@ -66,6 +68,28 @@ class Specialization:
     attrs: dict[Any, Any]
 
 
+@dataclass(frozen=True)
+class KernelParam(Formal):
+    """A parameter, with what the decorator's options say of it."""
+
+    do_not_specialize: bool = False
+    do_not_specialize_on_alignment: bool = False
+
+    @property
+    def num(self) -> int:
+        return self.index
+
+    @property
+    def annotation_type(self) -> str:
+        """The type that the annotation fixes, as signatures write it; empty where it fixes none."""
+        elem = None if self.is_constexpr else declared_element(self.annotation)
+        return "" if elem is None else type_text(elem)
+
+    @property
+    def is_const(self) -> bool:
+        return isinstance(self.annotation, str | type) and getattr(self.annotation, "__name__", self.annotation) in ("const", "tl.const")
+
+
 def get_device_key() -> str:
     """Under which kernels are kept: the target and the device."""
     active = driver.active
@@ -99,6 +123,8 @@ class JITFunction(Launchable, KernelInterface):
         self.do_not_specialize_on_alignment = options.get("do_not_specialize_on_alignment") or []
         self.module, self._fn_name = fn.__module__, f"{fn.__module__}.{fn.__qualname__}"
         self.__globals__ = fn.__globals__
+        names = (set(self.do_not_specialize), set(self.do_not_specialize_on_alignment))
+        self.params = tuple(KernelParam(**vars(p), **_said_of(p, *names)) for p in self.params)
         self.constexprs = [p.index for p in self.params if p.is_constexpr]
         self.device_caches = DeviceCaches()
         self.kernel = None
@@ -305,6 +331,10 @@ def _known(fn: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
     names = {*parameters, *range(len(parameters))}
     lists = {k: [n for n in v if n in names] for k, v in options.items() if k.startswith("do_not_specialize") and v}
     return {**options, **lists}
+
+
+def _said_of(p: Formal, plain: set[Any], loose: set[Any]) -> dict[str, Any]:
+    return {"do_not_specialize": bool({p.name, p.index} & plain), "do_not_specialize_on_alignment": bool({p.name, p.index} & loose)}
 
 
 def _clash(function: JITFunction, plain: Any) -> str | None:
