@@ -16,11 +16,12 @@ from .buffers import Scratch
 from .code import Code
 from .emit import Builder
 from .evaluate import assign
-from .pack import packed_columns, packed_rows
+from .pack import packed_columns
 from .points import Index, Lanes, at_constant
+from .rows import Rows, rows_of
 from .types import Kind, register, vector
 
-UNROLL = 2  # steps of k per iteration of the micro-kernel
+UNROLL = 4  # most steps of k per iteration of the micro-kernel
 
 
 def dot(code: Code, op: Op) -> None:
@@ -42,14 +43,12 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     """One matrix product; head says which of a batch."""
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, n)
-    streamed = code.plan.kept(a) and a.type.elem is elem
-    left = code.scratch[a] if streamed else packed_rows(code, a, elem, head)
     right = packed_columns(code, b, elem, columns, head)
-    from_left = pointer(code, scratch_pointer(code, left), [(i, m * k) for i in head if streamed], elem)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
-    _multiply(code, from_left, right, into, (m, n, k), columns, elem)
-    if not streamed:
-        code.arena.give(left)
+    left = rows_of(code, a, elem, head)
+    _multiply(code, left, right, into, (m, n, k), columns, elem)
+    if left.copy is not None:
+        code.arena.give(left.copy)
     code.arena.give(right)
 
 
@@ -71,59 +70,65 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
 
 
-def _multiply(code: Code, left: Lanes, right: Scratch, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
+def _multiply(code: Code, left: Rows, right: Scratch, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
     """Call the micro-kernel for every panel of rows and of columns."""
     m, n, k = sizes
-    b = code.b
+    b, size = code.b, elem.itemsize
     with code.nest(), b.loop(0, n // columns) as panel:
         across = _index(code, panel.index)
         packed = pointer(code, scratch_pointer(code, right), [(across, k * columns)], elem).text
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, k, k, n)
+            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k))
             with b.loop(0, count) as group:
                 down = _index(code, group.index)
-                a = pointer(code, left, [(at_constant(first), k), (down, rows * k)], elem).text
+                with b.at(max(down.depth, code.base)):
+                    row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
+                    a = b.value(f"getelementptr i8, ptr {left.start}, i64 {b.mul(row, left.stride)}")
                 c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
-                b.line(f"call void @{name}(ptr {a}, ptr {packed}, ptr {c})")
+                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, ptr {c}, i64 {k * size})")
             first += rows * count
+
+
+def unrolled(k: int) -> int:
+    """How many steps of k an iteration of the micro-kernel takes."""
+    return next(steps for steps in (UNROLL, 2, 1) if k % steps == 0)
 
 
 def _index(code: Code, index: int | str) -> Index:
     return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
 
 
-def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, k: int, a_stride: int, c_stride: int) -> str:
-    """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user."""
-    name = f"multiply.{elem}.{rows}x{columns}x{k}.{a_stride}.{c_stride}"
+def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int) -> str:
+    """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user; C has rows of `width`.
+    Rows of A lie `stride` bytes apart, and have k elements in `end` bytes."""
+    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}"
     if name not in code.functions:
         code.functions[name] = []
-        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns, k), a_stride, c_stride)
-        head = f"define internal void @{name}(ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c) nounwind noinline {{"
-        code.functions[name] = [head, "entry:", *body, "ret void", "}"]
+        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns), width, unroll)
+        head = f"define internal void @{name}(ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, ptr noalias %c, i64 %end)"
+        code.functions[name] = [f"{head} nounwind noinline {{", "entry:", *body, "ret void", "}"]
     return name
 
 
-def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int, int], a_stride: int, c_stride: int) -> list[str]:
-    rows, columns, k = sizes
+def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int) -> list[str]:
+    rows, columns = sizes
     lanes = min(lanes, columns)
     kind = Kind(elem, lanes if lanes > 1 else 0)
     scalar, size = register(elem), elem.itemsize
     vectors = columns // lanes
-    places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * c_stride + j * lanes}") for i in range(rows) for j in range(vectors)]
+    places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * width + j * lanes}") for i in range(rows) for j in range(vectors)]
     sums = [(kind.text, b.effect(f"load {kind.text}, ptr {at}, align {size}")) for at in places]
-    unroll = UNROLL if k % UNROLL == 0 else 1
-    with b.loop(0, k, unroll, sums) as loop:
+    starts = [b.value(f"getelementptr i8, ptr %a, i64 {b.mul('%stride', i)}") for i in range(rows)]
+    with b.loop(0, "%end", unroll * size, sums) as loop:
         totals = list(loop.carried)
-        a_here = b.value(f"getelementptr {scalar}, ptr %a, i64 {loop.index}")
-        b_here = b.value(f"getelementptr {scalar}, ptr %b, i64 {b.mul(loop.index, columns)}")
+        heres = [b.value(f"getelementptr i8, ptr {start}, i64 {loop.index}") for start in starts]
+        b_here = b.value(f"getelementptr i8, ptr %b, i64 {b.mul(loop.index, columns)}")
         for step in range(unroll):
             across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {step * columns + j * lanes}") for j in range(vectors)]
             row = [b.effect(f"load {kind.text}, ptr {at}, align {size}") for at in across]
             for i in range(rows):
-                one = b.effect(
-                    f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {a_here}, i64 {i * a_stride + step}')}, align {size}"
-                )
+                one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {heres[i]}, i64 {step}')}, align 1")
                 wide = _spread(b, kind, scalar, one)
                 for j in range(vectors):
                     totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j])

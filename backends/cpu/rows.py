@@ -1,0 +1,92 @@
+"""The left operand of a matrix product, as rows that the micro-kernel can walk: in place where that is possible.
+
+Its elements are read one at a time and spread over a vector, so user memory serves as well as a copy: a block of the
+right type whose rows are contiguous is read where it is. If some of it may be masked, that is decided when the kernel
+runs: a whole block is read in place, one at the edge is copied first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+from tiledsl.ir.core import Op, Value
+from tiledsl.ir.types import DType
+from tiledsl.ops.memory import split_block_operands
+
+from .access import dereferenced, number, pointer, scratch_pointer
+from .buffers import Scratch
+from .code import Code
+from .emit import Scalar
+from .pack import packed_rows
+from .points import Index, Lanes
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where rows begin, and how many bytes lie between them."""
+
+    start: str
+    stride: Scalar
+    copy: Scratch | None = None  # scratch memory to be given back
+
+
+def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
+    """The rows of A in the accumulator's type; head says which matrix of a batch."""
+    m, k = a.type.shape[-2:]
+    if code.plan.kept(a) and a.type.elem is elem:
+        with code.nest():
+            start = pointer(code, scratch_pointer(code, code.scratch[a]), [(i, m * k) for i in head], elem)
+        return Rows(start.text, k * elem.itemsize)
+    op = a.source
+    if op is None or not _walkable(code, op, elem):
+        return _copied(code, a, elem, head)
+    whole = _whole(code, op)
+    if whole is None:
+        return _in_place(code, op)
+    copies: list[Scratch] = []
+
+    def in_place() -> list[str]:
+        rows = _in_place(code, op)
+        return [rows.start, str(rows.stride)]
+
+    def copied() -> list[str]:
+        rows = _copied(code, a, elem, head)
+        assert rows.copy is not None
+        copies.append(rows.copy)
+        return [rows.start, str(rows.stride)]
+
+    start, stride = code.b.branch(whole, ["ptr", "i64"], in_place, copied)
+    return Rows(start, stride, copies[0])
+
+
+def _walkable(code: Code, op: Op, elem: DType) -> bool:
+    """Whether a tile is a block of user memory with contiguous rows of the right type, masked by bounds at most."""
+    if op.spec.name != "load_block" or op.result.type.rank != 2 or op.result.type.elem is not elem or op.attrs["masked"]:
+        return False
+    return not code.plan.kept(op.result) and number(code.scalars[op.operands[2]]) == 1
+
+
+def _in_place(code: Code, op: Op) -> Rows:
+    with code.nest():
+        base = dereferenced(code, Lanes(code.scalars[op.operands[0]], 0, code.base))
+        return Rows(base.text, code.b.mul(number(code.scalars[op.operands[1]]), op.result.type.elem.itemsize))
+
+
+def _whole(code: Code, op: Op) -> str | None:
+    """Whether all of a block lies within its bounds; None if it is known to."""
+    shape = op.result.type.shape
+    _, bounds, *_ = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], False, op.attrs["filled"])
+    tests: list[str] = []
+    for axis, (lo, hi) in bounds.items():
+        low, high = number(code.scalars[lo]), number(code.scalars[hi])
+        if not isinstance(low, int) or low > 0:
+            tests.append(code.b.value(f"icmp sle i64 {low}, 0"))
+        if not isinstance(high, int) or high < shape[axis]:
+            tests.append(code.b.value(f"icmp sge i64 {high}, {shape[axis]}"))
+    return reduce(lambda x, y: code.b.value(f"and i1 {x}, {y}"), tests) if tests else None
+
+
+def _copied(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
+    piece = packed_rows(code, a, elem, head)
+    return Rows(scratch_pointer(code, piece).text, piece.shape[-1] * elem.itemsize, piece)
