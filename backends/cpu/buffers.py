@@ -44,7 +44,11 @@ class Arena:
             if size >= need:
                 holes[position : position + 1] = [(offset + need, size - need)] if size > need else []
                 return Scratch(offset, elem, shape)
-        offset, self.size = self.size, self.size + need
+        return self.keep(elem, shape)
+
+    def keep(self, elem: Elem, shape: tuple[int, ...]) -> Scratch:
+        """A piece that nothing else uses before; if it is not given back, it lasts from program to program."""
+        offset, self.size = self.size, self.size + _padded(elem.itemsize * math.prod(shape))
         return Scratch(offset, elem, shape)
 
     def give(self, piece: Scratch) -> None:

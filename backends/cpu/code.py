@@ -33,6 +33,8 @@ class Code:
     arena: Arena = field(default_factory=Arena)
     functions: dict[str, list[str]] = field(default_factory=dict)  # micro-kernels by name
     filling: set[Value] = field(default_factory=set)  # tiles being written down right now: compute, do not read
+    steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
+    turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     base: int = 0  # depth of the region around the current nest
 
     @contextmanager

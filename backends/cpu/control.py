@@ -32,7 +32,9 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
         code.scalars[body.args[0]] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
         for p, text in zip(scalars, loop.carried, strict=True):
             code.scalars[body.args[1 + p]] = text
+        outer, code.turn = code.turn, loop.index
         run(code, body)
+        code.turn = outer
         _assign_all(code, body.args[1:], body.yields, pieces)
         loop.next = [code.scalars[body.yields[p]] for p in scalars]
     for p, text in zip(scalars, loop.carried, strict=True):

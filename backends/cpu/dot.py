@@ -8,6 +8,8 @@ fused multiply-adds over k ascending. Narrow types are converted while packing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import DType, dtype_of
 
@@ -19,6 +21,7 @@ from .evaluate import assign
 from .pack import packed_columns
 from .points import Index, Lanes, at_constant
 from .rows import Rows, rows_of
+from .strips import kept
 from .types import Kind, register, vector
 
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
@@ -43,13 +46,33 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     """One matrix product; head says which of a batch."""
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, n)
-    right = packed_columns(code, b, elem, columns, head)
+    right = _panels(code, b, elem, columns, head)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, elem, head)
     _multiply(code, left, right, into, (m, n, k), columns, elem)
-    if left.copy is not None:
-        code.arena.give(left.copy)
-    code.arena.give(right)
+    for copy in (left.copy, right.copy):
+        if copy is not None:
+            code.arena.give(copy)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """B, packed: where its first panel begins."""
+
+    start: Lanes
+    copy: Scratch | None = None  # scratch memory to be given back
+
+
+def _panels(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...]) -> Panels:
+    """B in panels of columns; packed now, or found from before."""
+    k, n = b.type.shape[-2:]
+    shape = (n // columns, k, columns)
+    if b in code.steady:
+        slots, slot = kept(code, b, elem, shape, lambda slots, slot: packed_columns(code, b, slots, (slot,), head))
+        return Panels(pointer(code, scratch_pointer(code, slots), [(slot, k * n)], elem))
+    piece = code.arena.take(elem, shape)
+    packed_columns(code, b, piece, (), head)
+    return Panels(scratch_pointer(code, piece), piece)
 
 
 def _columns(code: Code, elem: DType, n: int) -> int:
@@ -70,13 +93,13 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
 
 
-def _multiply(code: Code, left: Rows, right: Scratch, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
+def _multiply(code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
     """Call the micro-kernel for every panel of rows and of columns."""
     m, n, k = sizes
     b, size = code.b, elem.itemsize
     with code.nest(), b.loop(0, n // columns) as panel:
         across = _index(code, panel.index)
-        packed = pointer(code, scratch_pointer(code, right), [(across, k * columns)], elem).text
+        packed = pointer(code, right.start, [(across, k * columns)], elem).text
         first = 0
         for rows, count in panels(m, code.machine.rows):
             name = _micro_kernel(code, elem, rows, columns, n, unrolled(k))

@@ -15,6 +15,7 @@ from tiledsl.ir.types import Elem, Pointer
 
 from .arrange import histogram, sort
 from .buffers import Arena
+from .coarsen import coarsen
 from .code import Code
 from .control import branch, for_loop, while_loop
 from .dot import dot
@@ -26,6 +27,7 @@ from .machine import HostMachine
 from .memory import atomic_cas, atomic_rmw, store, store_block
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
+from .strips import steady
 from .types import Kind, decoded, literal, memory
 
 ENTRY = "run"
@@ -34,7 +36,9 @@ ENTRY = "run"
 def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, int]:
     """The module's text, and how many bytes of scratch a worker needs."""
     declared: set[str] = set()
-    code = Code(Builder(declared), machine, plan(kernel, machine, distinct), arena=Arena())
+    kernel = coarsen(kernel, machine, machine.depth)
+    made = plan(kernel, machine, distinct)
+    code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
     b = code.b
     sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
     for position, param in enumerate(kernel.body.args):

@@ -16,6 +16,7 @@ class HostMachine(Machine):
     features: str = ""  # LLVM's list of instruction set extensions
     rows: int = 6  # of the register tile that a dot keeps in registers
     columns: int = 2  # of the same tile, in vectors
+    depth: int = 256  # steps of k that a dot adds to its register tile at once, where loops let it
     unroll: int = 2  # vectors per iteration of a fused loop
 
     def lanes(self, bits: int = 32) -> int:

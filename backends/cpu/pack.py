@@ -43,26 +43,27 @@ def behind(head: tuple[Index, ...], point: Point) -> Point:
     return point.moved((*head, *point.indices), None if point.axis is None else point.axis + len(head))
 
 
-def packed_columns(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...]) -> Scratch:
-    """B as panels: for each group of columns its K rows, one after the other."""
+def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...], head: tuple[Index, ...]) -> None:
+    """B as panels, row by row: for each group of columns its K rows, one after the other. slot: of a piece that holds several."""
     k, n = b.type.shape[-2:]
-    piece = code.arena.take(elem, (n // columns, k, columns))
+    elem, columns = piece.elem, piece.shape[-1]
+    assert isinstance(elem, DType)
 
     def body(point: Point) -> None:
-        panel, row, column = point.indices
+        row, panel, column = point.indices
         place = point.moved((row, _joined(code, panel, columns, column)), None if point.axis is None else 1)
-        write_scratch(code, piece, point, _converted(code, b, elem, behind(head, place)))
+        at = point.moved((*slot, panel, row, column), None if point.axis is None else len(slot) + 2)
+        write_scratch(code, piece, at, _converted(code, b, elem, behind(head, place)))
 
     def put(row: Index, column: Index, lanes: Lanes) -> None:
         panel, rest = _divided(code, column, columns)
-        write_scratch(code, piece, Point((panel, row, rest), 2, lanes.lanes), lanes)
+        write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
     with code.nest():
         if _turns(code, b) and columns % _side(code, b) == 0:
             _turned(code, b, elem, head, put)
         else:
-            each(code, (n // columns, k, columns), body, 2 if columns > 1 else None)
-    return piece
+            each(code, (k, n // columns, columns), body, 2 if columns > 1 else None)
 
 
 def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
@@ -90,9 +91,10 @@ def _divided(code: Code, column: Index, columns: int) -> tuple[Index, Index]:
     if column.base is None:
         return at_constant(column.offset // columns), at_constant(column.offset % columns)
     with code.b.at(column.depth):
-        parts = (code.b.value(f"{name} i64 {column.base}, {columns}") for name in ("udiv", "urem"))
+        position = code.b.add(column.base, column.offset)
+        parts = (code.b.value(f"{name} i64 {position}, {columns}") for name in ("udiv", "urem"))
         panel, rest = (_index(part, column.depth) for part in parts)
-    return panel, rest.plus(column.offset)
+    return panel, rest
 
 
 def _index(position: Scalar, depth: int, offset: int = 0) -> Index:

@@ -1,0 +1,118 @@
+"""Packed right operands kept from program to program.
+
+Programs that follow each other on one thread often multiply by the same block: those of one block column of a matrix
+product, or all queries of one attention head. So the packed block stays in the worker's scratch memory, one slot per
+iteration of the loop around the product, with the scalars that it was packed from: base, strides, bounds. If a later
+program comes with equal ones, it need not pack. No knowledge of how programs are numbered is needed.
+
+This is right if the memory does not change in between, so only for arguments that the kernel does not write, in code
+that assumes that written arguments overlap no others; and slots are emptied whenever a worker begins a range of programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tiledsl.ir.core import Kernel, Op, Value
+from tiledsl.ir.types import DType, Pointer, i64
+
+from .access import scratch_pointer
+from .alias import WRITES, Aliases
+from .buffers import Scratch
+from .code import Code
+from .emit import Scalar
+from .plan import READS, Plan
+from .points import Index, at_constant
+from .types import register
+
+BYTES = 4 << 20  # of slots per product, at most
+SLOTS = 64  # the same
+MOVES = ("constant", "arange", "broadcast", "reshape", "transpose")
+
+
+def steady(kernel: Kernel, plan: Plan, distinct: bool) -> dict[Value, tuple[Value, ...]]:
+    """The right operands of products that follow from scalars and from memory that the kernel leaves alone: those scalars."""
+    if not distinct:
+        return {}
+    aliases = Aliases(kernel, distinct)
+    writes = [op for op in kernel.body.walk() if op.spec.name in WRITES]
+    found = {}
+    for op in kernel.body.walk():
+        if op.spec.name == "dot" and op.operands[1].type.rank == 2:
+            keys: dict[Value, None] = {}
+            if _follows(op.operands[1], plan, aliases, writes, keys) and plan.leaves(op.operands[1]):
+                found[op.operands[1]] = tuple(keys)
+    return found
+
+
+def _follows(value: Value, plan: Plan, aliases: Aliases, writes: list[Op], keys: dict[Value, None]) -> bool:
+    op = value.source
+    if not value.type.shape:
+        if op is None or op.spec.name != "constant":
+            keys[value] = None
+        return isinstance(value.type.elem, Pointer) or value.type.elem.is_int
+    if plan.kept(value) or op is None:
+        return False
+    if op.spec.name in READS and any(aliases.conflict(op, write) for write in writes):
+        return False
+    known = op.spec.name in (*READS, *MOVES) or "elementwise" in op.spec.traits
+    return known and all(_follows(v, plan, aliases, writes, keys) for v in op.operands)
+
+
+def kept(code: Code, b: Value, elem: DType, shape: tuple[int, ...], pack: Callable[[Scratch, Index], None]) -> tuple[Scratch, Index]:
+    """Slots of packed blocks, and the one that holds this block: packed now, unless it was there already."""
+    size = shape[0] * shape[1] * shape[2] * elem.itemsize
+    count = 1 << max(0, min(SLOTS, BYTES // size).bit_length() - 1)
+    slots = code.arena.keep(elem, (count, *shape))
+    scalars = [_bits(code, v) for v in code.steady[b]]
+    tags = code.arena.keep(i64, (1 + len(scalars), count))
+    _empty(code, tags)
+    slot = _slot(code, count)
+    with code.nest():
+        places = [_tag(code, tags, row, slot) for row in range(1 + len(scalars))]
+        wanted: list[Scalar] = [1, *scalars]
+        different = [
+            code.b.value(f"xor i64 {code.b.effect(f'load i64, ptr {at}, align 8')}, {x}") for at, x in zip(places, wanted, strict=True)
+        ]
+        total = different[0]
+        for more in different[1:]:
+            total = code.b.value(f"or i64 {total}, {more}")
+        there = code.b.value(f"icmp eq i64 {total}, 0")
+
+    def fill() -> list[str]:
+        pack(slots, slot)
+        for at, x in zip(places, wanted, strict=True):
+            code.b.line(f"store i64 {x}, ptr {at}, align 8")
+        return []
+
+    code.b.branch(there, [], list, fill)
+    return slots, slot
+
+
+def _slot(code: Code, count: int) -> Index:
+    """Which slot this iteration uses."""
+    turn = code.turn
+    if isinstance(turn, int):
+        return at_constant(turn % count)
+    return Index(code.b.value(f"and i64 {turn}, {count - 1}"), 0, code.b.depth)
+
+
+def _bits(code: Code, value: Value) -> Scalar:
+    """A scalar of an integer type as an i64."""
+    text, kind = code.scalars[value], register(value.type.elem)
+    return text if kind == "i64" or text.lstrip("-").isdigit() else code.b.value(f"zext {kind} {text} to i64")
+
+
+def _tag(code: Code, tags: Scratch, row: int, slot: Index) -> str:
+    start = scratch_pointer(code, tags).text
+    position = code.b.add(slot.base or 0, slot.offset + row * tags.shape[1])
+    return code.b.value(f"getelementptr i64, ptr {start}, i64 {position}")
+
+
+def _empty(code: Code, tags: Scratch) -> None:
+    """No slot holds anything when a range of programs begins."""
+    start = scratch_pointer(code, tags).text
+    with code.b.at(0):
+        for first in range(0, tags.shape[1], 8):  # the first row of tags; tiles are padded to whole lines
+            at = code.b.value(f"getelementptr i64, ptr {start}, i64 {first}")
+            code.b.line(f"store <8 x i64> zeroinitializer, ptr {at}, align 64")

@@ -1,0 +1,155 @@
+"""Matrix products on the CPU: operands read in place, loops in long steps, packed operands kept from program to program."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cpu_kernels import CPU, agree, tame
+
+from tiledsl.backends.cpu.coarsen import coarsen
+from tiledsl.backends.cpu.plan import plan
+from tiledsl.backends.cpu.strips import steady
+from tiledsl.ir.core import Kernel
+from tiledsl.ir.parser import parse
+from tiledsl.ir.types import DType, f16, f32
+from tiledsl.ops import dot, load_block
+
+MATMUL = """kernel @matmul(%x: *{T}, %w: *{T}, %y: *f32, %m: i32, %n: i32, %k: i32, %astep: i64, %bstep: i64) {{
+  %zero: i64 = constant {{value=0, type=i64}}
+  %one: i64 = constant {{value=1, type=i64}}
+  %none: i32 = constant {{value=0, type=i32}}
+  %bk: i32 = constant {{value=16, type=i32}}
+  %bm: i64 = constant {{value=32, type=i64}}
+  %px: i32 = program_id {{axis=0}}
+  %py: i32 = program_id {{axis=1}}
+  %qx: i64 = cast %px {{to=i64}}
+  %qy: i64 = cast %py {{to=i64}}
+  %m64: i64 = cast %m {{to=i64}}
+  %n64: i64 = cast %n {{to=i64}}
+  %k64: i64 = cast %k {{to=i64}}
+  %i: i64 = mul %qx, %bm
+  %j: i64 = mul %qy, %bm
+  %rows: i64 = sub %m64, %i
+  %columns: i64 = sub %n64, %j
+  %ik: i64 = mul %i, %k64
+  %a0: *{T} = offset %x, %ik
+  %b0: *{T} = offset %w, %j
+  %in: i64 = mul %i, %n64
+  %inj: i64 = add %in, %j
+  %c0: *f32 = offset %y, %inj
+  %nothing: f32[32,32] = constant {{value=0.0, type=f32[32,32]}}
+  %sum: f32[32,32], %pa: *{T}, %pb: *{T} = for %none, %k, %bk, %nothing, %a0, %b0 {{
+  ^(%t: i32, %acc: f32[32,32], %ap: *{T}, %bp: *{T}):
+    %gone: i32 = sub %k, %t
+    %left: i64 = cast %gone {{to=i64}}
+    %a: {T}[32,16] = load_block %ap, %k64, %one, %zero, %rows, %zero, %left {{shape=[32,16], checked=[0,1], masked=false, filled=false}}
+    %b: {T}[16,32] = load_block %bp, %n64, %one, %zero, %left, %zero, %columns {{shape=[16,32], checked=[0,1], masked=false, filled=false}}
+    %d: f32[32,32] = dot %a, %b, %acc
+    %an: *{T} = offset %ap, %astep
+    %bn: *{T} = offset %bp, %bstep
+    yield %d, %an, %bn
+  }}
+  store_block %c0, %sum, %n64, %one, %zero, %rows, %zero, %columns {{checked=[0,1], masked=false}}
+}}
+"""
+
+
+def matmul(dtype: DType = f32) -> Kernel:
+    return parse(MATMUL.format(T=dtype))
+
+
+def run(kernel: Kernel, dtype: DType, m: int, n: int, k: int, astep: int, bstep: int) -> None:
+    agree(
+        kernel,
+        tame(dtype, m * k + 9 * astep),
+        tame(dtype, k * n + 9 * bstep, 1),
+        np.zeros(m * n, np.float32),
+        *(m, n, k, astep, bstep),
+        grid=(-(-m // 32), -(-n // 32)),
+    )
+
+
+@pytest.mark.parametrize("dtype", [f32, f16], ids=str)
+@pytest.mark.parametrize(("m", "n", "k"), [(64, 64, 512), (50, 70, 600), (33, 20, 255), (32, 96, 300)])
+def test_deep_products_agree(dtype: DType, m: int, n: int, k: int) -> None:
+    run(matmul(dtype), dtype, m, n, k, 16, 16 * n)
+
+
+def test_blocks_that_do_not_continue_agree() -> None:
+    """Whether they do is known only when the kernel runs."""
+    for astep, bstep in ((15, 16 * 40), (16, 15 * 40), (0, 0)):
+        run(matmul(), f32, 40, 40, 520, astep, bstep)
+
+
+def test_a_loop_of_products_takes_long_steps() -> None:
+    kernel = coarsen(matmul(), CPU.machine, 256)
+    loads = [op for op in kernel.body.walk() if op.spec is load_block]
+    assert [op.attrs["shape"] for op in loads] == [(32, 256), (256, 32), (32, 16), (16, 32)]
+    run(kernel, f32, 50, 40, 600, 16, 16 * 40)
+
+
+def test_a_loop_that_does_more_stays_as_it_is() -> None:
+    text = MATMUL.format(T=f32)
+    sums = text.replace("dot %a, %b, %acc", "dot %a, %b, %acc\n    store_block %c0, %d, %n64, %one {{checked=[], masked=false}}".format())
+    late = text.replace("%left: i64 = cast %gone", "%twice: i32 = mul %gone, %t\n    %left: i64 = cast %twice")
+    for changed in (sums, late):
+        kernel = parse(changed)
+        assert coarsen(kernel, CPU.machine, 256) is kernel
+
+
+def test_what_is_written_is_not_kept() -> None:
+    kernel = matmul()
+    made = plan(kernel, CPU.machine, True)
+    (product,) = (op for op in kernel.body.walk() if op.spec is dot)
+    assert list(steady(kernel, made, True)) == [product.operands[1]]
+    assert not steady(kernel, made, False)
+    written = parse(MATMUL.format(T=f32).replace("offset %y, %inj", "offset %w, %inj"))
+    assert not steady(written, plan(written, CPU.machine, True), True)
+
+
+KEPT = """kernel @kept(%x: *f32, %w: *f32, %y: *f32) {
+  %n: i64 = constant {value=32, type=i64}
+  %one: i64 = constant {value=1, type=i64}
+  %four: i64 = constant {value=4, type=i64}
+  %p: i32 = program_id {axis=0}
+  %q: i64 = cast %p {to=i64}
+  %all: i64 = constant {value=1088, type=i64}
+  %at: i64 = mul %q, %all
+  %xp: *f32 = offset %x, %at
+  %yp: *f32 = offset %y, %at
+  %large: f32[34,32] = load_block %xp, %n, %one {shape=[34,32], checked=[], masked=false, filled=false}
+  %sorted: f32[34,32] = sort %large {descending=false}
+  store_block %yp, %sorted, %n, %one {checked=[], masked=false}
+  %a: f32[4,4] = load_block %xp, %four, %one {shape=[4,4], checked=[], masked=false, filled=false}
+  %b: f32[4,4] = load_block %w, %four, %one {shape=[4,4], checked=[], masked=false, filled=false}
+  %zero: f32[4,4] = constant {value=0.0, type=f32[4,4]}
+  %c: f32[4,4] = dot %a, %b, %zero
+  store_block %yp, %c, %four, %one {checked=[], masked=false}
+}
+"""
+
+
+def test_kept_operands_share_memory_with_nothing() -> None:
+    """They once lay where the next program put its own tiles."""
+    agree(KEPT, tame(f32, 4 * 1088), tame(f32, 16, 1), np.zeros(4 * 1088, np.float32), grid=(4,))
+
+
+def test_a_block_at_the_edge_is_not_read_beyond_it() -> None:
+    """What lies there may be anything, and what is summed is 0 times it, not it."""
+    text = MATMUL.format(T=f32)
+    x, w = tame(f32, 40 * 300), tame(f32, 300 * 40, 1)
+    x[39 * 300 :] = np.inf
+    w[299 * 40 :] = np.nan
+    agree(text, x, w, np.zeros(39 * 39, np.float32), 39, 39, 299, 16, 16 * 39, grid=(2, 2))
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32])
+def test_products_agree_on_shorter_vectors(vector_bytes: int) -> None:
+    before = CPU.machine
+    CPU.machine = replace(before, vector_bytes=vector_bytes, rows=6)
+    try:
+        run(matmul(), f32, 50, 70, 300, 16, 16 * 70)
+    finally:
+        CPU.machine = before
