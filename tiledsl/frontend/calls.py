@@ -25,6 +25,7 @@ from ..language.tensor import ATTRIBUTES, BoundMethod, attribute, tensor
 from ..language.types import block_type, get_int_dtype
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
+from .sequences import SEQUENCES
 from .syntax import check
 
 
@@ -69,7 +70,9 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
     if _compile_time(callee):
         return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
-    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=f"decorate `{spoken}` with @tiledsl.jit")
+    written = inspect.isfunction(callee)
+    help = f"decorate `{spoken}` with @tiledsl.jit" if written else "call functions of tl, jit functions and those of Python's math"
+    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=help)
 
 
 def make_aggregate(frame: Frame, kind: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -174,23 +177,6 @@ def _static(value: Any, what: str) -> Any:
 # --- the Python functions a kernel may use
 
 
-def _pairwise(on_tiles: Builtin, on_values: Callable[..., Any]) -> Callable[..., Any]:
-    def apply(frame: Frame, *args: Any) -> Any:
-        items = [unwrap(a) for a in (args[0] if len(args) == 1 and isinstance(args[0], tuple) else args)]
-        if not any(isinstance(a, Value) for a in items):
-            if any(isinstance(a, float) and (a != a or str(a) == "-0.0") for a in items):
-                raise TypeRuleError(
-                    f"`{on_values.__name__}` of compile-time NaN or -0.0 depends on their order", help="use tl.minimum or tl.maximum"
-                )
-            return on_values(items)
-        result = items[0]
-        for item in items[1:]:
-            result = on_tiles.function(frame, result, item)
-        return result
-
-    return apply
-
-
 def _number(kind: type) -> Callable[..., Any]:
     def convert(frame: Frame, x: Any = 0) -> Any:
         x = unwrap(x)
@@ -228,9 +214,8 @@ def _has(owner: Any, name: str) -> bool:
 
 
 SPECIAL: dict[Any, Callable[..., Any]] = {
+    **SEQUENCES,
     builtins.range: lambda frame, *args: tile_static.range.function(frame, *args),
-    builtins.min: _pairwise(tile_math.minimum, builtins.min),
-    builtins.max: _pairwise(tile_math.maximum, builtins.max),
     builtins.abs: lambda frame, x: tile_math.abs.function(frame, x) if isinstance(x, Value) else builtins.abs(x),
     builtins.float: _number(float),
     builtins.int: _number(int),
@@ -247,7 +232,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
 
 
 PLAIN = (
-    str, repr, round, sum, sorted,
+    str, repr, round, sorted,
     dtype, get_int_dtype, pointer_type, block_type, tile_tuples.tuple_type, tile_tuples.constexpr_type,
 )  # fmt: skip
 

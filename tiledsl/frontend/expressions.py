@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +23,7 @@ from ..language.indexing import index as tile_index
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
-from . import lanes
+from . import lanes, sequences
 from .carry import Undefined, flatten, settled
 from .frame import Frame, expression
 from .function import JITFunction
@@ -156,6 +157,11 @@ def _compared(frame: Frame, node: ast.Compare, op: ast.cmpop, operands: dict[ast
         return x is y
     if isinstance(op, ast.IsNot):
         return x is not y
+    if isinstance(op, (ast.In, ast.NotIn)):
+        word = "in" if isinstance(op, ast.In) else "not in"
+        frame.build.beyond.add(f"`{word}` is not supported", frame.loc(node), "compare with ==, and combine with |", UnsupportedSyntax)
+        found = sequences.contains(frame.at(node), x, y)
+        return found if isinstance(op, ast.In) else sequences.not_(frame, found)
     if x is None or y is None or not (isinstance(x, Value) or isinstance(y, Value)):
         if isinstance(op, (ast.Eq, ast.NotEq)):
             return (x == y) == isinstance(op, ast.Eq)
@@ -249,18 +255,47 @@ def sequence(frame: Frame, node: ast.Tuple | ast.List) -> tuple[Any, ...]:
     return tuple(items)
 
 
-@expression(ast.ListComp)
-def comprehension(frame: Frame, node: ast.ListComp) -> tuple[Any, ...]:
-    (source,) = node.generators
-    if not isinstance(source.target, ast.Name):
-        raise frame.error(node, "a comprehension binds one name")
-    items, kept = [], dict(frame.names)
-    for item in unwrap(frame.evaluate(source.iter)):
-        frame.names[source.target.id] = item
-        if all(frame.evaluate(test) for test in source.ifs):
-            items.append(unwrap(frame.evaluate(node.elt)))
+@expression(ast.ListComp, ast.GeneratorExp)
+def comprehension(frame: Frame, node: ast.ListComp | ast.GeneratorExp) -> tuple[Any, ...]:
+    """A tuple: what is run through is known when compiling, and so are the conditions."""
+    if len(node.generators) > 1 or isinstance(node, ast.GeneratorExp):
+        help = "write a list comprehension with one `for` over a tuple"
+        frame.build.beyond.add("a generator is not supported", frame.loc(node), help, UnsupportedSyntax)
+    kept = dict(frame.names)
+    items = [unwrap(frame.evaluate(node.elt)) for _ in _run_through(frame, node.generators)]
     frame.names = kept
     return tuple(items)
+
+
+def _run_through(frame: Frame, generators: Sequence[ast.comprehension]) -> Iterator[None]:
+    """Bind the names of a comprehension, one combination after the other."""
+    if not generators:
+        yield
+        return
+    source, *inner = generators
+    for item in sequences.items(frame.evaluate(source.iter), "a comprehension"):
+        _bind(frame, source.target, item)
+        if all(_known_test(frame, test) for test in source.ifs):
+            yield from _run_through(frame, inner)
+
+
+def _bind(frame: Frame, target: ast.expr, item: Any) -> None:
+    if isinstance(target, ast.Name):
+        frame.names[target.id] = item
+        return
+    parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else []
+    values = sequences.items(item, "a comprehension")
+    if len(parts) != len(values):
+        raise frame.error(target, f"{len(values)} values for {len(parts)} names")
+    for part, value in zip(parts, values, strict=True):
+        _bind(frame, part, value)
+
+
+def _known_test(frame: Frame, node: ast.expr) -> bool:
+    known = known_condition(frame.evaluate(node))
+    if isinstance(known, Value):
+        raise frame.error(node, f"the condition of a comprehension is a compile-time value, got {known.type}", help="use tl.where")
+    return bool(known)
 
 
 @expression(ast.JoinedStr)

@@ -12,11 +12,11 @@ from ..errors import CompilationError, TileError, UnsupportedSyntax
 from ..ir.core import Block, Value
 from ..ir.types import dtype_of
 from ..language import coerce
-from ..language.core import constexpr, static_int, unwrap
+from ..language.core import beyond, constexpr, static_int, unwrap
 from ..language.debug import device_assert
 from ..language.operators import apply_binary
 from ..language.static import Range
-from . import counting, jumps, lanes
+from . import counting, jumps, lanes, sequences
 from .carry import Undefined, describe, flatten, kind_of, restore, settled
 from .expressions import explained, known_condition, scalar_condition
 from .frame import Frame, Returned, statement
@@ -67,7 +67,11 @@ def return_(frame: Frame, node: ast.Return) -> Returned:
 
 @statement(ast.Assign)
 def assign(frame: Frame, node: ast.Assign) -> None:
-    bind_target(frame, node.targets[0], frame.evaluate(node.value), node)
+    value = frame.evaluate(node.value)
+    if len(node.targets) > 1:
+        beyond(frame.at(node).build, "assignment to several names at once is not supported", "write one assignment per line")
+    for target in node.targets:
+        bind_target(frame, target, value, node)
 
 
 def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> None:
@@ -80,10 +84,23 @@ def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
     items = unwrap(value)
     if not isinstance(items, (tuple, list)):
         raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names")
-    if len(items) != len(target.elts):
-        raise frame.error(node, f"{len(items)} values for {len(target.elts)} names")
-    for part, item in zip(target.elts, items, strict=True):
-        bind_target(frame, part, item, node)
+    for part, item in zip(target.elts, _spread(frame, target, tuple(items), node), strict=True):
+        bind_target(frame, part.value if isinstance(part, ast.Starred) else part, item, node)
+
+
+def _spread(frame: Frame, target: ast.Tuple | ast.List, items: tuple[Any, ...], node: ast.AST) -> tuple[Any, ...]:
+    """One value per target; a starred one takes what the others leave."""
+    names = len(target.elts)
+    starred = next((i for i, part in enumerate(target.elts) if isinstance(part, ast.Starred)), None)
+    if starred is None:
+        if len(items) != names:
+            raise frame.error(node, f"{len(items)} values for {names} names")
+        return items
+    beyond(frame.at(target).build, "a starred target is not supported", "name every element")
+    rest = len(items) - (names - 1)
+    if rest < 0:
+        raise frame.error(node, f"{len(items)} values for at least {names - 1} names")
+    return (*items[:starred], items[starred : starred + rest], *items[starred + rest :])
 
 
 @statement(ast.AnnAssign)
@@ -220,6 +237,7 @@ def for_loop(frame: Frame, node: ast.For) -> None:
     bounds = unwrap(frame.evaluate(node.iter))
     body = jumps.enter(frame, node)
     if isinstance(bounds, (tuple, list)):
+        beyond(frame.at(node.iter).build, "a loop over a tuple is not supported", "index it: for i in tl.static_range(len(...))")
         _unrolled(frame, node, bounds, body)
         return
     if not isinstance(bounds, Range):
@@ -250,8 +268,11 @@ def bind_static(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
     """Bind the index of an unrolled loop; it stays a compile-time value."""
     if isinstance(target, ast.Name):
         frame.names[target.id] = value
-    else:
-        bind_target(frame, target, value, node)
+        return
+    assert isinstance(target, (ast.Tuple, ast.List))
+    items = sequences.items(value, "a loop that binds several names")
+    for part, item in zip(target.elts, _spread(frame, target, items, node), strict=True):
+        bind_static(frame, part.value if isinstance(part, ast.Starred) else part, item, node)
 
 
 def _bounds(frame: Frame, node: ast.For, bounds: Range) -> list[Value]:

@@ -19,7 +19,7 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.ClassDef: ("a class inside a kernel is not supported", "define it outside"),
     ast.Try: ("`try` is not supported", "kernels raise no exceptions"),
     ast.With: ("`with` is not supported", ""),
-    ast.Delete: ("`del` is not supported", ""),
+    ast.Delete: ("`del` is not supported", "leave it out: a value lasts as long as it is used"),
     ast.Global: ("`global` is not supported", "pass a pointer and store through it"),
     ast.Nonlocal: ("`nonlocal` is not supported", "return the value"),
     ast.Import: ("`import` inside a kernel is not supported", "import at the top of the file"),
@@ -28,14 +28,11 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Set: ("a set is not supported", "use a tuple"),
     ast.DictComp: ("a dict comprehension is not supported", ""),
     ast.SetComp: ("a set comprehension is not supported", ""),
-    ast.GeneratorExp: ("a generator is not supported", "use a list comprehension over a tuple"),
     ast.Yield: ("`yield` is not supported", ""),
     ast.YieldFrom: ("`yield` is not supported", ""),
     ast.Await: ("`await` is not supported", ""),
     ast.Match: ("`match` is not supported", "use `if`"),
     ast.MatMult: ("the operator `@` is not supported", "use tl.dot"),
-    ast.In: ("`in` is not supported", "compare with ==, and combine with |"),
-    ast.NotIn: ("`not in` is not supported", "compare with !=, and combine with &"),
 }
 
 
@@ -64,10 +61,6 @@ def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
             "Cannot have `return` statements inside `while` or `for` statements in triton",
             "set a variable, leave the loop with `break`, and return the variable after it",
         )
-    if isinstance(node, ast.Assign) and len(node.targets) > 1:
-        return "assignment to several names at once is not supported", "write one assignment per line"
-    if isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Store):
-        return "a starred target is not supported", "name every element"
     if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
         return "only plain names can be assigned: tiles and tuples are values", "make a new tile, for example with tl.where"
     return None

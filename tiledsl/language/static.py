@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import StaticAssertionError, TypeRuleError
 from . import coerce
-from .core import Context, builtin, is_tensor, static_int, unwrap
+from .core import Context, beyond, builtin, is_tensor, static_int, unwrap
 
 
 @builtin
@@ -66,8 +66,11 @@ def condition(ctx: Context, arg: Any, disable_licm: bool = False) -> Any:
 
 
 @builtin
-def static_range(ctx: Context, arg1: Any, arg2: Any = None, step: Any = None) -> Range:
-    """A loop unrolled while compiling; its bounds are compile-time ints, and so is its index."""
+def static_range(ctx: Context, arg1: Any, arg2: Any = None, step: Any = None) -> Range | tuple[Any, ...]:
+    """A loop unrolled while compiling; its bounds are compile-time ints, and so is its index. Or over the items of a tuple."""
+    if isinstance(unwrap(arg1), tuple) and arg2 is None and step is None:
+        beyond(ctx.build, "static_range takes compile-time ints, got a tuple", "index it: for i in tl.static_range(len(...))")
+        return unwrap(arg1)
     start, stop, by = (_known(v) for v in _bounds(arg1, arg2, step))
     return Range(start, stop, by, static=True)
 
