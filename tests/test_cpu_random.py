@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from tiledsl.backend.base import Options
 from tiledsl.backends.cpu import Backend
-from tiledsl.backends.cpu.engine import host
+from tiledsl.backends.cpu.host import host
 from tiledsl.interpreter import interpret
 from tiledsl.passes import pipeline
 from tiledsl.passes.narrow import narrow

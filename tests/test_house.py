@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
         {
             "beyond": {"errors", "location"},
             "config": {"errors"},
+            "files": set(),
             "forks": set(),
             "errors": {"location"},
             "location": set(),

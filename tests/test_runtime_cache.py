@@ -15,6 +15,7 @@ import pytest
 
 import tiledsl
 import tiledsl.language as tl
+from tiledsl import files
 from tiledsl.backend.base import Options, Program
 from tiledsl.frontend.signature import Parameter, Signature
 from tiledsl.ir.parser import parse_type
@@ -31,7 +32,7 @@ ENTRY = Compiled(PROGRAM, (0,), "ab" * 32)
 @pytest.fixture
 def root(monkeypatch, tmp_path):
     monkeypatch.setenv("TILEDSL_CACHE_DIR", str(tmp_path / "cache"))
-    cache._give_up.cache_clear()
+    files._give_up.cache_clear()
     return tmp_path / "cache"
 
 
@@ -148,7 +149,7 @@ def test_an_entry_of_another_user_is_not_used(root, monkeypatch):
     cache.Cache().get(ENTRY.key, lambda: ENTRY)
     path = entry_of(root)
     assert cache.load(path, ENTRY.key) is not None
-    monkeypatch.setattr(cache, "_is_mine", lambda found: stat.S_ISDIR(found.st_mode))
+    monkeypatch.setattr(files, "_is_mine", lambda found: stat.S_ISDIR(found.st_mode))
     assert cache.load(path, ENTRY.key) is None
 
 
@@ -164,7 +165,7 @@ def test_a_link_in_place_of_the_directory_is_not_used(root, tmp_path):
 def test_a_place_that_cannot_be_a_directory_is_not_fatal(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TILEDSL_CACHE_DIR", str(tmp_path / "file"))
-    cache._give_up.cache_clear()
+    files._give_up.cache_clear()
     with pytest.warns(UserWarning, match="kernels are not kept on disk"):
         assert cache.Cache().get(ENTRY.key, lambda: ENTRY) is ENTRY
 

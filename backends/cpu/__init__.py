@@ -10,6 +10,7 @@ import ctypes
 import struct
 import time
 from collections.abc import ItemsView, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,12 +22,15 @@ from tiledsl.ir.types import DType, Tile
 from tiledsl.passes import SHARED
 
 from .alias import written
-from .engine import Loaded, assembly, compiled, host
-from .lower import lower
+from .engine import RUN, Linked, assembly, compiled, loaded, object_file
+from .host import host
+from .lower import ENTRY, lower
 from .machine import HostMachine
-from .threads import run_grid
+from .native.image import decode
+from .native.load import Mapped
+from .threads import Run, run_grid
 
-HEADER = struct.Struct("<q")  # before the object file: bytes of scratch per worker
+HEADER = struct.Struct("<q")  # before the code: bytes of scratch per worker
 
 
 class Stages(dict[str, str]):
@@ -34,6 +38,15 @@ class Stages(dict[str, str]):
 
     def items(self) -> ItemsView[str, str]:  # type: ignore[override]
         return {**self, "asm": assembly(self["llvm"], host())}.items()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A program in this process."""
+
+    code: Mapped | Linked
+    scratch: int  # bytes per worker
+    run: Run
 
 
 class Backend:
@@ -44,7 +57,7 @@ class Backend:
 
     def __init__(self) -> None:
         self._machine: HostMachine | None = None  # another one than the host, to compile for
-        self.loaded: dict[bytes, tuple[Loaded, int]] = {}
+        self.loaded: dict[bytes, Ready] = {}
         self.overlapping: dict[bytes, Program] = {}
 
     @property  # not a cached_property: that of Python 3.11 has a lock, which a fork could leave held
@@ -62,30 +75,31 @@ class Backend:
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
         text, scratch = lower(kernel, self.machine, distinct)
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
-        return Program(
-            "cpu", kernel.name, tuple(a.type for a in kernel.body.args), HEADER.pack(scratch) + compiled(text, self.machine), stages
-        )
+        binary = HEADER.pack(scratch) + compiled(text, self.machine).encode()
+        return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), binary, stages)
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid."""
         if _overlap(args, set(map(int, program.text["written"].split()))):
             program = self._careful(program)
-        found = self.loaded.get(program.binary) or self._load(program.binary)
-        loaded, scratch = found
+        ready = self.loaded.get(program.binary) or self._load(program)
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
         threads = 1 if options.deterministic else options.num_threads or config.num_threads() or None
         start = time.perf_counter()
         if total > 0:
-            run_grid(loaded.run, ctypes.addressof(memory), total, scratch, threads)
+            run_grid(ready.run, ctypes.addressof(memory), total, ready.scratch, threads)
         return Report(seconds=time.perf_counter() - start)
 
-    def _load(self, binary: bytes) -> tuple[Loaded, int]:
+    def _load(self, program: Program) -> Ready:
         """A program's native code, loaded once."""
+        binary = program.binary
         with forks.lock:
             if binary not in self.loaded:
-                self.loaded[binary] = Loaded(binary[HEADER.size :]), HEADER.unpack_from(binary)[0]
+                code = loaded(decode(binary[HEADER.size :]), lambda: object_file(program.text["llvm"], host()))
+                (scratch,) = HEADER.unpack_from(binary)
+                self.loaded[binary] = Ready(code, scratch, RUN(code.address(ENTRY)))
             return self.loaded[binary]
 
     def _careful(self, program: Program) -> Program:

@@ -1,8 +1,7 @@
 """Compiled kernels kept: in memory for this process, on disk for the next.
 
-An entry is a file: MAGIC, the SHA-256 of the rest, the length of a JSON header, the header, the binary. It is read only
-if it belongs to this user and its checksum holds; loading runs nothing. It is written to a side file and renamed. Whatever
-is wrong with an entry, the kernel is compiled again; whatever is wrong with the directory, kernels are kept in memory only.
+An entry is a sealed file (files.py): the length of a JSON header, the header, the binary. Loading one runs nothing. Whatever is
+wrong with an entry, the kernel is compiled again; whatever is wrong with the directory, kernels are kept in memory only.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from .. import config
+from .. import config, files
 from ..backend.base import Backend, Program
 from ..errors import ParseError
 from ..ir.parser import parse_type
@@ -27,7 +24,6 @@ from ..version import __version__
 from .compile import Compiled
 
 MAGIC = b"tiledsl kernel 1\n"
-_CHECKSUM = hashlib.sha256().digest_size
 
 
 class Cache:
@@ -67,14 +63,14 @@ class Cache:
     def _load_or_build(self, key: str, build: Callable[[], Compiled]) -> Compiled:
         if _observed() or not config.cache():
             return build()
-        directory = usable_directory(self._directory())
+        directory = files.usable_directory(self._directory())
         if directory is None:
             return build()
         path = directory / f"{key}.kernel"
         found = load(path, key)
         if found is None:
             found = build()
-            save(path, found)
+            files.save(path, encode(found))
         return found
 
 
@@ -86,69 +82,13 @@ def _observed() -> bool:
 kernels = Cache()
 
 
-# --- the directory
-
-
-def usable_directory(root: Path) -> Path | None:
-    """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning."""
-    directory = root / "kernels"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(directory)
-        if not stat.S_ISDIR(found.st_mode) or not _is_mine(found):
-            return _give_up(directory, "it is not a directory of this user")
-        if stat.S_IMODE(found.st_mode) & 0o077 and os.name == "posix":
-            directory.chmod(0o700)
-    except OSError as error:
-        return _give_up(directory, error.strerror or str(error))
-    return directory
-
-
-def _is_mine(found: os.stat_result) -> bool:
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
-
-
-@cache
-def _give_up(directory: Path, why: str) -> None:
-    warnings.warn(f"kernels are not kept on disk: {directory}: {why} (TILEDSL_CACHE_DIR names another place)", stacklevel=2)
-
-
 # --- entries
 
 
 def load(path: Path, key: str) -> Compiled | None:
     """The entry in a file; None if there is none, or none that is whole, current and this user's."""
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return None
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or not _is_mine(found):
-            return None
-        with open(handle, "rb", closefd=False) as file:
-            return decode(file.read(), key)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
-
-
-def save(path: Path, compiled: Compiled) -> None:
-    """Write an entry so that a reader sees all of it or none; where that fails, the next process compiles again."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(encode(compiled))
-            os.replace(aside, path)
-        except BaseException:
-            os.unlink(aside)
-            raise
-    except OSError as error:
-        _give_up(path.parent, error.strerror or str(error))
+    data = files.load(path)
+    return None if data is None else decode(data, key)
 
 
 def encode(compiled: Compiled) -> bytes:
@@ -164,15 +104,13 @@ def encode(compiled: Compiled) -> bytes:
         "text": dict(p.text),
     }
     head = json.dumps(header).encode()
-    body = len(head).to_bytes(8, "little") + head + p.binary
-    return MAGIC + hashlib.sha256(body).digest() + body
+    return files.sealed(MAGIC, len(head).to_bytes(8, "little") + head + p.binary)
 
 
 def decode(data: bytes, key: str) -> Compiled | None:
     """The entry in bytes, if they are whole and of this key."""
-    start = len(MAGIC) + _CHECKSUM
-    body = data[start:]
-    if not data.startswith(MAGIC) or hashlib.sha256(body).digest() != data[len(MAGIC) : start]:
+    body = files.unsealed(MAGIC, data)
+    if body is None:
         return None
     size = int.from_bytes(body[:8], "little")
     try:

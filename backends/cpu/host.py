@@ -1,0 +1,72 @@
+"""The machine this process runs on, without asking LLVM twice: its answer is kept under what the kernel says of the processor."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from importlib.util import find_spec
+
+from tiledsl import config, files
+from tiledsl.forks import lock
+
+from .engine import llvm
+from .machine import HostMachine
+
+MAGIC = b"tiledsl host 1\n"
+TELLING = (  # lines of /proc/cpuinfo
+    "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
+    "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
+)  # fmt: skip
+
+
+@cache
+def host() -> HostMachine:
+    """The machine this process runs on."""
+    cpu, features = _remembered() or _asked()
+    names = set(features.split(","))
+    wide = {"+avx512vl", "+avx512dq", "+avx512bw"} <= names
+    return HostMachine(
+        name=f"cpu-{cpu}",
+        vector_bytes=64 if wide else 32,
+        cpu=cpu,
+        features=features,
+        rows=8 if wide else 6,
+        unroll=2 if wide else 4,
+    )
+
+
+def _asked() -> tuple[str, str]:
+    """What LLVM calls the processor, and its features."""
+    binding = llvm()
+    with lock:
+        return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+
+
+def _remembered() -> tuple[str, str] | None:
+    """The same from an earlier process, or for the next one."""
+    processor = _processor()
+    directory = files.usable_directory(config.cache_dir()) if processor and config.cache() else None
+    if directory is None:
+        return None
+    path = directory / f"{hashlib.sha256(processor.encode()).hexdigest()}.host"
+    body = files.unsealed(MAGIC, files.load(path) or b"")
+    if body is None:
+        body = json.dumps(_asked()).encode()
+        files.save(path, files.sealed(MAGIC, body))
+    cpu, features = json.loads(body)
+    return cpu, features
+
+
+def _processor() -> str:
+    """A text that tells apart processors and LLVMs; none where the platform has no such text."""
+    found = find_spec("llvmlite")  # where it is, without importing it
+    try:
+        with open("/proc/cpuinfo") as file:
+            lines = file.read(1 << 14).split("\n\n")[0].splitlines()  # the first processor: all are alike
+        own = [line for line in lines if line.partition(":")[0].strip() in TELLING]
+        origin = str(found.origin) if found is not None else ""
+        return "\n".join([os.uname().machine, origin, str(os.stat(origin).st_mtime_ns), *own]) if own else ""
+    except OSError:
+        return ""

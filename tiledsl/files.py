@@ -1,0 +1,90 @@
+"""What is kept on disk between processes: files that belong to this user, whole or not there at all.
+
+A sealed file is a first line, the SHA-256 of the rest, and the rest; it is read only if it belongs to this user and its
+checksum holds. It is written to a side file and renamed. Whatever is wrong, a reader gets None and makes the thing again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+import warnings
+from functools import cache
+from pathlib import Path
+
+_CHECKSUM = hashlib.sha256().digest_size
+
+
+def usable_directory(root: Path) -> Path | None:
+    """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning."""
+    directory = root / "kernels"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = os.lstat(directory)
+        if not stat.S_ISDIR(found.st_mode) or not _is_mine(found):
+            return _give_up(directory, "it is not a directory of this user")
+        if stat.S_IMODE(found.st_mode) & 0o077 and os.name == "posix":
+            directory.chmod(0o700)
+    except OSError as error:
+        return _give_up(directory, error.strerror or str(error))
+    return directory
+
+
+def _is_mine(found: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+
+
+@cache
+def _give_up(directory: Path, why: str) -> None:
+    warnings.warn(f"kernels are not kept on disk: {directory}: {why} (TILEDSL_CACHE_DIR names another place)", stacklevel=2)
+
+
+def load(path: Path) -> bytes | None:
+    """The bytes of a regular file of this user; None if there is none."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or not _is_mine(found):
+            return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or none; where that fails, the next process does without."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(aside, path)
+        except BaseException:
+            os.unlink(aside)
+            raise
+    except OSError as error:
+        _give_up(path.parent, error.strerror or str(error))
+
+
+def sealed(magic: bytes, body: bytes) -> bytes:
+    """Contents under a first line and their checksum."""
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def unsealed(magic: bytes, data: bytes) -> bytes | None:
+    """The contents, if they are whole and under this first line."""
+    start = len(magic) + _CHECKSUM
+    body = data[start:]
+    if not data.startswith(magic) or hashlib.sha256(body).digest() != data[len(magic) : start]:
+        return None
+    return body
