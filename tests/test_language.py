@@ -8,7 +8,9 @@ import pytest
 
 import tiledsl.language as tl
 from tiledsl.errors import CompilationError, TypeRuleError
-from tiledsl.frontend import JITFunction, Parameter, Signature, lower_function
+from tiledsl.frontend.function import JITFunction
+from tiledsl.frontend.lower import lower_function
+from tiledsl.frontend.signature import Parameter, Signature
 from tiledsl.ir.types import DTYPES, Pointer, Tile
 from tiledsl.ir.verify import verify
 from tiledsl.language.core import METHODS, Builtin, builtin

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from .errors import ConfigError
@@ -61,16 +60,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
 backend = _variable("TILEDSL_BACKEND", str, "cpu", "the backend of launches that name none")
 show: Variable[Words] = _variable("TILEDSL_SHOW", _words, cast(Words, ()), "print kernels after these passes, comma separated, or `all`")
 stop_after = _variable("TILEDSL_STOP_AFTER", str, "", "stop the shared passes after this one")
 verify = _variable("TILEDSL_VERIFY", _flag, False, "check the IR between passes")
 time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass took")
-cache_dir = _variable("TILEDSL_CACHE_DIR", _path, _path("~/.cache/tiledsl"), "where compiled kernels are kept")
+cache_dir = _variable("TILEDSL_CACHE_DIR", os.path.expanduser, os.path.expanduser("~/.cache/tiledsl"), "where compiled kernels are kept")
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
 num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU launch; 0: one per core this process may use")
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from .location import Loc
 
@@ -159,5 +158,7 @@ def require(condition: bool, message: str, *, help: str = "") -> None:
 
 def nearest(name: str, choices: Sequence[str]) -> str:
     """A help that names the closest of the choices, or the empty string."""
+    from difflib import get_close_matches  # a tenth of `import tiledsl`, for those who mistype
+
     close = get_close_matches(name, choices, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else ""

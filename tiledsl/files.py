@@ -11,23 +11,24 @@ import os
 import stat
 import threading
 import warnings
+from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 _CHECKSUM = hashlib.sha256().digest_size
 
 
-def usable_directory(root: Path) -> Path | None:
+def usable_directory(root: str) -> str | None:
     """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning."""
-    directory = root / "kernels"
+    directory = os.path.join(root, "kernels")
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
+        os.makedirs(root, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(directory, mode=0o700)
         found = os.lstat(directory)
         if not stat.S_ISDIR(found.st_mode) or not _is_mine(found):
             return _give_up(directory, "it is not a directory of this user")
         if stat.S_IMODE(found.st_mode) & 0o077 and os.name == "posix":
-            directory.chmod(0o700)
+            os.chmod(directory, 0o700)
     except OSError as error:
         return _give_up(directory, error.strerror or str(error))
     return directory
@@ -38,11 +39,11 @@ def _is_mine(found: os.stat_result) -> bool:
 
 
 @cache
-def _give_up(directory: Path, why: str) -> None:
+def _give_up(directory: str, why: str) -> None:
     warnings.warn(f"kernels are not kept on disk: {directory}: {why} (TILEDSL_CACHE_DIR names another place)", stacklevel=2)
 
 
-def load(path: Path) -> bytes | None:
+def load(path: str) -> bytes | None:
     """The bytes of a regular file of this user; None if there is none."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
@@ -60,9 +61,10 @@ def load(path: Path) -> bytes | None:
         os.close(handle)
 
 
-def save(path: Path, data: bytes) -> None:
+def save(path: str, data: bytes) -> None:
     """Write a file so that a reader sees all of it or none; where that fails, the next process does without."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    directory, name = os.path.split(path)
+    aside = os.path.join(directory, f".{name}.{os.getpid()}.{threading.get_ident()}")
     try:
         handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
@@ -73,7 +75,7 @@ def save(path: Path, data: bytes) -> None:
             os.unlink(aside)
             raise
     except OSError as error:
-        _give_up(path.parent, error.strerror or str(error))
+        _give_up(directory, error.strerror or str(error))
 
 
 def sealed(magic: bytes, body: bytes) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Loc:
 
     def __str__(self) -> str:
         inside = f", in {self.function}" if self.function else ""
-        return f"{Path(self.file).name}:{self.line}:{self.column + 1}{inside}"
+        return f"{os.path.basename(self.file)}:{self.line}:{self.column + 1}{inside}"
 
     def chain(self) -> tuple[Loc, ...]:
         """This place, then the call that led to it, then that one's caller, outward."""

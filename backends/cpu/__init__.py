@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import ItemsView, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,16 +20,16 @@ from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, Tile
-from tiledsl.passes import SHARED
 
-from .alias import written
-from .engine import RUN, Linked, assembly, compiled, loaded, object_file
+from .engine import ENTRY, RUN, Linked, assembly, compiled, loaded, object_file
 from .host import host
-from .lower import ENTRY, lower
 from .machine import HostMachine
 from .native.image import decode
 from .native.load import Mapped
 from .threads import Run, run_grid
+
+if TYPE_CHECKING:
+    from tiledsl.passes.pipeline import Pass
 
 HEADER = struct.Struct("<q")  # before the code: bytes of scratch per worker
 
@@ -53,7 +54,6 @@ class Backend:
     """Compiles for, and runs on, this machine. Reads and writes are not checked; use the interpreter to find bad ones."""
 
     name = "cpu"
-    passes = SHARED
 
     def __init__(self) -> None:
         self._machine: HostMachine | None = None  # another one than the host, to compile for
@@ -72,7 +72,16 @@ class Backend:
         """Machine code that assumes that written arguments overlap no others; launch checks it."""
         return self._compile(kernel, True)
 
+    @property
+    def passes(self) -> Sequence[Pass]:
+        from tiledsl.passes import SHARED  # what only compiling needs is imported when it does, here and below
+
+        return SHARED
+
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
+        from .alias import written  # see `passes`
+        from .lower import lower  # see `passes`
+
         text, scratch = lower(kernel, self.machine, distinct)
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
         binary = HEADER.pack(scratch) + compiled(text, self.machine).encode()

@@ -10,10 +10,10 @@ from typing import Any
 from tiledsl.forks import lock as _lock  # LLVM's context is not for several threads
 
 from .machine import HostMachine
-from .native.elf import Unsuitable, flatten
 from .native.image import Image
 from .native.load import Mapped, Unloadable
 
+ENTRY = "run"  # what lower.py writes, and how it is called
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 
@@ -47,6 +47,8 @@ def object_file(text: str, machine: HostMachine) -> bytes:
 
 def compiled(text: str, machine: HostMachine) -> Image:
     """Native code that can be kept."""
+    from .native.elf import Unsuitable, flatten  # only for what is not in the cache
+
     binary = object_file(text, machine)
     try:
         return flatten(binary)

@@ -50,7 +50,7 @@ def _remembered() -> tuple[str, str] | None:
     directory = files.usable_directory(config.cache_dir()) if processor and config.cache() else None
     if directory is None:
         return None
-    path = directory / f"{hashlib.sha256(processor.encode()).hexdigest()}.host"
+    path = os.path.join(directory, f"{hashlib.sha256(processor.encode()).hexdigest()}.host")
     body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
         body = json.dumps(_asked()).encode()

@@ -21,6 +21,7 @@ from .control import branch, for_loop, while_loop
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
+from .engine import ENTRY
 from .evaluate import compute, evaluate, materialise
 from .folds import reduce, scan
 from .machine import HostMachine
@@ -29,8 +30,6 @@ from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
 from .strips import steady
 from .types import Kind, decoded, literal, memory
-
-ENTRY = "run"
 
 
 def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, int]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..ir.core import Kernel
 from ..ir.types import Tile
 from ..machine import Machine
 from ..memory import Buffer
-from ..passes.pipeline import Pass
+
+if TYPE_CHECKING:
+    from ..passes.pipeline import Pass
 
 Argument = Buffer | int | float | bool
 

@@ -11,9 +11,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 
 from .. import config, files
 from ..backend.base import Backend, Program
@@ -21,7 +20,7 @@ from ..errors import ParseError
 from ..ir.parser import parse_type
 from ..messages import Message
 from ..version import __version__
-from .compile import Compiled
+from .compiled import Compiled
 
 MAGIC = b"tiledsl kernel 1\n"
 
@@ -29,7 +28,7 @@ MAGIC = b"tiledsl kernel 1\n"
 class Cache:
     """Entries by key; a key is built once at a time, whatever the number of threads."""
 
-    def __init__(self, directory: Callable[[], Path] = config.cache_dir) -> None:
+    def __init__(self, directory: Callable[[], str] = config.cache_dir) -> None:
         self._directory = directory  # asked for at every miss: it may change while a process runs
         self._kept: dict[str, Compiled] = {}
         self.after_fork()
@@ -66,7 +65,7 @@ class Cache:
         directory = files.usable_directory(self._directory())
         if directory is None:
             return build()
-        path = directory / f"{key}.kernel"
+        path = os.path.join(directory, f"{key}.kernel")
         found = load(path, key)
         if found is None:
             found = build()
@@ -85,7 +84,7 @@ kernels = Cache()
 # --- entries
 
 
-def load(path: Path, key: str) -> Compiled | None:
+def load(path: str, key: str) -> Compiled | None:
     """The entry in a file; None if there is none, or none that is whole, current and this user's."""
     data = files.load(path)
     return None if data is None else decode(data, key)
@@ -136,28 +135,39 @@ def key_of(fingerprint: str, signature: str, target: str, backend: Backend) -> s
 @cache
 def compiler_version() -> str:
     """Tells this compiler from every other: its version, its sources, and the Python that reads the kernels."""
-    root = Path(__file__).parent.parent
-    return f"{__version__} {sys.version_info[:3]} {_digest(tuple(sorted(root.rglob('*.py'))))}"
+    return f"{__version__} {sys.version_info[:3]} {_stamp(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))}"
 
 
 @cache
 def backend_version(kind: type) -> str:
     """Tells apart versions of a backend: its sources, all of them where it is a package."""
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if file is None:
         return kind.__qualname__
-    here = Path(file)
-    package = (here.parent / "__init__.py").exists()  # the class may stand in any file of it
-    files = sorted(here.parent.rglob("*.py")) if package else [here]
-    return f"{kind.__module__}.{kind.__qualname__} {_digest(tuple(files))}"
+    here = os.path.dirname(os.path.abspath(file))
+    package = os.path.exists(os.path.join(here, "__init__.py"))  # the class may stand in any file of it
+    return f"{kind.__module__}.{kind.__qualname__} {_stamp(here if package else file)}"
 
 
-def _digest(files: tuple[Path, ...]) -> str:
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            total.update(f"{file.name}\0".encode() + file.read_bytes() + b"\0")
-        except OSError:  # run from an archive
-            total.update(str(file).encode())
+def _stamp(path: str) -> str:
+    """A digest of names, sizes and times of the sources at a path: what Python goes by when it keeps bytecode."""
+    total = hashlib.sha256(path.encode())
+    try:
+        for found in sorted(_sources(path), key=lambda entry: entry.path) if os.path.isdir(path) else ():
+            about = found.stat()
+            total.update(f"{found.path} {about.st_size} {about.st_mtime_ns}\n".encode())
+        if os.path.isfile(path):
+            about = os.stat(path)
+            total.update(f"{about.st_size} {about.st_mtime_ns}".encode())
+    except OSError:  # run from an archive, say: the path has to do
+        pass
     return total.hexdigest()
+
+
+def _sources(folder: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(entry.path)
+            elif entry.name.endswith(".py"):
+                yield entry

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from .. import config, frontend
-from ..backend.base import Backend, Options, Program
+from .. import config
+from ..backend.base import Backend, Options
 from ..frontend.function import JITFunction
+from ..frontend.lower import lower_function
 from ..frontend.signature import Signature
 from ..ir.core import Block, Kernel, Op, Value
 from ..ir.types import Pointer
-from ..messages import Message
 from ..passes import pipeline
-
-
-@dataclass(frozen=True, eq=False)
-class Compiled:
-    """A program and what a launch has to know of it."""
-
-    program: Program
-    stored: tuple[int, ...]  # which of its parameters are pointers that it may write through
-    key: str = ""
-    messages: tuple[Message, ...] = ()  # what it may say: then one more parameter, the last, receives it
-
-    @property
-    def name(self) -> str:
-        return self.program.name
+from .compiled import Compiled
 
 
 def compile_kernel(function: JITFunction, signature: Signature, backend: Backend, options: Options, key: str = "") -> Compiled:
     """Everything between the user's function and the machine."""
-    made = frontend.lower_function(function, signature)
+    made = lower_function(function, signature)
     if made.notes and config.notes():
         print(*made.notes, sep="\n", file=sys.stderr)
     kernel = pipeline.run(made, backend.passes, backend.machine, options=options)
     return Compiled(backend.compile(kernel, options), stored_parameters(kernel), key, made.messages)
+
+
+def stages(function: JITFunction, signature: Signature, backend: Backend, options: Options) -> Iterator[tuple[str, str]]:
+    """The same way, stage by stage: (name, text), each made when asked for."""
+    yield "source", function.source
+    kernel = lower_function(function, signature)
+    yield "frontend", str(kernel)
+    for name, step in pipeline.stages(kernel, backend.passes, backend.machine, options):
+        kernel = step
+        if name != "input":
+            yield name, str(kernel)
+    yield "final", str(kernel)
+    yield from backend.compile(kernel, options).text.items()
 
 
 def stored_parameters(kernel: Kernel) -> tuple[int, ...]:

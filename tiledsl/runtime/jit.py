@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
 
-from .. import forks, frontend, messages
+from .. import forks, messages
 from ..errors import Diagnostic, LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
@@ -17,10 +18,9 @@ from ..frontend.signature import Signature
 from ..ir.core import Kernel, Op
 from ..ir.types import i64
 from ..memory import Buffer
-from ..passes import pipeline
 from . import cache, uniform
 from .arguments import Bound, Key, Slot, element_of
-from .compile import Compiled, compile_kernel
+from .compiled import Compiled
 from .launch import Launched, Target, extents, target_of
 from .specialize import Binder
 
@@ -105,7 +105,7 @@ class Launchable(JITFunction):
         with forks.lock:  # a child must not inherit what compiling holds: imports, LLVM, the locks of cached properties
             captured = self._captured or self.captures()
             key = cache.key_of(f"{captured.digest} {self.version}", signature.text, target.text, target.backend)
-            made = cache.kernels.get(key, lambda: compile_kernel(self, signature, target.backend, target.options, key))
+            made = cache.kernels.get(key, lambda: _compiler().compile_kernel(self, signature, target.backend, target.options, key))
         self._captured = captured  # not before it compiled: a name that was missing may yet be defined
         return made
 
@@ -151,7 +151,7 @@ class Launchable(JITFunction):
     def lower(self, *args: Any, **given: Any) -> Kernel:
         """The tile program for arguments like these, as the frontend makes it."""
         values, target = self._call(args, given)
-        return frontend.lower_function(self, self._signature(values, target))
+        return _compiler().lower_function(self, self._signature(values, target))
 
     def notes(self, *args: Any, **given: Any) -> tuple[Diagnostic, ...]:
         """What in the kernel for arguments like these goes beyond Triton; TILEDSL_STRICT_TRITON makes it an error."""
@@ -168,16 +168,7 @@ class Launchable(JITFunction):
         """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made
         when asked for, so that those before a failing one can be seen."""
         values, target = self._call(args, given)
-        signature = self._signature(values, target)
-        yield "source", self.source
-        kernel = frontend.lower_function(self, signature)
-        yield "frontend", str(kernel)
-        for name, step in pipeline.stages(kernel, target.backend.passes, target.backend.machine, target.options):
-            kernel = step
-            if name != "input":
-                yield name, str(kernel)
-        yield "final", str(kernel)
-        yield from target.backend.compile(kernel, target.options).text.items()
+        return _compiler().stages(self, self._signature(values, target), target.backend, target.options)
 
     def show(self, *args: Any, stage: str = "final", grid: object = None, **given: Any) -> None:
         """Print one stage; an unknown one lists them."""
@@ -222,6 +213,13 @@ class Launcher:
 
     def __call__(self, *args: Any, **given: Any) -> Launched:
         return self.kernel.launch(self.grid, args, given)
+
+
+def _compiler() -> ModuleType:
+    """What makes kernels that are not in the cache."""
+    from . import compile  # the frontend and the passes take longer to import than a kernel from the cache to load
+
+    return compile
 
 
 def _array_of(value: Any, slot: Slot) -> Any:

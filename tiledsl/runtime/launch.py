@@ -11,7 +11,7 @@ from .. import config
 from ..backend import registry
 from ..backend.base import Backend, Options, Report
 from ..errors import LaunchError, UnknownArgument, nearest
-from .compile import Compiled
+from .compiled import Compiled
 
 Grid = tuple[int, int, int]
 MOST = 0x7FFFFFFF  # programs along an axis: program_id is an i32

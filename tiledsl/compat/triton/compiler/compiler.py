@@ -9,12 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from .... import frontend
 from ....backend import registry
 from ....errors import TileError
+from ....frontend.lower import lower_function
 from ....frontend.signature import Signature
 from ....runtime import cache
-from ....runtime.compile import Compiled, compile_kernel
+from ....runtime.compile import compile_kernel
+from ....runtime.compiled import Compiled
 from ....runtime.launch import Target, target_of
 from .. import knobs
 from ..backends.compiler import BaseBackend, CPUBackend, CPUOptions, GPUTarget
@@ -22,7 +23,7 @@ from ..errors import translated
 from ..runtime.cache import triton_key as triton_key  # programs import it from here
 from ..runtime.signatures import describe, signature_of
 
-kernels = cache.Cache(lambda: Path(knobs.cache.dir))
+kernels = cache.Cache(lambda: str(knobs.cache.dir))
 
 
 class ASTSource:
@@ -156,7 +157,7 @@ class Stages(Mapping[str, str]):
         if name in texts:
             return texts[name]
         if name in ("ttir", "ttgir"):
-            return str(frontend.lower_function(self._kernel.src.fn, self._kernel.src.typed()))
+            return str(lower_function(self._kernel.src.fn, self._kernel.src.typed()))
         if name == "llir" and "llvm" in texts:
             return texts["llvm"]
         raise KeyError(name)

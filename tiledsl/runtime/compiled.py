@@ -1,0 +1,22 @@
+"""A compiled kernel, as it is launched and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..backend.base import Program
+from ..messages import Message
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A program and what a launch has to know of it."""
+
+    program: Program
+    stored: tuple[int, ...]  # which of its parameters are pointers that it may write through
+    key: str = ""
+    messages: tuple[Message, ...] = ()  # what it may say: then one more parameter, the last, receives it
+
+    @property
+    def name(self) -> str:
+        return self.program.name
