@@ -21,7 +21,7 @@ def reference():
     yield
     from tiledsl.backend import registry
 
-    registry._default.clear()
+    registry._default = None
 
 
 def result(kernel, *args, grid=(1,), size=8, dtype=np.int32, **constants):

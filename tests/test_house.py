@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "config": {"errors"},
             "files": set(),
             "forks": set(),
+            "epoch": set(),
             "errors": {"location"},
             "location": set(),
             "machine": set(),

@@ -41,7 +41,7 @@ def recorder(monkeypatch, tmp_path):
     backend = Recorder()
     registry.register(backend)
     cache.kernels.clear()
-    monkeypatch.setattr(registry, "_default", ["recorder"])
+    monkeypatch.setattr(registry, "_default", "recorder")
     yield backend
     registry._registered.pop("recorder")
 
@@ -485,7 +485,7 @@ def test_jit_takes_functions():
 
 def test_the_backend_is_chosen_by_use_or_the_environment(monkeypatch, tmp_path, arrays):
     monkeypatch.setenv("TILEDSL_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(registry, "_default", [])
+    monkeypatch.setattr(registry, "_default", None)
     monkeypatch.setenv("TILEDSL_BACKEND", "interpreter")
     axpy = make_axpy()
     assert axpy[(1,)](*arrays, 5).kernel.program.backend == "interpreter"

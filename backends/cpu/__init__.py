@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import struct
-import time
-from collections.abc import ItemsView, Sequence
+from collections.abc import Callable, ItemsView, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tiledsl import config, forks
+from tiledsl import forks
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
@@ -23,15 +22,16 @@ from tiledsl.ir.types import DType, Tile
 
 from .engine import ENTRY, RUN, Linked, assembly, compiled, loaded, object_file
 from .host import host
-from .machine import HostMachine
+from .machine import HostMachine, threads_of
 from .native.image import decode
 from .native.load import Mapped
 from .threads import Run, run_grid
 
 if TYPE_CHECKING:
+    from tiledsl.backend.direct import Direct
     from tiledsl.passes.pipeline import Pass
 
-HEADER = struct.Struct("<q")  # before the code: bytes of scratch per worker
+HEADER = struct.Struct("<qq")  # before the code: bytes of scratch per worker, work of a program
 
 
 class Stages(dict[str, str]):
@@ -47,6 +47,7 @@ class Ready:
 
     code: Mapped | Linked
     scratch: int  # bytes per worker
+    work: int  # of one of its programs (work.py)
     run: Run
 
 
@@ -81,34 +82,41 @@ class Backend:
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
         from .alias import written  # see `passes`
         from .lower import lower  # see `passes`
+        from .work import work  # see `passes`
 
         text, scratch = lower(kernel, self.machine, distinct)
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
-        binary = HEADER.pack(scratch) + compiled(text, self.machine).encode()
+        binary = HEADER.pack(scratch, work(kernel)) + compiled(text, self.machine).encode()
         return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), binary, stages)
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid."""
         if _overlap(args, set(map(int, program.text["written"].split()))):
             program = self._careful(program)
-        ready = self.loaded.get(program.binary) or self._load(program)
+        ready = self.ready(program)
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
-        threads = 1 if options.deterministic else options.num_threads or config.num_threads() or None
-        start = time.perf_counter()
+        threads = threads_of(options)
         if total > 0:
             run_grid(ready.run, ctypes.addressof(memory), total, ready.scratch, threads)
-        return Report(seconds=time.perf_counter() - start)
+        return Report()  # not timed: reading the clock twice would cost half as much as a launch
 
-    def _load(self, program: Program) -> Ready:
+    def direct(self, slow: Callable[..., Any]) -> Direct | None:
+        """A callable in native code for launches that tables describe; None where this Python does not allow it."""
+        from .direct import Launches  # for kernels that are launched more than once
+
+        return Launches.of(self, slow)
+
+    def ready(self, program: Program) -> Ready:
         """A program's native code, loaded once."""
         binary = program.binary
+        if binary in self.loaded:
+            return self.loaded[binary]
         with forks.lock:
             if binary not in self.loaded:
                 code = loaded(decode(binary[HEADER.size :]), lambda: object_file(program.text["llvm"], host()))
-                (scratch,) = HEADER.unpack_from(binary)
-                self.loaded[binary] = Ready(code, scratch, RUN(code.address(ENTRY)))
+                self.loaded[binary] = Ready(code, *HEADER.unpack_from(binary), RUN(code.address(ENTRY)))
             return self.loaded[binary]
 
     def _careful(self, program: Program) -> Program:

@@ -33,23 +33,26 @@ def _target_machine(cpu: str, features: str) -> Any:
     return llvm().Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
 
 
-def object_file(text: str, machine: HostMachine) -> bytes:
-    """An object file. No mid-level passes: the text is already what they would make of it."""
+def object_file(text: str, machine: HostMachine, optimised: bool = False) -> bytes:
+    """An object file. No mid-level passes for kernels: their text is already what they would make of it."""
     binding = llvm()
     with _lock:
         target = _target_machine(machine.cpu, machine.features)
         module = binding.parse_assembly(text)
         module.triple, module.data_layout = binding.get_process_triple(), str(target.target_data)
+        if optimised:
+            builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=2))
+            builder.getModulePassManager().run(module, builder)
         binary = target.emit_object(module)
         module.close()  # here, not when the variable goes: that is LLVM's work, too
         return binary
 
 
-def compiled(text: str, machine: HostMachine) -> Image:
+def compiled(text: str, machine: HostMachine, optimised: bool = False) -> Image:
     """Native code that can be kept."""
     from .native.elf import Unsuitable, flatten  # only for what is not in the cache
 
-    binary = object_file(text, machine)
+    binary = object_file(text, machine, optimised)
     try:
         return flatten(binary)
     except Unsuitable:

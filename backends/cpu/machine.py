@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from tiledsl import config
+from tiledsl.backend.base import Options
 from tiledsl.machine import Machine
 
 
@@ -27,3 +29,8 @@ class HostMachine(Machine):
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_of(options: Options) -> int | None:
+    """How many threads a launch may use; None: one per processor."""
+    return 1 if options.deterministic else options.num_threads or config.num_threads() or None

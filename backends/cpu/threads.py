@@ -12,6 +12,7 @@ from itertools import count
 from queue import SimpleQueue
 
 from .machine import processors
+from .native.arena import announce
 
 CHUNKS = 8  # per worker: small enough that a slow worker holds nobody up
 WAKING = 40e-6  # seconds of work below which another thread comes too late
@@ -31,6 +32,7 @@ class Scratch(threading.local):
             # private, or a forked child would scribble over its parent's tiles
             self.memory = mmap.mmap(-1, -(-max(size, 1) // PAGE) * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
             self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+            self.announced = announce(self.address, len(self.memory))
         return self.address
 
 

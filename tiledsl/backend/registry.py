@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import cast
 
-from .. import config, forks
+from .. import config, epoch, forks
 from ..errors import LaunchError, nearest
 from .base import Backend
 
@@ -17,12 +17,13 @@ BUILT_IN = {  # entry points are absent in a bare checkout
 }
 
 _registered: dict[str, Backend] = {}
-_default: list[str] = []
+_default: str | None = None
 
 
 def register(backend: Backend) -> None:
     """Make a backend object known under its name in this process."""
     _registered[backend.name] = backend
+    epoch.advance()
 
 
 def names() -> list[str]:
@@ -40,12 +41,13 @@ def _entry_points() -> dict[str, str]:
 def use(name: str) -> None:
     """Make a backend the default of this process."""
     find(name)
-    _default[:] = [name]
+    global _default
+    _default = name
 
 
 def default() -> str:
     """The backend of a launch that names none: the last `use`, else TILEDSL_BACKEND."""
-    return _default[0] if _default else config.backend()
+    return config.backend() if _default is None else _default
 
 
 def find(name: str) -> Backend:

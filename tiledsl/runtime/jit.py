@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import ModuleType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .. import forks, messages
+from .. import epoch, forks, messages
 from ..errors import Diagnostic, LaunchError, nearest
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
@@ -23,6 +23,13 @@ from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
 from .launch import Launched, Target, extents, target_of
 from .specialize import Binder
+
+if TYPE_CHECKING:
+    from ..backend.direct import Direct
+
+
+GRIDS = 256  # of a kernel, whose launchers are kept
+LESSONS = 64  # calls of a launcher that are looked at
 
 
 class Launchable(JITFunction):
@@ -45,12 +52,35 @@ class Launchable(JITFunction):
         self._binder = Binder(self, do_not_specialize or (), do_not_specialize_on_alignment or ())
         self._versions: dict[tuple[Target, tuple[Key, ...]], Compiled] = {}
         self._captured: Captures | None = None  # as they were at the first compilation
+        self._launchers: dict[object, tuple[object, Callable[..., Any]]] = {}  # by grid
         self.pre_run_hooks: list[Callable[..., Any]] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("debug", "pre_run_hooks"):  # what a launch looks at
+            epoch.advance()
+        super().__setattr__(name, value)
 
     # --- launching
 
-    def __getitem__(self, grid: object) -> Launcher:
-        return Launcher(self, grid)
+    def __getitem__(self, grid: object) -> Callable[..., Any]:
+        try:
+            kept, launcher = self._launchers[grid]
+        except (KeyError, TypeError):  # a new one, or a list
+            return self._launcher(grid)
+        # (1.0,) is equal to (1,), and no grid
+        if kept is grid or (type(grid) is tuple and len(grid) == 1 and type(grid[0]) is int):
+            return launcher
+        return self._launcher(grid)
+
+    def _launcher(self, grid: object) -> Callable[..., Any]:
+        """The launcher of a grid; those of tuples of ints are kept, and learn."""
+        if type(grid) is not tuple or set(map(type, grid)) != {int}:
+            return Launcher(self, grid)
+        if grid not in self._launchers:
+            if len(self._launchers) >= GRIDS:
+                self._launchers.clear()  # a grid for every launch: learning is no use
+            self._launchers[grid] = grid, Launcher(self, grid)
+        return self._launchers[grid][1]
 
     def run(self, *args: Any, grid: object, warmup: bool = False, **given: Any) -> Launched:
         """Launch over a grid, or only compile."""
@@ -109,6 +139,15 @@ class Launchable(JITFunction):
         self._captured = captured  # not before it compiled: a name that was missing may yet be defined
         return made
 
+    @property
+    def learns(self) -> bool:
+        """Whether native code may repeat its launches: a subclass may launch in its own way."""
+        return type(self).launch is Launchable.launch
+
+    def extents(self, grid: object, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[int, int, int]:
+        """The extents of a grid for these arguments."""
+        return self._sizes(grid, self._binder.bind(args, given)[0])
+
     def _sizes(self, grid: object, values: list[Any]) -> tuple[int, int, int]:
         try:
             return extents(grid, lambda: dict(zip(self._binder.names, values, strict=True)))
@@ -162,7 +201,7 @@ class Launchable(JITFunction):
         values, target = self._call(args, given)
         bound: list[Bound] = []
         signature = self._binder.signature(values, self._binder.key(values, bound), target.debug)
-        return uniform.divides_by_zero(frontend.lower_function(self, signature), bound)
+        return uniform.divides_by_zero(_compiler().lower_function(self, signature), bound)
 
     def stages(self, *args: Any, **given: Any) -> Iterator[tuple[str, str]]:
         """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made
@@ -204,15 +243,46 @@ class Launchable(JITFunction):
 
 
 class Launcher:
-    """A kernel and a grid, waiting for arguments."""
+    """A kernel and a grid, waiting for arguments. What is launched again and again is handed to the backend's native code."""
 
-    __slots__ = ("grid", "kernel")
+    __slots__ = ("calls", "direct", "epoch", "grid", "kernel")
 
     def __init__(self, kernel: Launchable, grid: object):
         self.kernel, self.grid = kernel, grid
+        self._begin()
+
+    def _begin(self) -> None:
+        """With nothing learnt."""
+        self.calls, self.epoch = 0, epoch.word.value
+        self.direct: Direct | None = None
 
     def __call__(self, *args: Any, **given: Any) -> Launched:
-        return self.kernel.launch(self.grid, args, given)
+        if self.direct is not None:
+            return self.direct.call(*args, **given)
+        if callable(self.grid) and self.kernel.learns and not self.kernel.pre_run_hooks:
+            try:
+                sizes = self.kernel.extents(self.grid, args, given)
+            except Exception:  # unless something else is wrong before
+                return self.slowly(*args, **given)
+            return self.kernel[sizes](*args, **given)
+        return self.slowly(*args, **given)
+
+    def slowly(self, *args: Any, **given: Any) -> Launched:
+        """A launch by way of Python."""
+        launched = self.kernel.launch(self.grid, args, given)
+        if self.epoch != epoch.word.value:
+            self._begin()
+        self.calls += 1
+        if self.kernel.learns and 1 < self.calls <= LESSONS:
+            self._learn(args, given, launched)
+        return launched
+
+    def _learn(self, args: tuple[Any, ...], given: Mapping[str, Any], launched: Launched) -> None:
+        """Let native code answer the next call like this one."""
+        with forks.lock:  # a child must not inherit the lock of a module that is being imported
+            from . import direct  # for kernels that are launched more than once
+
+            direct.teach(self, args, given, launched)
 
 
 def _compiler() -> ModuleType:
