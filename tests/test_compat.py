@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -258,3 +259,15 @@ def test_configs_are_chosen_by_measuring_and_told():
             kernel[lambda meta: (triton.cdiv(100, meta["BLOCK"]),)](x, 100)
         triton.knobs.autotuning.listener = None
     assert x.all() and told == [False] and len(kernel.cache) == 1 and kernel.best_config in kernel.configs
+
+
+def test_configs_of_a_matrix_product_are_ordered_by_an_estimate():
+    from tiledsl.compat.triton.ops.matmul_perf_model import early_config_prune, estimate_matmul_time
+
+    a, b, c = (SimpleNamespace(element_size=lambda: 4) for _ in range(3))
+    sizes = [(32, 32), (128, 128), (1 << 12, 1 << 12)]
+    configs = [triton.Config({"BLOCK_M": m, "BLOCK_N": n, "BLOCK_K": 32, "SPLIT_K": 1}) for m, n in sizes]
+    kept = early_config_prune(configs, {"A": a})
+    assert kept == configs[:2]
+    small, large = (estimate_matmul_time(A=a, B=b, C=c, M=512, N=512, K=512, **config.all_kwargs()) for config in kept)
+    assert 0 < large < small  # which reads every operand four times as often

@@ -1,0 +1,1 @@
+"""What earlier versions of Triton had here, and programs still import."""
