@@ -42,16 +42,12 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
     for position, param in enumerate(kernel.body.args):
         code.scalars[param] = _parameter(b, param.type.elem, position)
+    asked = {(op.spec.name, op.attrs["axis"]) for op in kernel.body.walk() if op.spec.effect == "grid"}
     for axis, size in enumerate(sizes):
-        b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
+        if ("num_programs", axis) in asked:
+            b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
     with b.loop("%first", "%last") as loop:
-        place = str(loop.index)
-        for axis in range(3):
-            if axis < 2:
-                here, place = b.value(f"urem i64 {place}, {sizes[axis]}"), b.value(f"udiv i64 {place}, {sizes[axis]}")
-            else:
-                here = place
-            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
+        _place(b, str(loop.index), sizes, {axis for name, axis in asked if name == "program_id"})
         lower_block(code, kernel.body)
     head = f"define void @{ENTRY}(ptr %args, i64 %first, i64 %last, ptr %arena) nounwind {{"
     parts = [head, "entry:", *b.finish(), "ret void", "}"]
@@ -60,6 +56,16 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     if "sort" in {op.spec.name for op in kernel.body.walk()}:
         declared.add("declare i64 @llvm.ctlz.i64(i64, i1 immarg)")
     return "\n".join([*parts, *sorted(declared), ""]), code.arena.size
+
+
+def _place(b: Builder, number: str, sizes: list[str], asked: set[int]) -> None:
+    """Where in the grid the program of a number stands, along the axes that are asked for."""
+    for axis in range(max(asked, default=-1) + 1):
+        if axis in asked:
+            here = b.value(f"urem i64 {number}, {sizes[axis]}") if axis < 2 else number
+            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
+        if axis < max(asked):
+            number = b.value(f"udiv i64 {number}, {sizes[axis]}")
 
 
 def _parameter(b: Builder, elem: Elem, position: int) -> str:

@@ -11,7 +11,7 @@ from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CompilationError
-from ..source import lines_of, parse_function
+from ..source import lines_of, nodes, parse_function
 from .signature import text_of
 
 if TYPE_CHECKING:
@@ -149,7 +149,9 @@ def _code_text(code: CodeType) -> str:
 def _references(tree: ast.AST, fn: FunctionType) -> Iterator[tuple[dict[str, Any] | CellType, str, object]]:
     """(scope, name, value) for every outside name the function reads; `module.name` counts as a name of the module."""
     free = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
-    local = {*fn.__code__.co_varnames, *fn.__code__.co_cellvars} - _read_before_assigned(tree)
+    local = {*fn.__code__.co_varnames, *fn.__code__.co_cellvars}
+    if not local.isdisjoint(fn.__globals__):
+        local -= _read_before_assigned(tree)
     for chain in _chains(tree):
         scope = free.get(chain[0]) or (fn.__globals__ if chain[0] not in local and chain[0] in fn.__globals__ else None)
         if scope is None:
@@ -168,9 +170,9 @@ def _read_before_assigned(tree: ast.AST) -> set[str]:
     """Names that a statement reads before any assigns them: outside ones at that point, although assigned later."""
     if not isinstance(tree, ast.FunctionDef):
         return set()
-    found, assigned = set(), {a.arg for a in ast.walk(tree.args) if isinstance(a, ast.arg)}
+    found, assigned = set(), {a.arg for a in nodes(tree.args) if isinstance(a, ast.arg)}
     for statement in tree.body:
-        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+        names = [node for node in nodes(statement) if isinstance(node, ast.Name)]
         stored = {n.id for n in names if isinstance(n.ctx, ast.Store)}
         if isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)):
             found |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - assigned

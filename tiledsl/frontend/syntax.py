@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import UnsupportedSyntax
 from ..location import Loc
+from ..source import nodes
 from .function import JITFunction
 
 LOOPS = (ast.For, ast.While)
@@ -39,20 +40,28 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 def check(function: JITFunction) -> None:
     """Raise UnsupportedSyntax for the first thing in a function that a kernel cannot contain."""
     for statement in function.tree.body:
-        for node, in_loop in _walk(statement, False):
-            problem = REFUSED.get(type(node)) or _problem(node, in_loop)
+        for node, in_loop in _walk(statement):
+            problem = REFUSED.get(type(node)) or (type(node) in LOOKED_AT and _problem(node, in_loop))
             if problem:
                 message, help = problem
                 raise UnsupportedSyntax(message, location(function, node if hasattr(node, "lineno") else statement), help=help)
 
 
-def _walk(node: ast.AST, in_loop: bool) -> Iterator[tuple[ast.AST, bool]]:
-    yield node, in_loop
-    place = node
-    for child in ast.iter_child_nodes(node):
-        if not hasattr(child, "lineno") and type(child) in REFUSED:  # an operator has no place of its own
-            ast.copy_location(child, place)
-        yield from _walk(child, in_loop or isinstance(node, LOOPS))
+def _walk(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node in the order of the source, and whether it stands in a loop."""
+    left: list[tuple[ast.AST, bool]] = [(statement, False)]
+    while left:
+        node, in_loop = left.pop()
+        yield node, in_loop
+        children = list(ast.iter_child_nodes(node))
+        for child in children:
+            if type(child) in REFUSED and not hasattr(child, "lineno"):  # an operator has no place of its own
+                ast.copy_location(child, node)
+        inside = in_loop or isinstance(node, LOOPS)
+        left += [(child, inside) for child in reversed(children)]
+
+
+LOOKED_AT = (ast.Return, ast.Compare, ast.Assign, *LOOPS, ast.Starred, ast.Subscript, ast.Attribute)
 
 
 def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
@@ -86,7 +95,7 @@ def assigned(statements: list[ast.stmt]) -> dict[str, None]:
 
 def returns(statements: list[ast.stmt]) -> bool:
     """Whether a return stands anywhere in statements."""
-    return any(isinstance(node, ast.Return) for s in statements for node in ast.walk(s))
+    return any(isinstance(node, ast.Return) for s in statements for node in nodes(s))
 
 
 def always_returns(statements: list[ast.stmt]) -> bool:

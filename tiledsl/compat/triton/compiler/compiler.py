@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import namedtuple
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from ....backend import registry
 from ....errors import TileError
+from ....frontend.captures import Captures
 from ....frontend.lower import lower_function
 from ....frontend.signature import Signature
 from ....runtime import cache
@@ -99,12 +100,14 @@ def compile(
     return compile_source(src, machine, made, ours)
 
 
-def compile_source(source: ASTSource, machine: GPUTarget, options: CPUOptions, target: Target) -> CompiledKernel:
-    """Compile a source, or take it from the cache; errors in Triton's form."""
+def compile_source(
+    source: ASTSource, machine: GPUTarget, options: CPUOptions, target: Target, captured: Captures | None = None
+) -> CompiledKernel:
+    """Compile a source, or take it from the cache; errors in Triton's form. What the function captures may be known already."""
     function = source.fn
     try:
         signature = source.typed(target.debug)
-        captured = function._captured or function.captures()
+        captured = function._captured or captured or function.captures()
         function.remember(captured)
         text = f"{captured.digest} {function.version} {function.noinline}"
         key = cache.key_of(text, signature.text, target.text, target.backend)
@@ -169,6 +172,13 @@ class Stages(Mapping[str, str]):
         return 1 + len(self._kernel.compiled.program.text)
 
 
+MEMORY = {
+    "shared": 1024, "tmem_size": 0, "warp_size": 32, "global_scratch_size": 0, "global_scratch_align": 1, "profile_scratch_size": 0,
+}  # fmt: skip
+FACTS = sorted([*(f.name for f in fields(CPUOptions)), "name", "hash", "target", *MEMORY])
+KernelMetadata = namedtuple("KernelMetadata", FACTS)  # type: ignore[misc]
+
+
 class CompiledKernel:
     """A compiled kernel: what a launch returns."""
 
@@ -179,11 +189,8 @@ class CompiledKernel:
         self.compiled, self.src, self.target_options, self.target = compiled, source, options, target
         self.hash = compiled.key
         self.name = source.fn.shown_name(source.typed()) if hasattr(source.fn, "shown_name") else source.name
-        facts = {
-            **asdict(options), "name": self.name, "hash": self.hash, "target": machine, "shared": 1024, "tmem_size": 0, "warp_size": 32,
-            "global_scratch_size": 0, "global_scratch_align": 1, "profile_scratch_size": 0,
-        }  # fmt: skip
-        self.metadata = namedtuple("KernelMetadata", sorted(facts))(**facts)
+        facts = {**vars(options), "name": self.name, "hash": self.hash, "target": machine, **MEMORY}
+        self.metadata = KernelMetadata(**facts)
         self.packed_metadata = (options.num_warps, options.num_ctas, 0)
         self.metadata_group: dict[str, str] = {}
         self.asm = Stages(self)

@@ -179,11 +179,14 @@ class JITFunction(Launchable, KernelInterface):
     def cache_key(self) -> str:
         """A digest of the source and of everything it reads from outside."""
         if self.hash is None:
-            with self._lock:
-                captured = self.captures()
-                self.used_global_vals = {(c.name, id(c.scope)): (c.value, c.scope) for c in captured.found if c.is_plain}
-                self.hash = hashlib.sha256(f"{captured.digest} {self.noinline}".encode()).hexdigest()
+            self._hash_of(self.captures())
+        assert self.hash is not None
         return self.hash
+
+    def _hash_of(self, captured: Captures) -> None:
+        with self._lock:
+            self.used_global_vals = {(c.name, id(c.scope)): (c.value, c.scope) for c in captured.found if c.is_plain}
+            self.hash = hashlib.sha256(f"{captured.digest} {self.noinline}".encode()).hexdigest()
 
     fingerprint = cache_key
 
@@ -232,12 +235,15 @@ class JITFunction(Launchable, KernelInterface):
         options = tuple(sorted((k, str(v)) for k, v in rest.items()))
         kernels, names, *_ = self.device_caches[get_device_key()]
         name = names.get((target, options, key))
+        captured: Captures | None = None
         if name is None:
+            if self.hash is None:
+                self._hash_of(captured := self.captures())
             signature = self._binder.signature(values, key, target.debug)
             name = names[target, options, key] = f"{self.cache_key} {signature.text} {target.text} {options}"
         kernel = kernels.get(name)
         if kernel is None:
-            kernel = self._compile_named(name, self._binder.signature(values, key, target.debug), target, rest, warmup)
+            kernel = self._compile_named(name, self._binder.signature(values, key, target.debug), target, rest, warmup, captured)
             if kernel is None:
                 return None
         if self._captured is not None:
@@ -256,7 +262,9 @@ class JITFunction(Launchable, KernelInterface):
 
         return target_of(rest, debug=bool(self.debug), kernel=self.name, parameters=self.arg_names)
 
-    def _compile_named(self, name: str, signature: Signature, target: Target, given: Mapping[str, Any], warmup: bool) -> Any:
+    def _compile_named(
+        self, name: str, signature: Signature, target: Target, given: Mapping[str, Any], warmup: bool, captured: Captures | None = None
+    ) -> Any:
         kernels, _, machine, backend, _ = self.device_caches[get_device_key()]
         options = backend.parse_options({**given, "debug": target.debug})
         told = (name, signature, machine, options, warmup)
@@ -265,7 +273,7 @@ class JITFunction(Launchable, KernelInterface):
         source = ASTSource.of(self, signature)
 
         def build() -> CompiledKernel:
-            return compile_source(source, machine, options, target)
+            return compile_source(source, machine, options, target, captured)
 
         def finish(kernel: CompiledKernel) -> None:
             kernels[name] = kernel
