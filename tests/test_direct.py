@@ -17,6 +17,7 @@ import tiledsl
 import tiledsl.language as tl
 from tiledsl import config
 from tiledsl.backend import registry
+from tiledsl.backends.cpu import direct
 from tiledsl.backends.cpu.native import launcher
 from tiledsl.errors import ConfigError, LaunchError
 from tiledsl.runtime.jit import Launchable
@@ -162,7 +163,7 @@ def answer(call: dict[str, Any], launch: Callable[..., Any]) -> tuple[bytes, str
     named = dict(zip(names[positional:], args[positional:], strict=True))
     try:
         launch(call["grid"], args[:positional], {**named, **call["more"]})
-    except (LaunchError, tiledsl.CompilationError, TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (LaunchError, tiledsl.CompilationError, tiledsl.MemoryFault, TypeError, ValueError, OverflowError, RuntimeError) as error:
         return memory.tobytes(), f"{type(error).__name__} {error}"
     return memory.tobytes(), ""
 
@@ -280,6 +281,21 @@ def test_a_grid_that_equals_another_is_still_no_grid() -> None:
     for grid in ((1.0,), (np.float64(1),), ("1",)):
         with pytest.raises(LaunchError, match="a grid is made of ints"):
             double[grid](out, x, BLOCK=64)
+
+
+def test_the_number_of_threads_can_be_set_for_all_launches(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[int | None] = []
+    run = direct.run_grid
+    monkeypatch.setattr(direct, "run_grid", lambda *rest: used.append(rest[-1]) or run(*rest))
+    out, x = np.zeros(64 * 4, np.float32), np.arange(64 * 4, dtype=np.float32)
+    for count in (1, 3, None):
+        tiledsl.set_num_threads(count)
+        for _ in range(3):
+            ranks[(4,)](out, x, 2, BLOCK=64)
+    assert used == [1, 3, config.num_threads() or None]
+    for wrong in (0, -1, True, 1.5):
+        with pytest.raises(LaunchError, match="num_threads"):
+            tiledsl.set_num_threads(wrong)  # type: ignore[arg-type]
 
 
 # --- many, at once, and long

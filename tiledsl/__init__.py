@@ -8,6 +8,7 @@ if _os.path.isfile(_os.path.join(_root, "setup.cfg")) and _os.path.isfile(_os.pa
 
 from .autotune import Config, autotune, heuristics
 from .backend.registry import use
+from .backend.threads import set_num_threads
 from .errors import CompilationError, LaunchError, MemoryFault, TileError
 from .memory import empty
 from .runtime.jit import jit
@@ -26,6 +27,7 @@ __all__ = [
     "heuristics",
     "jit",
     "next_power_of_2",
+    "set_num_threads",
     "use",
 ]
 

@@ -14,6 +14,7 @@ from .native.image import Image
 from .native.load import Mapped, Unloadable
 
 ENTRY = "run"  # what lower.py writes, and how it is called
+PARAMETERS = 3  # the slot of the first one, after the extents of the grid
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 

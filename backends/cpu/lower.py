@@ -21,7 +21,7 @@ from .control import branch, for_loop, while_loop
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
-from .engine import ENTRY
+from .engine import ENTRY, PARAMETERS
 from .evaluate import compute, evaluate, materialise
 from .folds import reduce, scan
 from .machine import HostMachine
@@ -69,7 +69,7 @@ def _place(b: Builder, number: str, sizes: list[str], asked: set[int]) -> None:
 
 
 def _parameter(b: Builder, elem: Elem, position: int) -> str:
-    at = b.value(f"getelementptr i64, ptr %args, i64 {3 + position}")
+    at = b.value(f"getelementptr i64, ptr %args, i64 {PARAMETERS + position}")
     if isinstance(elem, Pointer):
         return b.effect(f"load i64, ptr {at}")
     return decoded(b, Kind(elem, 0), b.effect(f"load {memory(elem)}, ptr {at}"))

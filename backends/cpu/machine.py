@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from tiledsl import config
 from tiledsl.backend.base import Options
+from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
 
@@ -33,4 +33,4 @@ def processors() -> int:
 
 def threads_of(options: Options) -> int | None:
     """How many threads a launch may use; None: one per processor."""
-    return 1 if options.deterministic else options.num_threads or config.num_threads() or None
+    return 1 if options.deterministic else options.num_threads or num_threads()

@@ -50,7 +50,7 @@ declare ptr @pthread_getspecific(i32)
 define ptr @launch(ptr %self, ptr %args, i64 %positional, ptr %keywords) nounwind {
 entry:
   %slots = alloca [68 x i64], align 16
-  %spans = alloca [64 x %Span], align 16
+  %spans = alloca [68 x %Span], align 16
   %address = call ptr @PyTuple_GetItem(ptr %self, i64 0)
   %launcher = call ptr @PyLong_AsVoidPtr(ptr %address)
   %first = load ptr, ptr %launcher

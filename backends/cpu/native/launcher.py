@@ -19,14 +19,14 @@ from tiledsl import config, epoch, files
 from tiledsl.backend.direct import ABSENT, Kind, Table, Where
 from tiledsl.forks import lock
 
-from ..engine import Linked, compiled, loaded, object_file
+from ..engine import PARAMETERS, Linked, compiled, loaded, object_file
 from ..host import host
 from . import arena
 from .image import decode
 from .load import Mapped
 
 MAGIC = b"tiledsl launcher 1\n"
-PARAMETERS = 64  # of a kernel, at most; launch.ll has as many slots, after the three of the grid
+SLOTS = 68  # in launch.ll, for the grid and the parameters
 MOST = 32  # tables of a launcher, before calls that fit none are left to Python
 FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
 
@@ -99,7 +99,7 @@ class Launcher:
 
     def learn(self, table: Table, written: set[int], kernel: int, scratch: int, spread: Callable[[int], object], is_short: bool) -> bool:
         """Go by this table, too. `spread` runs the grid on threads, given the address of the arguments."""
-        if self._count == MOST or len(table.program.params) > PARAMETERS:
+        if self._count == MOST or len(table.program.params) > SLOTS - PARAMETERS:
             return False
         names = (_pointer * len(table.keywords))(*map(id, table.keywords))
         watches = (_Watch * len(table.watches))(
@@ -113,7 +113,7 @@ class Launcher:
                 (
                     a.kind,
                     a.source,
-                    0 if a.parameter is None else 3 + a.parameter,
+                    0 if a.parameter is None else PARAMETERS + a.parameter,
                     None if a.type is None else id(a.type),
                     # a function's address stands for itself; an int may leave out 1
                     a.object if a.kind is Kind.TENSOR else int(a.not_one) if a.kind is Kind.INTEGER else id(a.object),
