@@ -115,7 +115,7 @@ class Builtin:
         return self.__name__
 
 
-METHODS: dict[str, Builtin] = {}
+METHODS: dict[str, Builtin | Library] = {}
 
 
 def builtin(function: Callable[..., Any]) -> Builtin:

@@ -7,9 +7,12 @@ from typing import Any
 
 from ..errors import TypeRuleError, nearest
 from ..ir.core import Value
-from .core import METHODS, Context
+from . import coerce
+from .core import METHODS, Builtin, Context, builtin
 from .dtypes import dtype
+from .library import cdiv, softmax
 from .math import cast
+from .operators import apply_logical
 from .shape import trans
 from .types import block_type
 
@@ -18,7 +21,15 @@ class tensor:
     """The annotation for a tile; kernels make them with tl.load, tl.arange, tl.zeros and arithmetic."""
 
 
-METHODS["to"] = cast
+def _logical(symbol: str) -> Builtin:
+    def apply(ctx: Context, x: Value, other: Any) -> Value:
+        return apply_logical(ctx.build, symbol, x, coerce.tensor(ctx.build, other))
+
+    apply.__name__, apply.__doc__ = f"logical_{symbol}", f"As the operator `{symbol}`."
+    return builtin(apply)
+
+
+METHODS.update(to=cast, logical_and=_logical("and"), logical_or=_logical("or"), cdiv=cdiv, softmax=softmax)
 
 
 ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
