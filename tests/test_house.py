@@ -56,7 +56,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
     ),
     ("targets", {"backend": set()}),
     ("running", {"runtime": set()}),
-    ("tools", {"autotune": set(), "testing": set()}),
+    ("tools", {"autotune": set(), "testing": set(), "manual": set()}),
     ("the names users see", {"tiledsl": set()}),
     ("users of the compiler", {"backends": set(), "kernels": {"bench"}, "compat": set(), "bench": {"kernels", "backends"}}),
     ("the command", {"__main__": set()}),

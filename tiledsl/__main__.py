@@ -8,39 +8,36 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import config, ops
+from . import config, manual
 from .backend import registry
 from .bench import table
+from .compat.triton import alias
 from .compat.triton import run as script
 from .errors import TileError
 from .ir.parser import parse
-from .ir.spec import SPECS, OpSpec
+from .ir.spec import SPECS
 from .ir.verify import verify
 from .machine import Machine
 from .passes import SHARED, pipeline
+from .testing.mutants import runner
 
 
 def show_ops(arguments: Sequence[str]) -> int:
     """ops [names...]: what every op takes, does and gives, or those named."""
-    assert ops  # importing it declares them
     unknown = [name for name in arguments if name not in SPECS]
     for name in unknown:
         print(f"there is no op `{name}`", file=sys.stderr)
     for spec in SPECS.values():
         if not arguments or spec.name in arguments:
-            print(f"{_signature(spec)}\n    {spec.doc.replace(chr(10), chr(10) + '    ')}{_notes(spec)}\n")
+            print(f"{manual.op_entry(spec)}\n")
     return 1 if unknown else 0
 
 
-def _signature(spec: OpSpec) -> str:
-    optional = [name if i < spec.required or spec.variadic else f"[{name}]" for i, name in enumerate(spec.operands)]
-    operands = ", ".join([*optional[:-1], f"*{optional[-1]}"] if spec.variadic else optional)
-    attributes = ", ".join(f"{name}: {getattr(kind, '__name__', kind)}" for name, kind in spec.attrs.items())
-    return f"{spec.name}({operands}){' {' + attributes + '}' if attributes else ''}"
-
-
-def _notes(spec: OpSpec) -> str:
-    return f"\n    within {spec.ulp:g} ulp; replaced by exact ops before backends see it" if spec.ulp is not None else ""
+def write_docs(arguments: Sequence[str]) -> int:
+    """docs [folder]: write the pages of the reference, to where the package keeps them if no folder is named."""
+    for page in manual.write(*map(Path, arguments[:1])):
+        print(page)
+    return 0
 
 
 def show_config(arguments: Sequence[str]) -> int:
@@ -104,12 +101,20 @@ def bench(arguments: Sequence[str]) -> int:
     return table.main(arguments)
 
 
+def mutants(arguments: Sequence[str]) -> int:
+    """mutants PATH...: kernels of these files, spoilt at random: each ends in a diagnostic or a result; -h for options."""
+    alias.install()
+    return runner.main(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "ops": show_ops,
+    "docs": write_docs,
     "config": show_config,
     "isa": show_isa,
     "show": show,
     "check": check,
+    "mutants": mutants,
     "bench": bench,
     "run": run,
 }
