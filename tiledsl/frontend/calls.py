@@ -65,6 +65,7 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return callee(*args, **kwargs)
     special = _special(callee)
     if special is not None:
+        _require_fitting(special, spoken, frame, args, kwargs)
         return special(frame, *args, **kwargs)
     if hasattr(callee, "_fields"):  # a class of named tuples holds whatever it is given
         return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
@@ -73,6 +74,14 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
     written = inspect.isfunction(callee)
     help = f"decorate `{spoken}` with @tiledsl.jit" if written else "call functions of tl, jit functions and those of Python's math"
     raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=help)
+
+
+def _require_fitting(special: Callable[..., Any], spoken: str, frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Say that arguments do not fit a Python function that kernels may call, in words about it and not about us."""
+    try:
+        inspect.signature(special).bind(frame, *args, **kwargs)
+    except TypeError as error:
+        raise TypeRuleError(f"`{spoken}` cannot be called like this in a kernel: {error}") from None
 
 
 def make_aggregate(frame: Frame, kind: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -96,9 +105,12 @@ def takes_context(function: Any) -> bool:
 def call_builtin(frame: Frame, callee: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Call a builtin; arguments that do not fit its signature are named."""
     try:
-        callee.__signature__.bind(*args, **kwargs)
+        given = callee.__signature__.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise TypeRuleError(f"tl.{callee.__name__}: {error}", help=f"tl.{callee.__name__}{_spoken_signature(callee)}") from None
+    if name := callee.misfit(given):
+        wanted = " or ".join(callee.takes[name].values())
+        raise TypeRuleError(f"tl.{callee.__name__} takes {wanted} as `{name}`, got {coerce.describe(given[name])}")
     try:
         return callee.enter(frame, args, kwargs)
     except TypeRuleError as error:

@@ -2,7 +2,7 @@
 
 from . import math, random
 from .aggregates import aggregate_replace
-from .arrange import cat, flip, gather, histogram, interleave, join, sort, split, topk
+from .arrange import bitonic_merge, cat, flip, gather, histogram, interleave, join, sort, split, topk
 from .block_pointers import advance, make_block_ptr
 from .core import Builtin, Library, builtin, constexpr, library
 from .creation import arange, full, num_programs, program_id, to_tensor, zeros, zeros_like
@@ -30,6 +30,7 @@ from .dtypes import (
     uint32,
     uint64,
 )
+from .foreign import extern_elementwise, inline_asm_elementwise
 from .library import cdiv, softmax, swizzle2d
 from .mapping import map_elementwise
 from .math import (
@@ -111,4 +112,4 @@ from .shape import broadcast, broadcast_to, expand_dims, item, permute, ravel, r
 from .static import condition, range, static_assert, static_print, static_range
 from .tensor import tensor
 from .tuples import constexpr_type, tuple, tuple_type
-from .types import TRITON_MAX_TENSOR_NUMEL, block_type, const, pi32_t, str_to_ty, tensor_descriptor, void
+from .types import TRITON_MAX_TENSOR_NUMEL, block_type, const, pi32_t, str_to_ty, tensor_descriptor, tensor_descriptor_type, void

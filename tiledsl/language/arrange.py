@@ -93,6 +93,14 @@ def sort(ctx: Context, x: Value, dim: Any = None, descending: bool = False) -> V
     return ctx.build.emit(ops.sort, x, descending=bool(unwrap(descending)))
 
 
+@method
+@builtin
+def bitonic_merge(ctx: Context, x: Value, dim: Any = None, descending: bool = False) -> Value:
+    """The last axis in order, if it rises and then falls, or falls and then rises; sorted like any other here."""
+    _last_axis(x.type, dim, "bitonic_merge")
+    return ctx.build.emit(ops.sort, x, descending=bool(unwrap(descending)))
+
+
 def _last_axis(tile: Tile, dim: Any, what: str) -> None:
     last = unwrap(dim) is None or axis_of(dim, tile.rank) == tile.rank - 1
     require(last, f"{what}: only the last axis is currently supported", help="bring the axis to the end with tl.trans")

@@ -48,6 +48,8 @@ def fits(number: int, dtype: DType) -> bool:
 
 def constant(build: Builder, number: Number, dtype: DType, shape: Sequence[int] = ()) -> Value:
     """A number as a tile of this type."""
+    if not isinstance(number, bool | int | float):
+        raise TypeRuleError(f"expected a number, got {describe(number)}")
     value = float(number) if dtype.is_float else int(bool(number)) if dtype is i1 else int(number)
     if isinstance(value, int) and dtype is not i1 and not fits(value, dtype):
         raise TypeRuleError(f"{number} is out of range for type {short_name(dtype)}", help=f"use a wider type than {short_name(dtype)}")

@@ -87,6 +87,16 @@ class Context(Protocol):
         ...
 
 
+PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+NOUNS = {"Value": "a tile", "BlockPointer": "a block pointer", "TensorDescriptor": "a tensor descriptor"}
+
+
+def _nouns(annotation: Any) -> dict[str, str]:
+    """What a parameter must be, by class and in words, if its annotation says nothing else."""
+    names = [part.strip() for part in annotation.split("|")] if isinstance(annotation, str) else []
+    return {name: NOUNS[name] for name in names} if names and all(name in NOUNS for name in names) else {}
+
+
 class Builtin:
     """A function of the language: inside a kernel it receives the context first, outside it cannot be called."""
 
@@ -98,6 +108,14 @@ class Builtin:
         self.function = function
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.__signature__ = inspect.Signature(parameters)
+        self.takes = {p.name: names for p in parameters if p.kind in PLAIN and (names := _nouns(p.annotation))}
+
+    def misfit(self, given: Mapping[str, Any]) -> str:
+        """The first parameter that must be a tile, or another object of kernels, and is given something else; or nothing."""
+        for name, kinds in self.takes.items():
+            if name in given and not any(kind.__name__ in kinds for kind in type(unwrap(given[name])).__mro__):
+                return name
+        return ""
 
     def enter(self, ctx: Context, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Run it in a kernel."""

@@ -232,19 +232,19 @@ def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
 
 
 @builtin
-def multiple_of(ctx: Context, input: Value, values: Any) -> Value:
+def multiple_of(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about divisibility; returns input."""
     return input
 
 
 @builtin
-def max_contiguous(ctx: Context, input: Value, values: Any) -> Value:
+def max_contiguous(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about contiguity; returns input."""
     return input
 
 
 @builtin
-def max_constancy(ctx: Context, input: Value, values: Any) -> Value:
+def max_constancy(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about equal neighbours; returns input."""
     return input
 

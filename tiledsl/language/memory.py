@@ -45,7 +45,7 @@ def _mask(build: Builder, mask: Any) -> Value | None:
 @builtin
 def load(
     ctx: Context,
-    pointer: Value,
+    pointer: Value | BlockPointer,
     mask: Any = None,
     other: Any = None,
     boundary_check: Any = (),
@@ -108,7 +108,7 @@ def _lanes(build: Builder, pointer: Value, mask: Any) -> tuple[Value, ...]:
 @builtin
 def store(
     ctx: Context,
-    pointer: Value,
+    pointer: Value | BlockPointer,
     value: Any,
     mask: Any = None,
     boundary_check: Any = (),

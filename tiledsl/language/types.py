@@ -20,6 +20,22 @@ class tensor_descriptor:
     """The annotation of a tensor descriptor."""
 
 
+class tensor_descriptor_type:
+    """The type of a tensor descriptor: that of its blocks, and those of its extents and strides."""
+
+    def __init__(self, block_type: block_type, shape_type: Any = None, strides_type: Any = None):
+        self.block_type, self.shape_type, self.strides_type = block_type, shape_type, strides_type
+
+    def __str__(self) -> str:
+        return f"tensor_descriptor<{self.block_type}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tensor_descriptor_type) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
 class void_type:
     """The type of no value."""
 

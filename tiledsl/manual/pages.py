@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import config, language
 from ..ir.spec import SPECS, OpSpec
-from ..language import aggregates, libdevice
+from ..language import aggregates, foreign, libdevice
 from ..language.core import METHODS, Builtin, Library
 from ..language.dtypes import dtype
 from ..language.tensor import ATTRIBUTES
@@ -37,6 +37,7 @@ SECTIONS: dict[str, ModuleType] = {
     "At compile time": language.static,
     "While a kernel runs": language.debug,
     "Classes of tiles": aggregates,
+    "Of other machines": foreign,
 }
 EFFECTS = {
     "pure": "Ops that compute",
