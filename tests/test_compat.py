@@ -271,3 +271,17 @@ def test_configs_of_a_matrix_product_are_ordered_by_an_estimate():
     assert kept == configs[:2]
     small, large = (estimate_matmul_time(A=a, B=b, C=c, M=512, N=512, K=512, **config.all_kwargs()) for config in kept)
     assert 0 < large < small  # which reads every operand four times as often
+
+
+@triton.jit
+def multiply_and_add(x):
+    tl.store(x, tl.load(x) * tl.load(x + 1) + tl.load(x + 2))
+
+
+def test_fusing_can_be_turned_off_by_a_variable(monkeypatch):
+    exact = 1 + 2**-23
+    fused, rounded = (np.array([exact, exact, -1], np.float32) for _ in range(2))
+    multiply_and_add[(1,)](fused)
+    monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "0")
+    multiply_and_add[(1,)](rounded)
+    assert fused[0] - rounded[0] == np.float32(2.0**-46)

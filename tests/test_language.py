@@ -230,3 +230,10 @@ def test_a_typing_rule_speaks_of_both_operands() -> None:
     with pytest.raises(TypeRuleError) as caught:
         type_of("f32 + tl.zeros((8,), tl.float32)")
     assert "note: `f32` is f32[4]" in str(caught.value)
+
+
+def test_compile_time_values_of_different_types_are_compared_and_combined() -> None:
+    assert not tl.constexpr(1) == "x"
+    assert tl.constexpr(1) != "x"
+    assert (tl.constexpr(3) + 0.5).value == 3.5
+    assert (2 - tl.constexpr(0.5)).value == 1.5

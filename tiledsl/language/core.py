@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -43,16 +44,20 @@ class constexpr:
         return self.value[unwrap(key)]
 
 
-def _forwarded(name: str) -> Callable[..., constexpr]:
-    def apply(self: constexpr, *others: Any) -> constexpr:
-        return constexpr(getattr(self.value, name)(*map(unwrap, others)))
+def _forwarded(apply: Callable[..., Any], *, reflected: bool = False) -> Callable[..., constexpr]:
+    def method(self: constexpr, *others: Any) -> constexpr:
+        values = [self.value, *map(unwrap, others)]
+        return constexpr(apply(*(reversed(values) if reflected else values)))
 
-    return apply
+    return method
 
 
-_BINARY = "add sub mul truediv floordiv mod pow lshift rshift and or xor".split()
-for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *"lt le gt ge eq ne neg pos invert".split()]:
-    setattr(constexpr, f"__{_name}__", _forwarded(f"__{_name}__"))
+_BINARY = "add sub mul truediv floordiv mod pow lshift rshift and_ or_ xor".split()
+for _name in [*_BINARY, *"lt le gt ge eq ne neg pos invert".split()]:
+    _apply = getattr(operator, _name)  # and not the method of the value, which may know only its own type
+    setattr(constexpr, f"__{_name.rstrip('_')}__", _forwarded(_apply))
+    if _name in _BINARY:
+        setattr(constexpr, f"__r{_name.rstrip('_')}__", _forwarded(_apply, reflected=True))
 
 
 def unwrap(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
-from ..ir.types import DType, Pointer
+from ..ir.types import DType, Pointer, dtype_of
 from . import coerce
 from .core import Context, beyond, builtin, is_tensor, static_int, unwrap
 from .dtypes import dtype, pointer_type
@@ -89,9 +89,7 @@ def zeros(ctx: Context, shape: Sequence[int], dtype: dtype) -> Value:
 @builtin
 def zeros_like(ctx: Context, input: Value) -> Value:
     """Zeros in the shape and type of a tile."""
-    elem = input.type.elem
-    assert isinstance(elem, DType)
-    return coerce.constant(ctx.build, 0, elem, input.type.shape)
+    return coerce.constant(ctx.build, 0, dtype_of(input.type), input.type.shape)
 
 
 @builtin

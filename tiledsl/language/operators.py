@@ -140,7 +140,7 @@ def apply_binary(build: Builder, name: str, x: Any, y: Any) -> Any:
     if not is_tensor(x) and not is_tensor(y):
         return on_values(x, y)
     if on_tiles is None:
-        raise TypeRuleError("`**` takes compile-time numbers", help="use tl.math.pow, or multiply")
+        raise TypeRuleError("`**` takes compile-time numbers", help="use libdevice.pow, or multiply")
     return on_tiles(build, x, y)
 
 

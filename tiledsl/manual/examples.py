@@ -15,12 +15,22 @@ from ..language.dtypes import short_name
 from ..runtime.jit import Launchable, jit
 
 OPERATORS = (  # what Python and C, or literals and tiles, disagree about
-    "tl.full([4], 7, tl.int8) + 1", "tl.full([4], 7, tl.int8) * 2.5", "tl.full([4], 1, tl.float16) * 2.0", "tl.full([4], 1, tl.float16) / 2.0",
-    "tl.full([4], -7, tl.int32) // 2", "tl.full([4], -7, tl.int32) % 3", "tl.full([4], 7, tl.int32) // 0", "tl.full([4], -7.5, tl.float32) % 2.0",
-    "tl.arange(0, 4) / 2", "tl.arange(0, 4) < 2", "~(tl.arange(0, 4) < 2)", "tl.full([4], 1, tl.int32) << tl.arange(30, 34)",
+    "tl.full([4], 7, tl.int8) + 1",
+    "tl.full([4], 7, tl.int8) * 2.5",
+    "tl.full([4], 1, tl.float16) * 2.0",
+    "tl.full([4], 1, tl.float16) / 2.0",
+    "tl.full([4], -7, tl.int32) // 2",
+    "tl.full([4], -7, tl.int32) % 3",
+    "tl.full([4], 7, tl.int32) // 0",
+    "tl.full([4], -7.5, tl.float32) % 2.0",
+    "tl.arange(0, 4) / 2",
+    "tl.arange(0, 4) < 2",
+    "~(tl.arange(0, 4) < 2)",
+    "tl.full([4], 1, tl.int32) << tl.arange(30, 34)",
     "tl.full([4], 127, tl.int8) + tl.full([4], 1, tl.int8)",
-    "tl.full([4], 1, tl.bfloat16) + tl.arange(0, 4)", "tl.full([4], 1, tl.int32) + tl.full([4], 2, tl.uint32)",
-)  # fmt: skip
+    "tl.full([4], 1, tl.bfloat16) + tl.arange(0, 4)",
+    "tl.full([4], 1, tl.int32) + tl.full([4], 2, tl.uint32)",
+)
 
 FUNCTIONS = {
     "arange": "tl.arange(4, 8)",

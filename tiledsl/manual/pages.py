@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from .. import config, language
 from ..ir.spec import SPECS, OpSpec
-from ..language import aggregates, foreign, libdevice
+from ..language import libdevice, operators
 from ..language.core import METHODS, Builtin, Library
 from ..language.dtypes import dtype
 from ..language.tensor import ATTRIBUTES
@@ -21,23 +22,23 @@ from .deviations import DEVIATIONS
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
 WRITTEN = "<!-- written by `python -m tiledsl docs`; change the declarations, not this file -->"
-SECTIONS: dict[str, ModuleType] = {
-    "Programs, ranges, constants": language.creation,
-    "Shapes": language.shape,
-    "Elements in other places": language.arrange,
-    "Memory": language.memory,
-    "Block pointers": language.block_pointers,
-    "Tensor descriptors": language.descriptors,
-    "Elementwise": language.math,
-    "Elementwise, by functions of your own": language.mapping,
-    "Reductions, scans, products": language.reduction,
-    "Products of narrow floats": language.scaled,
-    "Written in the language itself": language.library,
-    "Random numbers": language.random,
-    "At compile time": language.static,
-    "While a kernel runs": language.debug,
-    "Classes of tiles": aggregates,
-    "Of other machines": foreign,
+SECTIONS = {  # title: the module of the language that declares them
+    "Programs, ranges, constants": "creation",
+    "Shapes": "shape",
+    "Elements in other places": "arrange",
+    "Memory": "memory",
+    "Block pointers": "block_pointers",
+    "Tensor descriptors": "descriptors",
+    "Elementwise": "math",
+    "Elementwise, by functions of your own": "mapping",
+    "Reductions, scans, products": "reduction",
+    "Products of narrow floats": "scaled",
+    "Written in the language itself": "library",
+    "Random numbers": "random",
+    "At compile time": "static",
+    "While a kernel runs": "debug",
+    "Classes of tiles": "aggregates",
+    "Of other machines": "foreign",
 }
 EFFECTS = {
     "pure": "Ops that compute",
@@ -91,7 +92,8 @@ def _language() -> str:
     ]
     lines += [f"- [{title}](#{_anchor(title)})" for title in ("Operators", "Tiles", *SECTIONS)]
     lines += ["", _operators(), _tiles()]
-    for title, module in SECTIONS.items():
+    for title, name in SECTIONS.items():
+        module = import_module(f"{language.__name__}.{name}")
         lines += [f"## {title}\n", text.doc(module) + "\n"]
         lines += [_function_entry(f"tl.{name}", value) for name, value in functions(module).items()]
     return "\n".join(lines)
@@ -119,9 +121,10 @@ def _operators() -> str:
     shown = "\n".join(examples.shown(expression) for expression in examples.OPERATORS)
     return (
         "## Operators\n\n"
-        f"{text.doc(language.operators)}\n\n"
+        f"{text.doc(operators)}\n\n"
         "A number beside a tile takes the tile's type if it is no wider in kind (bool, int, float); two tiles meet in the wider type. "
-        "Shapes broadcast as in NumPy. `and`, `or` and `not` take i1 tiles; a condition of `if`, `while` or `x if c else y` is a scalar.\n\n"
+        "Shapes broadcast as in NumPy. `and`, `or` and `not` take i1 tiles; "
+        "a condition of `if`, `while` or `x if c else y` is a scalar.\n\n"
         f"```python\n{shown}\n```\n"
     )
 

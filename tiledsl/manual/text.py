@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import ops
 from ..ir.spec import SPECS, OpSpec
-from ..language.core import Builtin, Library
+from ..language.core import Builtin, Library, unwrap
 from ..language.dtypes import dtype
 
 assert ops  # importing it declares them
@@ -51,6 +51,7 @@ def signature(name: str, function: Any) -> str:
 
 def spoken(value: Any) -> str:
     """A default value as one would write it in a kernel."""
+    value = unwrap(value)
     if isinstance(value, Enum):
         return f"tl.{type(value).__name__}.{value.name}"
     if isinstance(value, dtype):

@@ -20,7 +20,9 @@ from .sources import Unit, free_names
 ELEMENTS = 1 << 14  # of every array
 POINTED = ("f32", "i32", "f16", "i64", "bf16", "u8", "i1", "f64", "i8", "u32", "f8e4nv")
 IS_FLOAT = re.compile(r"eps|scale|alpha|beta|momentum|^p$|prob|lr|decay|slope|value|threshold|factor|soft")
-IS_FLAG = re.compile(r"^(is|has|use|do|need|even|with|store|save|apply|reverse|causal|trans|return|add|load|output|input)_|^[A-Z]*(IS|HAS|USE)")
+IS_FLAG = re.compile(
+    r"^(is|has|use|do|need|even|with|store|save|apply|reverse|causal|trans|return|add|load|output|input)_|^[A-Z]*(IS|HAS|USE)"
+)
 IS_TYPE = re.compile(r"dtype|type|_ty$", re.I)
 IS_SMALL = re.compile(r"stage|warp|group|unroll|num_|^n[a-z]?_|dim|axis|rank|split", re.I)
 IS_INDEX = re.compile(r"ind|idx|id(_|s|$)|len|offset|loc|table|map|count|start|end|num|label|target|token|seq|pos|page|lock", re.I)
@@ -98,7 +100,12 @@ def _first(node: ast.expr) -> str:
     while True:
         if isinstance(node, ast.BinOp):
             node = node.left
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args and node.func.attr in ("advance", "multiple_of"):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.args
+            and node.func.attr in ("advance", "multiple_of")
+        ):
             node = node.args[0]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "to":
             node = node.func.value
@@ -111,7 +118,9 @@ def _first(node: ast.expr) -> str:
 Score = tuple[int, int]  # how many steps went well, and the line of the kernel that the next one stumbled over
 
 
-def search(unit: Unit, attempt: Callable[[Arguments], tuple[Score, str]], random: Random, tries: int, enough: int) -> tuple[Arguments, Score]:
+def search(
+    unit: Unit, attempt: Callable[[Arguments], tuple[Score, str]], random: Random, tries: int, enough: int
+) -> tuple[Arguments, Score]:
     """Arguments with which compiling gets far: single guesses are changed, those on the line of the message first, and
     kept if it gets no less far."""
     options = choices(unit)

@@ -26,9 +26,10 @@ NUMBERS = (
     2**32, 2**63 - 1, 2**63, 2**64, 2**70, -2, -7, -16, -(2**31), -(2**31) - 1, -(2**63), -(2**64),
     0.0, -0.0, 0.5, 1.5, -2.5, 3.0, 1e-50, 1e38, 1e39, 1e308, 1e400, True, False, None, ..., "", "x", "tl.float32", "mul", b"x", 1j,
 )  # fmt: skip
-UNKNOWN = ("nothing", "x", "len", "int", "float", "bool", "str", "list", "tuple", "dict", "set", "type", "range", "print", "min", "max",
-           "abs", "sum", "object", "isinstance", "getattr", "hasattr", "iter", "zip", "enumerate", "sorted", "repr", "super", "slice",
-           "map", "any", "all", "round", "pow", "divmod", "hash", "id", "callable", "ValueError", "tl", "triton", "math", "jit")  # fmt: skip
+UNKNOWN = (
+    "nothing x len int float bool str list tuple dict set type range print min max abs sum object isinstance getattr hasattr iter zip "
+    "enumerate sorted repr super slice map any all round pow divmod hash id callable ValueError tl triton math jit"
+).split()
 DTYPES = tuple(name for name, value in vars(language).items() if isinstance(value, language.dtype))
 PUBLIC = tuple(name for name in vars(language) if not name.startswith("_"))
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.LShift, ast.RShift,
@@ -448,13 +449,16 @@ def statement_unwrapped(random: Random, function: ast.FunctionDef, pool: Pool) -
 def statement_inserted(random: Random, function: ast.FunctionDef, pool: Pool) -> bool:
     name = random.choice(pool.names)
     text = random.choice([
-        "return", f"return {name}", "break", "continue", "pass", "raise", "raise ValueError('x')", f"assert {name}", f"del {name}",
+        "return", f"return {name}", "break", "continue", "pass", "raise", "raise ValueError('x')",
+            f"assert {name}", f"del {name}",
         f"global {name}", "nonlocal_ = 1", f"import {name}", f"{name}: tl.constexpr = 3", f"{name} = None", f"{name} = 0", f"{name} += 1.5",
-        f"{name} = ()", f"a = b = {name}", f"{name}, b = {name}", f"{name}, *b = {name}", f"{name}[0] = 1", f"{name}.x = 1", f"{name}: int = 1",
+        f"{name} = ()", f"a = b = {name}", f"{name}, b = {name}", f"{name}, *b = {name}", f"{name}[0] = 1", f"{name}.x = 1",
+            f"{name}: int = 1",
         "tl.static_assert(False)", f"tl.static_assert({name} > 0)", f"tl.static_print({name})", f"tl.device_print('x', {name})",
         f"tl.device_assert({name} > 0)", f"tl.debug_barrier({name})", "while True: pass", "while tl.program_id(0) < 0: pass",
         f"for {name} in range(3): pass", f"yield {name}", "0", "'''text'''", f"({name})", f"{name}()", f"lambda: {name}", "async_ = 1",
-        f"{name} = {name}.to(tl.float16)", f"{name} = tl.sum({name})", f"{name} = tl.zeros((16, 16), tl.float32)", f"{name} = tl.arange(0, 16)",
+        f"{name} = {name}.to(tl.float16)", f"{name} = tl.sum({name})", f"{name} = tl.zeros((16, 16), tl.float32)",
+            f"{name} = tl.arange(0, 16)",
         f"if {name}: return", f"if {name} > 0: {name} = 1", f"if tl.program_id(0) > 0: {name} = 1.0", f"with {name}: pass",
         f"for i in tl.static_range({name}): {name} = i", f"for i in range({name}): {name} = i", f"while {name}: {name} = {name} - 1",
         "match 1:\n    case _: pass", "class A: pass", "def f(): pass", "async def f(): pass", "try:\n    pass\nfinally:\n    pass",

@@ -37,11 +37,11 @@ def _smaller(text: str) -> Iterator[str]:
         for lifted in (False, True):
             other = copy.deepcopy(tree)
             body, index = list(_places(other))[at]
-            inner = getattr(body[index], "body", None)
-            if lifted and (inner is None or isinstance(body[index], ast.FunctionDef | ast.ClassDef)):
+            inner: list[ast.stmt] = getattr(body[index], "body", [])
+            if lifted and (not inner or isinstance(body[index], ast.FunctionDef | ast.ClassDef)):
                 continue
             body[index : index + 1] = inner if lifted else []
-            if body or isinstance(tree.body, list) and body is other.body:
+            if body:
                 yield ast.unparse(other) + "\n"
 
 

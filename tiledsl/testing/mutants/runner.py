@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from . import reduce, trial
 from .sources import Unit, units
@@ -70,7 +69,7 @@ class Task:
 
 def work(found: Sequence[Unit], pipe: Connection, log: str, backends: Sequence[str]) -> None:
     """A worker: tells what it is about to do before it does it."""
-    trace = open(log, "w")  # noqa: SIM115  it lives as long as the process
+    trace = open(log, "w")
     os.dup2(trace.fileno(), 2)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -92,7 +91,7 @@ class Worker:
     """A process and what it was last known to do."""
 
     def __init__(self, found: Sequence[Unit], backends: Sequence[str]):
-        self.log = tempfile.NamedTemporaryFile(prefix="mutants", suffix=".log", delete=False).name  # noqa: SIM115
+        self.log = tempfile.NamedTemporaryFile(prefix="mutants", suffix=".log", delete=False).name
         self.pipe, theirs = multiprocessing.Pipe()
         self.process = multiprocessing.get_context("fork").Process(target=work, args=(found, theirs, self.log, backends), daemon=True)
         self.process.start()

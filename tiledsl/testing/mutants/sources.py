@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import importlib
 import linecache
 import math
@@ -95,7 +96,7 @@ class Library:
         for definition in compiled:
             try:
                 define([definition], f"<{file}:{definition.name}>", names)
-            except Exception:  # noqa: BLE001  what a file needs beyond its own text is not there
+            except Exception:
                 continue
         return names
 
@@ -194,10 +195,10 @@ def _is_compiled(node: Definition) -> bool:
 def _plain(node: Definition) -> Definition:
     """The definition with `@jit` alone, whatever tunes or wraps it."""
     if isinstance(node, ast.FunctionDef) and any(JIT.search(ast.unparse(d)) for d in node.decorator_list):
-        bare = ast.FunctionDef(**{name: getattr(node, name, None) for name in node._fields})
+        bare = copy.copy(node)
         bare.decorator_list = [ast.Name("jit", ast.Load())]
         bare.returns = None
-        return ast.fix_missing_locations(ast.copy_location(bare, node))
+        return ast.fix_missing_locations(bare)
     return node
 
 
@@ -222,7 +223,7 @@ def _run_constants(body: Iterable[ast.stmt], names: dict[str, Any]) -> None:
         names.setdefault("math", math)
         try:
             exec(compile(ast.Module([s], []), "<constant>", "exec"), names)
-        except Exception:  # noqa: BLE001  what it needs is not there
+        except Exception:
             continue
 
 

@@ -95,12 +95,12 @@ def prepare(unit: Unit, random: Random, tries: int = 60) -> tuple[Arguments, Sco
                 places = error.loc.chain() if error.loc else ()
                 line = places[-1].line if places else 0
                 return (1, line), text.splitlines()[line - 1] if line else ""
-            except (Exception, OutOfTime):  # noqa: BLE001  what is wrong with a kernel as it is, its trial tells
+            except (Exception, OutOfTime):
                 return (0, 0), ""
             try:
                 with alarm(RUNNING):
                     Launch(kernel, (2, 1, 1), bound).interpreted()
-            except (Exception, OutOfTime):  # noqa: BLE001
+            except (Exception, OutOfTime):
                 return (2, 0), ""
             return (3, 0), ""
 
@@ -131,7 +131,9 @@ def make(unit: Unit, seed: int, arguments: Arguments, most: int = 3) -> Mutant:
                 texts[at] = ast.unparse(function)
         if random.random() < 0.1 and arguments:
             done.append("argument")
-            arguments[random.choice(list(arguments))] = random.choice([Pointer("f16"), Pointer("i1"), 1, 0, 2.5, None, True, 16, -1, 1 << 33])
+            arguments[random.choice(list(arguments))] = random.choice(
+                [Pointer("f16"), Pointer("i1"), 1, 0, 2.5, None, True, 16, -1, 1 << 33]
+            )
     return Mutant(unit, seed, "\n\n".join(texts) + "\n", tuple(done), arguments)
 
 
@@ -210,7 +212,7 @@ def attempt(mutant: Mutant, backends: Sequence[str] = ("cpu",), run: bool = True
         return Outcome("refused", _clumsy(error))
     except NoKernel:
         return Outcome("no Python")
-    except Exception as error:  # noqa: BLE001  the point of it all
+    except Exception as error:
         if _is_users_own(error):
             return Outcome("no Python")
         return _fault(type(error).__name__, _place(error), traceback.format_exc(), mutant)
@@ -226,14 +228,14 @@ def _ran(mutant: Mutant, launch: Launch, target: Backend, program: Program) -> O
             expected = launch.interpreted()
     except (OutOfTime, MemoryFault, MemoryError):
         return Outcome(STEPS[2])
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return _fault(f"interpreter: {type(error).__name__}", _place(error), traceback.format_exc(), mutant)
     with alarm(COMPILING), quiet():
         try:
             found = launch.native(target, program)
         except OutOfTime:
             return _fault("hang", "running natively", traceback.format_exc(), mutant)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return _fault(f"{target.name}: {type(error).__name__}", _place(error), traceback.format_exc(), mutant)
     difference = explain(launch.case, expected, found, "interpreter", target.name)
     if difference:
@@ -275,7 +277,11 @@ def _clumsy(error: TileError) -> str:
     if cause is None or not isinstance(cause, AttributeError | TypeError | IndexError | KeyError):
         return ""
     last = _frames(cause)[-1]
-    return f"{Path(last.filename).name}:{last.name}: {error.message}" if last.filename.startswith(HOUSE) and last.line and "raise" not in last.line else ""
+    return (
+        f"{Path(last.filename).name}:{last.name}: {error.message}"
+        if last.filename.startswith(HOUSE) and last.line and "raise" not in last.line
+        else ""
+    )
 
 
 # --- surroundings

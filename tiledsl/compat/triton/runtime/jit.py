@@ -224,6 +224,8 @@ class JITFunction(Launchable, KernelInterface):
     def _run(self, args: tuple[Any, ...], given: Mapping[str, Any], grid: Any, warmup: bool) -> Any:
         if knobs.runtime.debug and "debug" not in given:
             given = {**given, "debug": True}
+        if not knobs.language.default_fp_fusion and "enable_fp_fusion" not in given:
+            given = {**given, "enable_fp_fusion": False}
         for hook in self.pre_run_hooks:
             hook(*args, **given)
         values, rest = self._bind(args, given)
