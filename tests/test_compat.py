@@ -280,8 +280,8 @@ def multiply_and_add(x):
 
 def test_fusing_can_be_turned_off_by_a_variable(monkeypatch):
     exact = 1 + 2**-23
-    fused, rounded = (np.array([exact, exact, -1], np.float32) for _ in range(2))
+    fused, rounded = (np.array([exact, exact, -1 - 2**-22], np.float32) for _ in range(2))
     multiply_and_add[(1,)](fused)
     monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "0")
     multiply_and_add[(1,)](rounded)
-    assert fused[0] - rounded[0] == np.float32(2.0**-46)
+    assert fused[0] == 2.0**-46 and rounded[0] == 0

@@ -237,3 +237,8 @@ def test_compile_time_values_of_different_types_are_compared_and_combined() -> N
     assert tl.constexpr(1) != "x"
     assert (tl.constexpr(3) + 0.5).value == 3.5
     assert (2 - tl.constexpr(0.5)).value == 1.5
+
+
+def test_zeros_like_pointers_is_refused() -> None:
+    with pytest.raises(CompilationError, match="is a tile of pointers"):
+        type_of("tl.zeros_like(p_f32)")

@@ -85,7 +85,6 @@ SURFACE = {
     "triton.knobs.autotuning": "listener",
     "triton.knobs.compilation": "listener",
     "triton.tools.tensor_descriptor": "TensorDescriptor",
-    "triton.tools.mxfp": "MXFP4Tensor MXScaleTensor",
     "triton.runtime.autotuner": "Autotuner Config Heuristics autotune heuristics",
 }
 

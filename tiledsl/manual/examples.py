@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import language as tl
+from ..frontend import lower  # noqa: F401  (it declares the handlers that a Frame looks up)
 from ..frontend.frame import Frame
 from ..interpreter import values
 from ..ir.core import Block, Builder, Kernel, Value
