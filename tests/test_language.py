@@ -157,6 +157,7 @@ def test_constants_are_computed_by_python() -> None:
 
 REFUSED = {
     "tl.exp(i32)": "Expected dtype ['fp32', 'fp64'] but got int32",
+    "tl.make_tensor_descriptor(p_f16, [8, 8], [8, 1], [8, 8]).atomic_min([0, 0], 1.0)": "atomic_min of a descriptor does not support fp16",
     "tl.sqrt_rn(f16)": "Expected dtype ['fp32'] but got fp16",
     "tl.make_tensor_descriptor(p_f16, [8, 8], [8, 1], [8, 4])": "at least 16 bytes in the last dimension, but got 4 * 2 = 8 bytes",
     "u32 + (-1)": "-1 is out of range for type uint32",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..errors import require
 from ..ir.core import Value
-from ..ir.types import Tile, i64
+from ..ir.types import Tile, bf16, f16, f32, i32, i64, u32, u64
 from ..ops import Atomic
 from . import coerce
 from .block_pointers import wide, wides, window
@@ -143,11 +143,17 @@ def _load(ctx: Context, desc: TensorDescriptor, offsets: Any) -> Value:
     return load_tensor_descriptor.function(ctx, desc, offsets)
 
 
+# as in Triton, where no engine for transfers helps out
+SUMS, WORDS = (u32, i32, u64, f16, bf16, f32), (u32, i32, u64, i64)
+
+
 def _atomic(kind: Atomic) -> Builtin:
     def apply(ctx: Context, desc: TensorDescriptor, offsets: Any, value: Any) -> None:
         elem = pointee(desc.base)
-        wide = elem.bits >= 32 or (elem.is_float and elem.bits == 16)
-        require(wide, f"atomic_{kind.value} does not support {element_type.of(elem)}")
+        takes = SUMS if kind is Atomic.ADD else WORDS
+        require(
+            elem in takes, f"atomic_{kind.value} of a descriptor does not support {element_type.of(elem)}", help="use pointers and a mask"
+        )
         pointers, mask = _inside(ctx, desc, offsets, desc.block_shape)
         ctx.build.emit(ops.atomic_rmw, pointers, _value(ctx, desc, value, desc.block_shape), mask, kind=kind)
 
