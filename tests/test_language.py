@@ -171,7 +171,7 @@ REFUSED = {
     "f32[pid:]": "compile-time ints",
     "f32[2:2]": "is empty",
     "f32[..., ...]": "at most one",
-    "f32[:, 0]": "2 axes are indexed",
+    "f32[:, 0]": "unsupported tensor index: 2 axes are indexed",
     "f32[1.5]": "indexed by ints",
     "f32 ** 2": "compile-time",
     "p_f32 + f32": "offset a pointer by an integer",

@@ -45,7 +45,7 @@ def _complete(x: Value, items: tuple[Any, ...]) -> tuple[Any, ...]:
     require(len(places) <= 1, "an index has at most one `...`")
     used = sum(item is not None and item is not Ellipsis for item in items)
     if used > x.type.rank:
-        raise TypeRuleError(f"{used} axes are indexed, but {x.type} has {x.type.rank}")
+        raise TypeRuleError(f"unsupported tensor index: {used} axes are indexed, but {x.type} has {x.type.rank}")
     at = places[0] if places else len(items)
     return (*items[:at], *[WHOLE] * (x.type.rank - used), *items[at + 1 :])
 
