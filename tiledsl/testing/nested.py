@@ -117,6 +117,29 @@ def _while(scope: Scope) -> Sequence[Value]:
     return _several(scope.build.emit(ops.while_, *initial, blocks=[test.build.block, inner.build.block]))
 
 
+def _broken_loop(scope: Scope) -> Sequence[Value]:
+    """A loop that a flag ends, and whose test is not computed once it is set: what `break` becomes."""
+    if scope.depth >= DEEPEST:
+        return []
+    trips = scope.pick([3, 1, 2])
+    initial = [scope.constant(Tile(i32), 0), scope.constant(Tile(i1), 0), *_carried(scope)]
+    test = scope.inner([Value(v.type, "t") for v in initial])
+    count, flag = test.build.block.args[:2]
+    going = test.emit(ops.not_, flag)
+    asked, stopped = test.inner([]), test.inner([])
+    asked.emit(ops.yield_, asked.emit(ops.and_, asked.emit(ops.lt, count, asked.integer(trips)), asked.value(Tile(i1))))
+    stopped.emit(ops.yield_, stopped.constant(Tile(i1), 0))
+    test.emit(ops.yield_, test.build.emit(ops.if_, going, blocks=[asked.build.block, stopped.build.block]))
+    args = [Value(v.type, "c") for v in initial]
+    inner = scope.inner(args)
+    inner.ranges[args[0]] = (0, trips - 1)
+    inner.statements()
+    _keep_inside(inner, scope)
+    counted = inner.emit(ops.add, args[0], inner.constant(Tile(i32), 1))
+    inner.emit(ops.yield_, counted, inner.value(Tile(i1)), *_yields(inner, [v.type for v in initial[2:]]))
+    return _several(scope.build.emit(ops.while_, *initial, blocks=[test.build.block, inner.build.block]))
+
+
 def _if(scope: Scope) -> Sequence[Value]:
     if scope.depth >= DEEPEST:
         return []
@@ -208,5 +231,6 @@ ACTIONS: list[tuple[OpSpec, Callable[[Any], Sequence[Value]]]] = [
     (ops.reduce, _fold(ops.reduce)),
     (ops.for_, _pointer_loop),
     (ops.while_, _while),
+    (ops.while_, _broken_loop),
     (ops.scan, _fold(ops.scan)),
 ]
