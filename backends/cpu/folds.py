@@ -1,8 +1,8 @@
 """Reductions and scans: folds along one axis in the order that the numerics contract fixes.
 
 A reduction keeps P = min(L, 32) partial results; partial j takes elements j, j + P, j + 2P ... Along the last axis they
-are the lanes of a few vector registers; along another axis, or for odd lengths, they are rows of a scratch tile. Then
-the upper half is combined into the lower until one is left.
+are the lanes of a few vector registers; along another axis, or for an odd number of them, they are rows of a scratch tile.
+Then the upper half is combined into the lower until one is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tiledsl.ops.contract import PARTIALS
 
 from .access import read_scratch, write_scratch
 from .buffers import Scratch
-from .code import Code, clamped, each, floored, spread, width
+from .code import Code, clamped, each, floored, lanes_below, spread, width
 from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
 from .points import Index, Lanes, Point, at_constant
@@ -65,7 +65,7 @@ def _in_registers(code: Code, op: Op) -> bool:
     shape = op.operands[0].type.shape
     length = shape[op.attrs["axis"]]
     partials = min(length, PARTIALS)
-    return op.attrs["axis"] == (vector_axis(shape) or 0) and partials & (partials - 1) == 0 and length % partials == 0
+    return op.attrs["axis"] == (vector_axis(shape) or 0) and partials & (partials - 1) == 0
 
 
 def _reduce_lanes(code: Code, op: Op) -> None:
@@ -93,14 +93,16 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
     count = partials // lanes
     vectors = lanes if length > 1 else 0
 
-    def elements(index: Index) -> list[Lanes]:
-        point = Point((*before, index, *after), axis if vectors else None, vectors)
+    def elements(index: Index, active: str | None = None) -> list[Lanes]:
+        point = Point((*before, index, *after), axis if vectors else None, vectors, active)
         return [Lanes(spread(code, v.type.elem, evaluate(code, v, point), vectors), vectors, code.b.depth) for v in op.operands]
 
     if length == partials:
         accumulators = [elements(at_constant(k * lanes)) for k in range(count)]
     else:
-        accumulators = _accumulate(code, op, length, lanes, count, elements)
+        whole = length // partials * partials
+        accumulators = _accumulate(code, op, whole, lanes, count, elements)
+        accumulators = _rest(code, op, accumulators, whole, lanes, elements)
     block = op.blocks[0]
     while len(accumulators) > 1:
         half = len(accumulators) // 2
@@ -113,7 +115,7 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
     return total
 
 
-def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[[Index], list[Lanes]]) -> list[list[Lanes]]:
+def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[..., list[Lanes]]) -> list[list[Lanes]]:
     """Fold a long axis into `count` vectors per operand."""
     block, b = op.blocks[0], code.b
     neutral = _neutral(block)
@@ -147,6 +149,31 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
         carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
     texts = [text for _, text in carried]
     return [[Lanes(t, lanes, b.depth) for t in texts[k * len(kinds) : (k + 1) * len(kinds)]] for k in range(count)]
+
+
+def _rest(
+    code: Code, op: Op, accumulators: list[list[Lanes]], start: int, lanes: int, elements: Callable[..., list[Lanes]]
+) -> list[list[Lanes]]:
+    """The last elements, too few for every partial result, folded into those they belong to."""
+    length, block = op.operands[0].type.shape[op.attrs["axis"]], op.blocks[0]
+    out = []
+    for k, old in enumerate(accumulators):
+        left = length - start - k * lanes
+        if left <= 0:
+            out.append(old)
+            continue
+        active = None if left >= lanes else lanes_below(code, left, lanes)
+        both = combine(code, block, [*old, *elements(at_constant(start + k * lanes), active)])
+        if active is not None:
+            both = [_chosen(code, active, Kind(v.type.elem, lanes), x, y) for v, x, y in zip(op.operands, both, old, strict=True)]
+        out.append(both)
+    return out
+
+
+def _chosen(code: Code, where: str, kind: Kind, x: Lanes, y: Lanes) -> Lanes:
+    texts = spread(code, kind.elem, x, kind.lanes), spread(code, kind.elem, y, kind.lanes)
+    mask = f"<{kind.lanes} x i1>"
+    return Lanes(code.b.value(f"select {mask} {where}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), kind.lanes, code.b.depth)
 
 
 def _unless_first(code: Code, index: Scalar, first: int, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
