@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
 import tiledsl
 import tiledsl.language as tl
@@ -40,3 +46,26 @@ def test_a_version_that_goes_beyond_triton_is_not_run_in_strict_mode(monkeypatch
         fill[(1,)](x, BLOCK=12)
     monkeypatch.delenv("TILEDSL_STRICT_TRITON")
     fill[(1,)](x, BLOCK=12)
+
+
+def test_the_page_of_examples_runs(tmp_path: Path) -> None:
+    page = (ROOT / "tiledsl" / "docs" / "beyond_triton.md").read_text()
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)))
+    made = runpy.run_path(str(script))
+    x, out = made["x"], made["out"]
+    rows = x.ravel()[:32].reshape(4, 8)
+    weights = np.array([1, 0.5, 0.25, 0.125], np.float32)[:, None]
+    np.testing.assert_allclose(out.ravel()[:5], ((weights * rows).sum(0) + rows.max(0))[:5], rtol=1e-5)
+    np.testing.assert_allclose(out[1:].sum(1), 1, rtol=1e-5)
+    notes = [n for k in ("softmax", "differences", "find", "combine") for n in made[k].notes(*arguments(k, made), **constants(k))]
+    assert len(notes) > 8 and all(n.help and n.loc for n in notes)
+
+
+def arguments(kernel: str, made: dict[str, Any]) -> tuple[Any, ...]:
+    x, out, found = made["x"], made["out"], made["found"]
+    return {"softmax": (out, x), "differences": (out, x, 2), "find": (found, found, 7, 4), "combine": (out, x, 5)}[kernel]
+
+
+def constants(kernel: str) -> dict[str, int]:
+    return {"softmax": {"N": 1000}, "find": {}}.get(kernel, {"N": 8})

@@ -33,7 +33,7 @@ def folds(out, scans, picks, x, N: tl.constexpr):
     tl.store(scans + N + at, tl.cumsum(row, reverse=True))
     tl.store(scans + 2 * N + at, tl.sort(row))
     tl.store(scans + 3 * N + at, tl.flip(row))
-    tl.store(picks + tl.arange(0, 2), tl.topk(row, 2))
+    tl.store(picks + tl.arange(0, 3), tl.topk(row, 3))
 
 
 @tiledsl.jit
@@ -101,11 +101,11 @@ def alike(kernel: Any, outputs: list[np.ndarray], *inputs: Any, **constants: int
 @pytest.mark.parametrize("n", EXTENTS)
 def test_folds(n: int) -> None:
     x = floats(n, seed=n)
-    out, scans, picks = alike(folds, [floats(5), floats(4, n), floats(2)], x, N=n)
+    out, scans, picks = alike(folds, [floats(5), floats(4, n), floats(3)], x, N=n)
     np.testing.assert_allclose(out[[0, 1, 3, 4]], [x.sum(), x.max(), x.argmin(), np.exp(x).sum()], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(scans[0], np.cumsum(x), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(scans[2:], [np.sort(x), x[::-1]])
-    np.testing.assert_array_equal(picks, np.sort(x)[::-1][:2])
+    np.testing.assert_array_equal(picks, np.sort(x)[::-1][:3])
 
 
 @pytest.mark.parametrize(("m", "n"), [(3, 5), (6, 48), (33, 7), (1, 100), (12, 12)])
@@ -149,12 +149,14 @@ def with_extent(out, KIND: tl.constexpr):
         x = tl.reshape(x, (8, 1)).broadcast_to(8, 6)
     elif KIND == 2:
         x = tl.full((5,), 1.0, tl.float32)
+    elif KIND == 3:
+        x = tl.topk(tl.ravel(x), 3)
     else:
         x = tl.arange(2, 7)
     tl.store(out, tl.sum(x.to(tl.float32)))
 
 
-@pytest.mark.parametrize("kind", range(4))
+@pytest.mark.parametrize("kind", range(5))
 def test_what_triton_has_no_tile_for_is_refused_in_strict_mode(kind: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
     with pytest.raises(CompilationError, match="power of 2"):

@@ -9,7 +9,7 @@ from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.types import Tile, i1
 from . import coerce
-from .core import Context, builtin, method, static_int, unwrap
+from .core import Context, beyond, builtin, method, static_int, unwrap
 from .shape import axis_of
 
 
@@ -112,8 +112,10 @@ def topk(ctx: Context, x: Value, k: int, dim: Any = None, descending: bool = Tru
     """The k largest elements along the last axis in descending order; the smallest ascending with descending=False."""
     _last_axis(x.type, dim, "topk")
     count = static_int(k)
-    if count is None or count <= 0 or count & (count - 1):
-        raise TypeRuleError(f"topk takes a compile-time power of two, got {coerce.describe(k)}")
+    if count is None or count <= 0:
+        raise TypeRuleError(f"topk takes a compile-time number of elements, got {coerce.describe(k)}")
+    if count & (count - 1):
+        beyond(ctx.build, "k must be a power of 2", help=f"it is {count}: take {1 << count.bit_length()} and drop the rest")
     require(count <= x.type.shape[-1], f"topk of {count} among {x.type.shape[-1]} elements")
     ordered = ctx.build.emit(ops.sort, x, descending=bool(unwrap(descending)))
     return leading(ctx.build, ordered, count)
