@@ -248,7 +248,10 @@ def _index() -> str:
     return "# tiledsl, the manual\n\n" + "\n".join([*written, *generated])
 
 
-HANDMADE = {"coming_from_triton.md": ("Coming from Triton", ": every difference, and how to run what you have")}
+HANDMADE = {
+    "coming_from_triton.md": ("Coming from Triton", ": every difference, and how to run what you have"),
+    "beyond_triton.md": ("Beyond Triton", ": what is accepted that Triton refuses, and what it costs"),
+}
 TITLES = {
     "language.md": "The language: every function, operator and method",
     "types.md": "Types",

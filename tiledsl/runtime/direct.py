@@ -181,7 +181,7 @@ def _exchange(interface: object, tensor: object) -> tuple[int, int]:
 
 def watched(kernel: Launchable, given: Mapping[str, Any]) -> list[Watch]:
     """The variables that the general way would look at."""
-    watches = [Watch(Where.EMPTY, kernel.pre_run_hooks), *_environment(config.num_threads.name)]
+    watches = [Watch(Where.EMPTY, kernel.pre_run_hooks), *_environment(config.num_threads.name), *_environment(config.strict_triton.name)]
     if given.get("backend") is None:
         watches += [Watch(Where.DICT, vars(registry), "_default", registry._default), *_environment(config.backend.name)]
     if kernel._captured is not None:
