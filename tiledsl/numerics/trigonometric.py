@@ -80,11 +80,12 @@ def atan(x: Term) -> Term:
     t = select(large, inverse, size)
     square = t * t
     slope = fma(square, -0.5, 1.0)
-    cubic = square * t * polynomial(square, table.ATAN[x.elem.name])
+    cube, curve = square * t, polynomial(square, table.ATAN[x.elem.name])
+    cube_ = fma(square, t, -cube)
     quarter, quarter_ = (x.like(part) for part in table.HALF_PI[x.elem.name])
     rest = quarter - t
-    rest_ = (((quarter - rest) - t) + fma(-inverse_, slope, quarter_)) - cubic
-    result = select(size < math.inf, select(large, rest + rest_, t + cubic), quarter)
+    rest_ = fma(-cube, curve, ((quarter - rest) - t) + fma(-cube_, curve, fma(-inverse_, slope, quarter_)))
+    result = select(size < math.inf, select(large, rest + rest_, fma(cube, curve, t)), quarter)
     return with_sign_of(select(x.equals(x), result, x), x)
 
 
