@@ -390,13 +390,24 @@ def _atomic(scope: Scope) -> list[Value]:
 
 
 def _compare_and_swap(scope: Scope) -> list[Value]:
-    """On integers only: the bits of a NaN are not defined."""
-    ints = [t for t in scope.author.palette if t.elem.is_int and t.elem is not i1] or [Tile(i32, scope.pick(scope.author.shapes))]
-    tile = scope.pick(ints)
+    """Bits that are compared are never those of a NaN, which are not defined."""
+    tile = scope.pick([t for t in scope.author.palette if t.elem is not i1] or [Tile(i32, scope.pick(scope.author.shapes))])
     assert isinstance(tile.elem, DType)
     place = scope.author.buffers.state(tile.elem)
     pointers = scope.emit(ops.offset, _spread(scope, place.base, tile.shape), gathered(scope, tile.shape, place.size))
-    return [scope.emit(ops.atomic_cas, pointers, scope.value(tile), scope.value(tile))]
+    return [scope.emit(ops.atomic_cas, pointers, scope.defined(scope.value(tile)), scope.value(tile))]
+
+
+def _by_address(scope: Scope) -> list[Value]:
+    """How far pointers lie from the start, in bytes, and a load through pointers made from that."""
+    tile = scope.pick(scope.author.palette)
+    assert isinstance(tile.elem, DType)
+    place = scope.author.buffers.input(tile.elem)
+    pointers, mask = access(scope, place, tile.shape, scattered=scope.chance(2))
+    start = _spread(scope, scope.emit(ops.address, place.base), tile.shape)
+    distance = scope.emit(ops.sub, scope.emit(ops.address, pointers), start)
+    again = scope.emit(ops.pointer, scope.emit(ops.add, start, distance), to=tile.elem)
+    return [distance, read(scope, tile.elem, again, mask)]
 
 
 def store_out(scope: Scope, value: Value) -> None:
@@ -427,4 +438,6 @@ ACTIONS: list[tuple[OpSpec, Callable[[Any], list[Value]]]] = [
     (ops.load, _scattered_load),
     (ops.atomic_rmw, _atomic),
     (ops.atomic_cas, _compare_and_swap),
+    (ops.address, _by_address),
+    (ops.pointer, _by_address),
 ]

@@ -168,19 +168,35 @@ def _folds(spec: OpSpec, elem: DType) -> bool:
         return False
 
 
+def _folding(scope: Scope, elem: DType) -> OpSpec:
+    """Any op that can combine two elements, or one that is often used for it."""
+    folding = [s for s in SPECS.values() if s.is_pure and s.ulp is None and not s.variadic and _folds(s, elem)]
+    usual = [s for s in (ops.add, ops.maximum, ops.mul) if s in folding]
+    return scope.pick(usual if scope.chance(2) else folding)
+
+
 def _by_op(scope: Scope, elem: DType) -> Block:
     """(a, b) -> op(a, b), for any op that can."""
-    folding = [s for s in SPECS.values() if s.is_pure and s.ulp is None and not s.variadic and _folds(s, elem)]
     args = [Value(Tile(elem), name) for name in "ab"]
     build = Builder(Block(args))
-    usual = [s for s in (ops.add, ops.maximum, ops.mul) if s in folding]
-    build.emit(ops.yield_, build.emit(scope.pick(usual if scope.chance(2) else folding), *args))
+    build.emit(ops.yield_, build.emit(_folding(scope, elem), *args))
     return build.block
 
 
-def _best(scope: Scope, elem: DType) -> Block:
+def _abreast(scope: Scope, *elems: DType) -> Block:
+    """Several at once, each by an op of its own; the last also hears of the first, where they are of one type."""
+    args = [Value(Tile(elem), f"{name}{i}") for name in "ab" for i, elem in enumerate(elems)]
+    build, count = Builder(Block(args)), len(elems)
+    made = [build.emit(_folding(scope, elem), args[i], args[count + i]) for i, elem in enumerate(elems)]
+    if elems[0] is elems[-1]:
+        made[-1] = build.emit(_folding(scope, elems[0]), made[-1], args[0])
+    build.emit(ops.yield_, *made)
+    return build.block
+
+
+def _best(scope: Scope, elem: DType, index: DType) -> Block:
     """(value, index) pairs: the larger or smaller value, of equals the lower index."""
-    a, i, b, j = args = [Value(Tile(t), name) for t, name in zip((elem, i32, elem, i32), "aibj", strict=True)]
+    a, i, b, j = args = [Value(Tile(t), name) for t, name in zip((elem, index, elem, index), "aibj", strict=True)]
     build = Builder(Block(args))
     better = build.emit(scope.pick([ops.gt, ops.lt]), a, b)
     tied = build.emit(ops.and_, build.emit(ops.eq, a, b), build.emit(ops.lt, i, j))
@@ -189,7 +205,7 @@ def _best(scope: Scope, elem: DType) -> Block:
     return build.block
 
 
-def _chain(scope: Scope, elem: DType) -> Block:
+def _chain(scope: Scope, elem: DType, _: DType) -> Block:
     """Pairs that compose x -> a x + b: associative, not commutative."""
     a, b, c, d = args = [Value(Tile(elem), name) for name in "abcd"]
     build = Builder(Block(args))
@@ -202,20 +218,26 @@ def _fold(spec: OpSpec) -> Callable[[Scope], Sequence[Value]]:
     def statement(scope: Scope) -> Sequence[Value]:
         ranked = [v for v in scope.pool if v.type.rank]
         x = scope.pick(ranked[::-1]) if ranked else scope.value(Tile(scope.author.palette[0].elem, (scope.pick([8, 5, 33, 70]),)))
-        elem = x.type.elem
-        assert isinstance(elem, DType)
         axis = scope.pick(range(x.type.rank))
-        combine = scope.pick([_by_op, _best, _chain])
+        combine: Callable[..., Block] = scope.pick([_by_op, _best, _chain, _abreast])
         if combine is _by_op:
             xs = [x]
         elif combine is _best:
             xs = [x, _positions(scope, x.type.shape, axis)]
-        else:
+        elif combine is _chain:
             xs = [x, scope.value(x.type)]
+        else:
+            others = [_dtype(t) for t in scope.author.palette]
+            xs = [x, *(scope.value(x.type.like(scope.pick(others))) for _ in range(scope.pick([2, 1, 3])))]
         more: dict[str, Any] = {"reverse": scope.chance(2)} if spec is ops.scan else {}
-        return _several(scope.build.emit(spec, *xs, axis=axis, blocks=[combine(scope, elem)], **more))
+        return _several(scope.build.emit(spec, *xs, axis=axis, blocks=[combine(scope, *map(_dtype, (v.type for v in xs)))], **more))
 
     return statement
+
+
+def _dtype(tile: Tile) -> DType:
+    assert isinstance(tile.elem, DType)
+    return tile.elem
 
 
 def _positions(scope: Scope, shape: tuple[int, ...], axis: int) -> Value:

@@ -20,7 +20,7 @@ from ..errors import TypeRuleError
 from ..ir.core import Block, Builder, Kernel, Value
 from ..ir.spec import SPECS, OpSpec, infer_results
 from ..ir.types import DTYPES, DType, Tile, f16, f32, i1, i32
-from . import accesses, nested
+from . import accesses, nested, phrases
 from .cases import Array, Case
 from .values import arrays, constants, numbers
 
@@ -45,7 +45,7 @@ class Author:
         self.args: list[Any] = []  # a callable makes its array when the kernel is done
         self.grid: tuple[int, int, int] = self.pick(GRIDS)
         self.programs = self.grid[0] * self.grid[1] * self.grid[2]
-        drawn = about is not None and about in pure_specs(exact)
+        drawn = about is not None and about in pure_specs(exact) and about not in WRITTEN
         at_home = [e for e in ELEMS if not drawn or about is None or _may_fit(about, (Tile(e),))]
         elems = draw(st.lists(st.sampled_from(at_home), min_size=1, max_size=2, unique=True))
         self.shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2, unique=True))
@@ -57,6 +57,8 @@ class Author:
         if about is not None:
             self.menu += [about] * 2 if drawn else [action for spec, action in ACTIONS if spec is about]
         self.menu += draw(st.lists(st.sampled_from([action for _, action in ACTIONS]), max_size=3))
+        if self.chance(3):
+            self.menu.append(self.pick(phrases.EXACT if exact else phrases.PHRASES))
         self.wild = self.chance(2)  # whether memory is accessed in all ways, or plainly, which leaves room for the rest
         self.left = draw(st.integers(1, 30))  # statements still to write
         self.buffers = accesses.Buffers(self)
@@ -189,6 +191,13 @@ class Scope:
         """One of the values there are, the newest first."""
         return self.pick(self.pool[::-1]) if self.pool else self.fresh(self.author.palette[0])
 
+    def defined(self, x: Value) -> Value:
+        """A value whose bits are defined: those of a NaN are not."""
+        if not x.type.elem.is_float:
+            return x
+        number: Value = self.emit(ops.select, self.emit(ops.eq, x, x), x, self.constant(x.type, 1.0))
+        return number
+
     def _accepted(self, spec: OpSpec, attrs: dict[str, Any]) -> list[Value] | None:
         """Operands whose types the typing rule accepts; optional ones may be absent."""
         palette = self.author.palette
@@ -264,10 +273,13 @@ def _combinations(spec: OpSpec, types: Sequence[Tile], count: int, attrs: Attrib
     return [chosen for chosen in product(types, repeat=count) if _accepts(spec, chosen, attrs)]
 
 
+WRITTEN = (ops.constant, ops.pointer, ops.address, ops.offset)  # where values are made, and by `accesses`
+
+
 @lru_cache(maxsize=4096)
 def _may_fit(spec: OpSpec, palette: tuple[Tile, ...]) -> bool:
     """Whether an op has a place among these types; with attributes it is tried when drawn."""
-    if spec in (ops.constant, ops.pointer, ops.address, ops.offset):  # written where values are made, and by accesses
+    if spec in WRITTEN:
         return False
     return bool(spec.attrs) or spec in OPERANDS or bool(_combinations(spec, [*palette, *(t.like(i1) for t in palette)], len(spec.operands)))
 
@@ -284,15 +296,10 @@ def _matrices(scope: Scope) -> list[Value] | None:
     return [scope.value(Tile(t, (*batch, *shape))) for t, shape in ((a, (m, k)), (a, (k, n)), (ops.ACCUMULATORS[a], (m, n)))]
 
 
-def _no_nan(scope: Scope) -> list[Value] | None:
-    """A value whose bits are defined: those of a NaN are not."""
-    x = scope.any_value()
-    if not x.type.elem.is_float:
-        return [x]
-    return [scope.emit(ops.select, scope.emit(ops.eq, x, x), x, scope.constant(x.type, 1.0))]
-
-
-OPERANDS: dict[OpSpec, Callable[[Scope], list[Value] | None]] = {ops.dot: _matrices, ops.bitcast: _no_nan}
+OPERANDS: dict[OpSpec, Callable[[Scope], list[Value] | None]] = {
+    ops.dot: _matrices,
+    ops.bitcast: lambda scope: [scope.defined(scope.any_value())],
+}
 
 
 def _wider(scope: Scope, operands: Sequence[Value]) -> st.SearchStrategy[tuple[int, ...]]:
