@@ -26,8 +26,11 @@ from ..ir.types import i32 as _i32
 from ..ir.types import i64 as _i64
 from ..ir.types import u32 as _u32
 from ..ir.types import u64 as _u64
+from ..numerics import bessel as _bessel
 from ..numerics import directed as _directed
+from ..numerics import norms as _norms
 from ..numerics import special as _special
+from ..numerics.hyperbolic import through_f64 as _through_f64
 from ..numerics.term import Term as _Term
 from ..numerics.term import fma as _fma
 from ..numerics.term import select as _select
@@ -76,7 +79,10 @@ def _function(name: str, program: _Program, doc: str, arity: int = 1, accepts: t
     def ternary(ctx: _Context, x: Any, y: Any, z: Any) -> _Value:
         return check(ctx, x, y, z)
 
-    apply: Any = {1: unary, 2: binary, 3: ternary}[arity]
+    def quaternary(ctx: _Context, x: Any, y: Any, z: Any, w: Any) -> _Value:
+        return check(ctx, x, y, z, w)
+
+    apply: Any = {1: unary, 2: binary, 3: ternary, 4: quaternary}[arity]
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = doc
     return _builtin(apply)
@@ -146,7 +152,8 @@ def _ldexp(x: _Term, by: _Term) -> _Term:
         step = _select(x.equals(0.0), step.like(0), step)
         x, n = x * (((step + form.bias).cast(form.integer)) << form.mantissa).floating(x.elem), n - step
     step = _select(n > form.bias, n.like(form.bias), _select(n < 1 - form.bias, n.like(1 - form.bias), n))
-    return x * (((step + form.bias).cast(form.integer)) << form.mantissa).floating(x.elem)
+    scale = (((step + form.bias).cast(form.integer)) << form.mantissa).floating(x.elem)
+    return _fma(x, scale, -0.0)  # a product that no sum is fused with
 
 
 def _count(x: _Term) -> _Term:
@@ -190,6 +197,35 @@ def _signed_high(x: _Term, y: _Term) -> _Term:
     return high - _select(x < 0, y, 0) - _select(y < 0, x, 0)
 
 
+def _low_product(x: _Term, y: _Term) -> _Term:
+    """The lower half of the product of the low 24 bits."""
+    return ((x << 8) >> 8) * ((y << 8) >> 8)
+
+
+def _average(x: _Term, y: _Term) -> _Term:
+    return (x & y) + ((x ^ y) >> 1)
+
+
+def _average_up(x: _Term, y: _Term) -> _Term:
+    return (x | y) - ((x ^ y) >> 1)
+
+
+def _chosen_bytes(x: _Term, y: _Term, selector: _Term) -> _Term:
+    """Byte i of the result is the one that bits 4i to 4i + 2 of the selector number, of x from 0 and of y from 4."""
+    low, high, which = (t.cast(_u32) for t in (x, y, selector))
+    total = which.like(0)
+    for i in range(4):
+        place = (which >> (4 * i)) & 7
+        word = _select(place < 4, low, high)
+        total = total | (((word >> ((place & 3) << 3)) & 0xFF) << (8 * i))
+    return total.cast(x.elem)
+
+
+def _high_reciprocal(x: _Term) -> _Term:
+    upper = -(1 << 32)
+    return ((1.0 / (x.bits & upper).floating(x.elem)).bits & upper).floating(x.elem)
+
+
 def _whole(rounding: _Program, to: _DType) -> _Program:
     return lambda x: rounding(x).cast(to)
 
@@ -199,7 +235,7 @@ def _pi_times(function: _OpSpec) -> _Program:
 
     def program(x: _Term) -> _Term:
         elem, wide = x.elem, x.cast(_f64)
-        rest = wide - (wide * 0.5).apply(_ops.round_) * 2.0
+        rest = _fma((wide * 0.5).apply(_ops.round_), -2.0, wide)
         if function is _ops.cos:
             rest = _abs(rest)
             inner = _select(rest > 0.25, _sine_of_pi(0.5 - rest), (rest * _python.pi).apply(_ops.cos))
@@ -231,6 +267,7 @@ _UNARY: dict[str, tuple[_Program, str]] = {
     "round": (_rounded_away, "The nearest integer, ties away from zero."),
     "rcp_rn": (lambda x: 1.0 / x, "1 / x, correctly rounded."),
     "sqrt_rn": (_op(_ops.sqrt), "The square root, correctly rounded."),
+    "rcbrt": (lambda x: _through_f64(lambda wide: 1.0 / wide.apply(_ops.cbrt))(x), "1 / cbrt(x)."),
     "rsqrt_rn": (_op(_ops.rsqrt), "1 / sqrt(x)."),
     "saturatef": (
         lambda x: _select(x > 0.0, x, 0.0).apply(_ops.minimum, 1.0),
@@ -285,13 +322,33 @@ for _name, (_program, _doc) in {
     "brev": (_reversed, "The bits in the other order."),
 }.items():
     globals()[_name] = _function(_name, _program, _doc, accepts=_WORDS)
+for _name, _program, _doc, _arity in (
+    ("mul24", _low_product, "The lower 32 bits of the product of the low 24 bits.", 2),
+    ("hadd", _average, "(x + y) / 2 rounded down, without overflow.", 2),
+    ("rhadd", _average_up, "(x + y) / 2 rounded up, without overflow.", 2),
+    ("byte_perm", _chosen_bytes, "Four of the eight bytes of x and y, numbered by the low three bits of each half byte of a selector.", 3),
+):
+    globals()[_name] = _function(_name, _program, _doc, _arity, (_i32, _u32))
+for _name, _arity, _inverse in (
+    ("rhypot", 2, True),
+    ("norm3d", 3, False),
+    ("rnorm3d", 3, True),
+    ("norm4d", 4, False),
+    ("rnorm4d", 4, True),
+):
+    _doc = f"{'1 / ' * _inverse}sqrt(x * x + y * y{' + z * z' * (_arity > 2)}{' + w * w' * (_arity > 3)}) without overflow."
+    globals()[_name] = _function(_name, _norms.norm(_inverse), _doc, _arity)
+rcp64h = _function("rcp64h", _high_reciprocal, "1 / x of the upper 32 bits of x, in the upper 32 bits.", accepts=(_f64,))
 mulhi = _function("mulhi", _signed_high, "The upper half of the product, of signed words too.", 2, _WORDS)
 fma = _function("fma", _fma, "x * y + z, rounded once.", 3)
 
 for _name, _doc in {
     "erfc": "1 - erf(x), also where that is small.",
     "normcdf": "The share of a normal distribution below x.",
+    "erfcx": "exp(x**2) erfc(x).",
     "erfinv": "The inverse of erf.",
+    "erfcinv": "The inverse of erfc.",
+    "normcdfinv": "The inverse of normcdf.",
     "tgamma": "The gamma function.",
     "lgamma": "The logarithm of the size of the gamma function.",
     "j0": "The Bessel function of the first kind, of order 0.",
@@ -301,7 +358,7 @@ for _name, _doc in {
     "cyl_bessel_i0": "The modified Bessel function of the first kind, of order 0.",
     "cyl_bessel_i1": "The modified Bessel function of the first kind, of order 1.",
 }.items():
-    globals()[_name] = _function(_name, getattr(_special, _name), _doc)
+    globals()[_name] = _function(_name, getattr(_special, _name, None) or getattr(_bessel, _name), _doc)
 
 # arithmetic rounded up, down, to zero and to nearest
 for _mode in ("rn", "rz", "rd", "ru"):
@@ -322,12 +379,39 @@ for _source, _elem in (("float", _f32), ("double", _f64)):
         for _mode, _program in _ROUNDINGS.items():
             _full = f"{_source}2{_target}_{_mode}"
             globals()[_full] = _function(_full, _whole(_program, _to), f"x as {_to}, saturating; NaN gives 0.", accepts=(_elem,))
-        _full = f"{_target}2{_source}_rn"
-        globals()[_full] = _function(_full, lambda x, elem=_elem: x.cast(elem), f"x as {_elem}.", accepts=(_to,))
+        for _mode in _ROUNDINGS if _to.bits > 32 or _elem is _f32 else ("rn",):  # an f64 holds every 32-bit integer
+            _full, _said = f"{_target}2{_source}_{_mode}", f"x as {_elem}, rounded {_directed.MODES[_mode]}."
+            globals()[_full] = _function(
+                _full, lambda x, elem=_elem, mode=_mode: _directed.from_integer(x, elem, mode), _said, accepts=(_to,)
+            )
+for _mode in _ROUNDINGS:
+    _full, _said = f"double2float_{_mode}", f"x as f32, rounded {_directed.MODES[_mode]}."
+    globals()[_full] = _function(_full, lambda x, mode=_mode: _directed.narrowed(x, mode), _said, accepts=(_f64,))
 
 
 def _reading(name: str, elem: _DType, to: _DType) -> _Builtin:
     return _function(name, lambda x: x.apply(_ops.bitcast, to=to), f"The bits of x as {to}.", accepts=(elem,))
+
+
+double2hiint = _function("double2hiint", lambda x: (x.bits >> 32).cast(_i32), "The upper 32 bits of x.", accepts=(_f64,))
+double2loint = _function("double2loint", lambda x: x.bits.cast(_i32), "The lower 32 bits of x.", accepts=(_f64,))
+hiloint2double = _function(
+    "hiloint2double",
+    lambda high, low: ((high.cast(_i64) << 32) | low.cast(_u32).cast(_i64)).floating(_f64),
+    "The f64 of these upper and lower 32 bits.",
+    2,
+    (_i32, _u32),
+)
+
+
+@_builtin
+def sad(ctx: _Context, x: Any, y: Any, z: Any) -> _Value:
+    """abs(x - y) + z, wrapping, of 32-bit integers."""
+    a, b = _terms(ctx, (x, y))
+    _require(a.elem in (_i32, _u32), f"libdevice.sad takes i32 or u32, got {a.value.type}")
+    distance = a.apply(_ops.maximum, b) - a.apply(_ops.minimum, b)
+    total, more = _coerce.broadcast(ctx.build, distance.value, _coerce.cast(ctx.build, _coerce.tensor(ctx.build, z), a.elem))
+    return (_Term(ctx.build, total) + _Term(ctx.build, more)).value
 
 
 for _full, _elem, _to in (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ..ir.types import DType
 from .term import Term, f32, f64, fma, select, sqrt
 
 MODES = {"rn": "to nearest", "rz": "towards zero", "rd": "down", "ru": "up"}
@@ -52,8 +53,11 @@ def stepped(result: Term, rest: Term, mode: str, inputs: tuple[Term, ...]) -> Te
     return moved.floating(result.elem)
 
 
+# the sums and products below are written as fma, which is exact too, so that nobody fuses what a program asked to round
+
+
 def _two_sum(x: Term, y: Term) -> tuple[Term, Term]:
-    total = x + y
+    total = fma(x, 1.0, y)
     part = total - x
     return total, (x - (total - part)) + (y - part)
 
@@ -67,7 +71,7 @@ def _difference(x: Term, y: Term) -> tuple[Term, Term]:
 
 
 def _product(x: Term, y: Term) -> tuple[Term, Term]:
-    result = x * y
+    result = fma(x, y, -0.0)
     if x.elem is f32:
         wide = x.cast(f64) * y.cast(f64)
         return result, fma(wide, 1.0, -result.cast(f64))
@@ -109,3 +113,20 @@ PROGRAMS: dict[str, Callable[..., tuple[Term, Term]]] = {
     "sqrt": _root,
     "rcp": lambda x: _quotient(x.like(1.0), x),
 }
+
+
+def narrowed(x: Term, mode: str) -> Term:
+    """An f64 as an f32, in a rounding mode."""
+    near = x.cast(f32)
+    return near if mode == "rn" else stepped(near, x - near.cast(f64), mode, (x,))
+
+
+def from_integer(x: Term, to: DType, mode: str) -> Term:
+    """An integer as a float, in a rounding mode."""
+    near = x.cast(to)
+    if mode == "rn":
+        return near
+    beyond = near >= 2.0 ** (x.elem.bits - x.elem.is_signed)  # above every integer of the type, to which it would saturate
+    back = near.cast(x.elem)
+    rest = select(beyond | (back > x), near.like(-1.0), select(back < x, near.like(1.0), 0.0))
+    return stepped(near, rest, mode, (near,))

@@ -219,7 +219,7 @@ def _fold(spec: OpSpec) -> Callable[[Scope], Sequence[Value]]:
         ranked = [v for v in scope.pool if v.type.rank]
         x = scope.pick(ranked[::-1]) if ranked else scope.value(Tile(scope.author.palette[0].elem, (scope.pick([8, 5, 33, 70]),)))
         axis = scope.pick(range(x.type.rank))
-        combine: Callable[..., Block] = scope.pick([_by_op, _best, _chain, _abreast])
+        combine: Any = scope.pick([_by_op, _best, _chain, _abreast])
         if combine is _by_op:
             xs = [x]
         elif combine is _best:
