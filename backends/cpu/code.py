@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import Elem
@@ -19,6 +20,7 @@ from .types import register, vector
 STRAIGHT = 4  # so many vectors are written out instead of looped over
 
 Body = Callable[[Point], None]
+Lead = Callable[[tuple[Index, ...], Scalar], Scalar]
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Code:
     filling: set[Value] = field(default_factory=set)  # tiles being written down right now: compute, do not read
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
+    large: str = "false"  # whether the launch writes more than the caches hold
     base: int = 0  # depth of the region around the current nest
 
     @contextmanager
@@ -68,11 +71,13 @@ def each(
     bounds: dict[int, tuple[str, str]] | None = None,
     split: tuple[str, str] | None = None,
     head: tuple[Index, ...] = (),
+    lead: Lead | None = None,
 ) -> None:
     """Run body for every point of a shape in row-major order: vectors along `axis`, single elements along the others.
 
     bounds: for some axes (lo, hi) outside which nothing is to be done. split: (0, hi) of the vector axis; up to hi the
-    points know that they are inside, so that loads with the same bounds need no mask.
+    points know that they are inside, so that loads with the same bounds need no mask. lead: how many elements of the
+    vector axis, from an index on, to treat one by one (under a mask) before whole vectors begin.
     """
     here = len(head)
     if here == len(shape):
@@ -83,14 +88,15 @@ def each(
 
     def inner(index: Index, active: str | None = None) -> None:
         if active is None:
-            each(code, shape, body, axis, bounds, split, (*head, index))
+            each(code, shape, body, axis, bounds, split, (*head, index), lead)
         else:
-            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index))
+            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index), lead)
 
     if here != axis:
         _count(code, shape[here], limits, inner)
-    elif limits is not None:
-        _strip_within(code, shape[here], limits, inner)
+    elif limits is not None or lead is not None:
+        limits = limits or ("0", str(shape[here]))
+        _strip_within(code, shape[here], limits, inner, None if lead is None else partial(lead, head))
     else:
         _strip(code, shape[here], split, inner)
 
@@ -159,22 +165,34 @@ def _vectors(
             inner(_index(code, loop.index, k * lanes, within))
 
 
-def _strip_within(code: Code, extent: int, limits: tuple[str, str], inner: Callable[..., None]) -> None:
-    """The part of an axis inside bounds known at run time: whole vectors, then the rest under a mask."""
+def _strip_within(
+    code: Code, extent: int, limits: tuple[str, str], inner: Callable[..., None], lead: Callable[[Scalar], Scalar] | None
+) -> None:
+    """The part of an axis inside bounds known at run time: whole vectors, then what is before and behind them under a mask."""
     lanes = width(code, extent)
     lo, hi = clamped(code, limits, extent)
     within = frozenset([limits])
     unroll = code.machine.unroll if extent >= lanes * code.machine.unroll else 1
-    length = code.b.sub(hi, lo)
+    first = lo if lead is None else code.b.least(code.b.add(lo, lead(lo)), hi)
     step = lanes * unroll
-    middle = code.b.add(lo, floored(code, length, step))
-    _vectors(code, lo, middle, lanes, unroll, within, inner)
-    if isinstance(middle, int) and isinstance(hi, int) and middle >= hi:
+    middle = code.b.add(first, floored(code, code.b.sub(hi, first), step))
+    _vectors(code, first, middle, lanes, unroll, within, inner)
+    if isinstance(middle, int) and isinstance(hi, int) and middle >= hi and lead is None:
         return
-    with code.b.loop(middle, hi, lanes) as loop:
-        index = _index(code, loop.index, 0, within)
-        left = code.b.sub(hi, loop.index)
-        inner(index, lanes_below(code, left, lanes) if lanes > 1 else None)
+
+    def rest(start: Scalar, stop: Scalar) -> None:
+        with code.b.loop(start, stop, lanes) as loop:
+            index = _index(code, loop.index, 0, within)
+            left = code.b.sub(stop, loop.index)
+            inner(index, lanes_below(code, left, lanes) if lanes > 1 else None)
+
+    if lead is None:
+        rest(middle, hi)
+        return
+    with code.b.loop(0, 2) as side:
+        before = code.b.value(f"icmp eq i64 {side.index}, 0")
+        start, stop = (code.b.value(f"select i1 {before}, i64 {x}, i64 {y}") for x, y in ((lo, middle), (first, hi)))
+        rest(start, stop)
 
 
 def lanes_below(code: Code, limit: Scalar, lanes: int) -> str:

@@ -12,7 +12,7 @@ from tiledsl import config, files
 from tiledsl.forks import lock
 
 from .engine import llvm
-from .machine import HostMachine
+from .machine import HostMachine, last_cache
 
 MAGIC = b"tiledsl host 1\n"
 TELLING = (  # lines of /proc/cpuinfo
@@ -34,6 +34,7 @@ def host() -> HostMachine:
         features=features,
         rows=8 if wide else 6,
         unroll=2 if wide else 4,
+        streams=last_cache() * 3 // 4,  # half of what goes through is read, and a launch that nearly fits is better off there
     )
 
 

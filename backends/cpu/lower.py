@@ -28,6 +28,7 @@ from .machine import HostMachine
 from .memory import atomic_cas, atomic_rmw, store, store_block
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
+from .stream import METADATA, large, order
 from .strips import steady
 from .types import Kind, decoded, literal, memory
 
@@ -46,16 +47,18 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     for axis, size in enumerate(sizes):
         if ("num_programs", axis) in asked:
             b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
+    code.large = large(code, kernel, sizes)
     with b.loop("%first", "%last") as loop:
         _place(b, str(loop.index), sizes, {axis for name, axis in asked if name == "program_id"})
         lower_block(code, kernel.body)
+    order(code)
     head = f"define void @{ENTRY}(ptr %args, i64 %first, i64 %last, ptr %arena) nounwind {{"
     parts = [head, "entry:", *b.finish(), "ret void", "}"]
     for function in code.functions.values():
         parts += function
     if "sort" in {op.spec.name for op in kernel.body.walk()}:
         declared.add("declare i64 @llvm.ctlz.i64(i64, i1 immarg)")
-    return "\n".join([*parts, *sorted(declared), ""]), code.arena.size
+    return "\n".join([*parts, *sorted(declared), METADATA, ""]), code.arena.size
 
 
 def _place(b: Builder, number: str, sizes: list[str], asked: set[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tiledsl.backend.base import Options
@@ -19,6 +20,7 @@ class HostMachine(Machine):
     rows: int = 6  # of the register tile that a dot keeps in registers
     columns: int = 2  # of the same tile, in vectors
     depth: int = 256  # steps of k that a dot adds to its register tile at once, where loops let it
+    streams: int = 24 << 20  # so many bytes written by one launch go past the caches
     unroll: int = 2  # vectors per iteration of a fused loop
 
     def lanes(self, bits: int = 32) -> int:
@@ -34,3 +36,19 @@ def processors() -> int:
 def threads_of(options: Options) -> int | None:
     """How many threads a launch may use; None: one per processor."""
     return 1 if options.deterministic else options.num_threads or num_threads()
+
+
+CACHES = "/sys/devices/system/cpu/cpu0/cache"
+
+
+def last_cache() -> int:
+    """Bytes of the largest cache, as far as the system tells; else of a usual one."""
+    found = [32 << 20]
+    with suppress(OSError, ValueError):
+        sizes = []
+        for name in os.listdir(CACHES):
+            if name.startswith("index"):
+                with open(f"{CACHES}/{name}/size") as file:
+                    sizes.append(int(file.read().strip().removesuffix("K")) << 10)
+        found = sizes or found
+    return max(found)

@@ -12,8 +12,10 @@ from .access import block_mask, dereferenced, number, pointer, store_pointers, w
 from .alias import apart
 from .code import Code, each
 from .elementwise import elementwise, from_bits, to_bits
+from .emit import Scalar
 from .evaluate import evaluate, vector_axis
-from .points import Lanes, Point
+from .points import Index, Lanes, Point
+from .stream import goes_past, until_aligned, worth_streaming, write_whole
 from .types import Kind, decoded, encoded, is_float
 
 
@@ -46,14 +48,24 @@ def store_block(code: Code, op: Op) -> None:
     ):
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
 
+    long = mask is None and worth_streaming(elem, shape, axis, steps)
+
     def body(point: Point) -> None:
         valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(code, mask, point))
         stored = evaluate(code, value, point)
         at = pointer(code, dereferenced(code, evaluate(code, base, point)), list(zip(point.indices, steps, strict=True)), elem)
-        write(code, elem, at, point, 1 if point.axis is None else steps[point.axis], stored, valid)
+        if long and point.active is None:
+            write_whole(code, elem, past, at, point, stored)
+        else:
+            write(code, elem, at, point, 1 if point.axis is None else steps[point.axis], stored, valid)
+
+    def lead(head: tuple[Index, ...], start: Scalar) -> Scalar:
+        at = pointer(code, dereferenced(code, evaluate(code, base, Point(()))), list(zip(head, steps, strict=False)), elem)
+        return until_aligned(code, elem, past, at, shape[-1], start)
 
     with code.nest():
-        each(code, shape, body, axis, limits)
+        past = goes_past(code, elem, code.scalars[base]) if long else "false"
+        each(code, shape, body, axis, limits, lead=lead if long else None)
 
 
 # --- atomics: one lane after another

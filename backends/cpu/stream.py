@@ -1,0 +1,70 @@
+"""Stores that go past the caches, for launches that write more than the caches hold.
+
+An ordinary store first fetches the line it writes to; a non-temporal one need not, if it writes whole lines. That saves a
+third of the traffic of x + y, but a reader that comes soon waits for memory. So both kinds are written down, and a
+branch decides that goes the same way throughout a launch. Non-temporal stores are aligned, so what a row holds before its
+first whole line is stored under a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tiledsl.ir.core import Kernel
+from tiledsl.ir.types import Elem
+
+from .code import Code, spread, width
+from .emit import Scalar
+from .points import Lanes, Point
+from .types import Kind, encoded, memory, vector
+
+LEAST = 2048  # bytes of a row: shorter ones end in too many half lines
+TEMPORAL = "!nontemporal !0"  # defined by METADATA
+METADATA = "!0 = !{i32 1}"
+
+
+def large(code: Code, kernel: Kernel, grid: Sequence[str]) -> str:
+    """Whether a launch on this grid writes more than the caches hold, if loops run once and masks hold."""
+    values = [op.operands[1].type for op in kernel.body.walk() if op.spec.name in ("store", "store_block")]
+    each = sum(t.size * t.elem.itemsize for t in values)
+    programs = code.b.mul(code.b.mul(grid[0], grid[1]), grid[2])
+    return code.b.value(f"icmp sge i64 {programs}, {-(-code.machine.streams // max(each, 1))}")
+
+
+def worth_streaming(elem: Elem, shape: tuple[int, ...], axis: int | None, steps: Sequence[Scalar]) -> bool:
+    """Whether a block has long contiguous rows."""
+    return axis is not None and axis == len(shape) - 1 and steps[axis] == 1 and shape[axis] * elem.itemsize >= LEAST
+
+
+def goes_past(code: Code, elem: Elem, start: str) -> str:
+    """Whether a block that begins at this address is to be stored past the caches: its elements must be able to be aligned."""
+    odd = code.b.value(f"and i64 {start}, {elem.itemsize - 1}")
+    return code.b.value(f"and i1 {code.large}, {code.b.value(f'icmp eq i64 {odd}, 0')}")
+
+
+def until_aligned(code: Code, elem: Elem, past: str, row: Lanes, extent: int, start: Scalar) -> Scalar:
+    """How many elements of a row, from index `start` on, lie before the first aligned vector; 0 if nothing goes past the caches."""
+    b, size = code.b, elem.itemsize
+    here = b.add(b.value(f"ptrtoint ptr {row.text} to i64"), b.mul(start, size))
+    gap = b.value(f"and i64 {b.value(f'sub i64 0, {here}')}, {width(code, extent) * size - 1}")
+    return b.value(f"select i1 {past}, i64 {b.value(f'udiv i64 {gap}, {size}')}, i64 0")
+
+
+def write_whole(code: Code, elem: Elem, past: str, at: Lanes, point: Point, value: Lanes) -> None:
+    """A whole vector, one way or the other."""
+    b, kind, stored = code.b, Kind(elem, point.lanes), vector(memory(elem), point.lanes)
+    text = encoded(b, kind, spread(code, elem, value, point.lanes))
+
+    def store(how: str) -> list[str]:
+        b.line(f"store {stored} {text}, ptr {at.text}, align {how}")
+        return []
+
+    b.branch(past, [], lambda: store(f"{point.lanes * elem.itemsize}, {TEMPORAL}"), lambda: store("1"))
+
+
+def order(code: Code) -> None:
+    """Make stores past the caches visible before anything that comes later."""
+    if "+sse" in code.machine.features:
+        code.b.call("void", "llvm.x86.sse.sfence")
+    else:
+        code.b.line("fence release")
