@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import sys
 import threading
@@ -20,6 +21,7 @@ from tiledsl.backend import registry
 from tiledsl.backends.cpu import direct
 from tiledsl.backends.cpu.native import launcher
 from tiledsl.errors import ConfigError, LaunchError
+from tiledsl.runtime import jit
 from tiledsl.runtime.jit import Launchable
 
 try:
@@ -52,6 +54,14 @@ class Slow(Exception):
     """The general way was taken."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def eager() -> Iterator[None]:
+    """The second call is enough."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jit, "PATIENCE", 1)
+        yield
+
+
 @pytest.fixture
 def only_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """From when it is called on, a launch by way of Python fails."""
@@ -72,6 +82,15 @@ def taught(kernel: Any = double, **more: Any) -> tuple[np.ndarray, np.ndarray]:
     for _ in range(3):
         kernel[(1,)](out, x, BLOCK=64, **more)
     return out, x
+
+
+def test_the_first_launches_go_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "PATIENCE", 8)
+    out, x = arrays()
+    double._launchers.clear()
+    for native in [*[False] * 9, True, True]:
+        assert isinstance(double[(1,)], jit.Launcher) == (not native)
+        double[(1,)](out, x, BLOCK=64)
 
 
 def test_a_launch_that_is_repeated_is_answered_in_native_code(only_native: Callable[[], None]) -> None:
@@ -168,9 +187,10 @@ def answer(call: dict[str, Any], launch: Callable[..., Any]) -> tuple[bytes, str
     return memory.tobytes(), ""
 
 
-@settings(max_examples=max(config.fuzz() // 20, 60), deadline=None, derandomize=not config.fuzz(), database=None)
+@settings(max_examples=max(config.fuzz() // 20, 40), deadline=None, derandomize=not config.fuzz(), database=None)
 @given(st.lists(CALLS, min_size=1, max_size=4), st.integers(2, 4))
 def test_both_ways_give_the_same_result_or_the_same_error(calls: list[dict[str, Any]], rounds: int) -> None:
+    mixed._launchers.clear()
     for _ in range(rounds):
         for call in calls:
             expected = answer(call, lambda grid, args, named: mixed.launch(grid, tuple(args), named))
@@ -220,6 +240,15 @@ def test_another_backend_of_the_same_name_is_noticed(only_native: Callable[[], N
             double[(1,)](out, x, BLOCK=64)
     finally:
         registry._registered.clear()
+
+
+def test_a_copy_launches_itself(only_native: Callable[[], None]) -> None:
+    out, x = taught()
+    other = copy.copy(double)
+    other.debug = True
+    only_native()
+    with pytest.raises(Slow):
+        other[(1,)](out, x, BLOCK=64)
 
 
 def test_it_is_learnt_anew_after_a_change(only_native: Callable[[], None]) -> None:

@@ -9,13 +9,14 @@ from tiledsl.backend.direct import Table
 
 from .engine import ENTRY
 from .machine import threads_of
-from .native.launcher import Launcher, method
+from .native.launcher import ALONE, HERE, SPREAD, Launcher, method
 from .threads import run_grid
 
 if TYPE_CHECKING:
     from . import Backend
 
 SHORT = 1 << 14  # elements computed by a launch that keeps the interpreter lock: some microseconds
+BRIEF = 1 << 15  # by one for which another thread would come too late
 
 
 class Launches:
@@ -41,5 +42,6 @@ class Launches:
             run_grid(ready.run, address, total, ready.scratch, threads)
 
         written = {*table.stored, *map(int, table.program.text["written"].split())}
-        is_short = 0 <= ready.work * total <= SHORT
-        return self._launcher.learn(table, written, ready.code.address(ENTRY), ready.scratch, spread, is_short)
+        work = ready.work * total
+        how = HERE if 0 <= work <= SHORT else ALONE if 0 <= work <= BRIEF or total == 1 else SPREAD
+        return self._launcher.learn(table, written, ready.code.address(ENTRY), ready.scratch, how, spread)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 GRIDS = 256  # of a kernel, whose launchers are kept
-LESSONS = 64  # calls of a launcher that are looked at
+PATIENCE = 8  # calls of a launcher before any is described to native code: getting ready for it takes milliseconds
+LESSONS = 64  # calls after these that are looked at
 
 
 class Launchable(JITFunction):
@@ -59,6 +60,9 @@ class Launchable(JITFunction):
         if name in ("debug", "pre_run_hooks"):  # what a launch looks at
             epoch.advance()
         super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_launchers": {}}  # a copy launches itself
 
     # --- launching
 
@@ -273,7 +277,7 @@ class Launcher:
         if self.epoch != epoch.word.value:
             self._begin()
         self.calls += 1
-        if self.kernel.learns and 1 < self.calls <= LESSONS:
+        if self.kernel.learns and PATIENCE < self.calls <= PATIENCE + LESSONS:
             self._learn(args, given, launched)
         return launched
 

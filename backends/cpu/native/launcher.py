@@ -97,7 +97,7 @@ class Launcher:
         make.restype, make.argtypes = ctypes.py_object, [_pointer, ctypes.py_object, _pointer, _pointer]
         self.call: Callable[..., Any] = make(ctypes.addressof(method), (ctypes.addressof(self._own), self), None, None)
 
-    def learn(self, table: Table, written: set[int], kernel: int, scratch: int, spread: Callable[[int], object], is_short: bool) -> bool:
+    def learn(self, table: Table, written: set[int], kernel: int, scratch: int, how: int, spread: Callable[[int], object]) -> bool:
         """Go by this table, too. `spread` runs the grid on threads, given the address of the arguments."""
         if self._count == MOST or len(table.program.params) > SLOTS - PARAMETERS:
             return False
@@ -128,7 +128,6 @@ class Launcher:
             ]
         )
         x, y, z = table.grid
-        how = HERE if is_short else ALONE if x * y * z == 1 else SPREAD
         record = _Record(
             self._own.first,
             table.positional,
