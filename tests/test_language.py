@@ -126,6 +126,7 @@ FACTS = {
     "tl.cast(i64, tl.float64)": "f64",
     "f32.sum()": "f32",
     "p_f32 + i64": "*f32",
+    "p_f32[None, None, :] + i64": "*f32",
     "tl.reduce(f32, 0, combine)": "f32",
     "tl.associative_scan(f32, 0, combine)": "f32",
     "tl.dot(f16[:, None] + f16[None, :], f16[:, None] + f16[None, :])": "f32",

@@ -44,6 +44,8 @@ def _complete(x: Value, items: tuple[Any, ...]) -> tuple[Any, ...]:
     places = [i for i, item in enumerate(items) if item is Ellipsis]
     require(len(places) <= 1, "an index has at most one `...`")
     used = sum(item is not None and item is not Ellipsis for item in items)
+    while used > x.type.rank and _is_whole(items[-1]):  # colons past the last axis mean nothing, as in Triton
+        items, used = items[:-1], used - 1
     if used > x.type.rank:
         raise TypeRuleError(f"unsupported tensor index: {used} axes are indexed, but {x.type} has {x.type.rank}")
     at = places[0] if places else len(items)
