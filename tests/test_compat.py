@@ -261,6 +261,23 @@ def test_configs_are_chosen_by_measuring_and_told():
     assert x.all() and told == [False] and len(kernel.cache) == 1 and kernel.best_config in kernel.configs
 
 
+def test_tuners_may_be_derived_from():
+    class Last(triton.runtime.Autotuner):
+        """Takes the last config that can be measured."""
+
+        def run(self, *args, **kwargs):
+            self.nargs = dict(zip(self.arg_names, args, strict=False))
+            self.best_config = [c for c in self.prune_configs(kwargs) if self._bench(*args, config=c, **kwargs)[0] < np.inf][-1]
+            return self.fn.run(*args, **kwargs, **self.best_config.all_kwargs())
+
+    sizes = [triton.Config({"BLOCK": block}) for block in (4, 8, 16)]
+    prune = {"early_config_prune": lambda configs, named, **kwargs: [c for c in configs if c.kwargs["BLOCK"] <= named["n"]]}
+    tuned = Last(double, double.arg_names, sizes, ["n"], None, ["x"], prune_configs_by=prune)
+    x = np.ones(8, np.float32)
+    tuned[(1,)](x, 8)
+    assert tuned.best_config is sizes[1] and x.tolist() == [2] * 8
+
+
 def test_configs_of_a_matrix_product_are_ordered_by_an_estimate():
     from tiledsl.compat.triton.ops.matmul_perf_model import early_config_prune, estimate_matmul_time
 

@@ -84,6 +84,22 @@ def test_a_helper_may_return_early():
     assert result(returning, 3) == [0, 2, 4, 6, 3, 3, 3, 3]
 
 
+@tl.constexpr
+def wider(width, by: tl.constexpr):
+    return width * by
+
+
+@tiledsl.jit
+def loosely_constant(out, x, WIDTH: tl.constexpr):
+    double: tl.constexpr = wider(WIDTH, 2)
+    grown: tl.constexpr = double * x
+    tl.store(out + tl.arange(0, double), grown)
+
+
+def test_constexpr_makes_compile_time_functions_and_lets_values_pass():
+    assert result(loosely_constant, 5, WIDTH=2, size=4) == [20] * 4
+
+
 @tiledsl.jit
 def nested_loops(out, n, STEPS: tl.constexpr):
     total = 0

@@ -139,14 +139,14 @@ class Autotuner(Tuned):
 
     def warmup(self, *args: Any, grid: Any = None, **kwargs: Any) -> list[Any]:
         """Compile every config that may be measured."""
-        configs = self.prune_configs(dict(zip(self.arg_names, args, strict=False)), kwargs)
+        configs = self._pruned(dict(zip(self.arg_names, args, strict=False)), kwargs)
         return [self.fn.warmup(*args, grid=grid, **{**kwargs, **c.all_kwargs()}) for c in configs]
 
     def _choose(self, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Config:
         key = self.key(named)
         if key not in self.cache:
             started = time.perf_counter()
-            configs = self.prune_configs(dict(zip(self.arg_names, args, strict=False)), kwargs)
+            configs = self._pruned(dict(zip(self.arg_names, args, strict=False)), kwargs)
             timings: dict[Config, Times] = {}
             for c in configs:
                 best = min((times[0] for times in timings.values()), default=math.inf)
@@ -173,7 +173,7 @@ class Autotuner(Tuned):
         dtypes = [str(value.dtype) for value in named.values() if hasattr(value, "dtype")]
         return (*values, *dtypes, named.get("backend") or registry.default())
 
-    def prune_configs(self, named: dict[str, Any], kwargs: Mapping[str, Any]) -> list[Config]:
+    def _pruned(self, named: dict[str, Any], kwargs: Mapping[str, Any]) -> list[Config]:
         """The configs worth measuring, as `prune_configs_by` says."""
         configs = list(self.configs)
         if self.early_config_prune is not None:

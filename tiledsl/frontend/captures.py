@@ -122,6 +122,7 @@ def _code_of(value: Any) -> list[Any]:
         return [value]
     if isinstance(value, type):
         return [m for m in vars(value).values() if _is_jit(m) or (isinstance(m, FunctionType) and m.__module__ == value.__module__)]
+    value = value.value if type(value).__name__ == "constexpr" else value  # a function that a constexpr holds
     wrapped = value if isinstance(value, FunctionType) else getattr(value, "__wrapped__", None)
     of_the_compiler = isinstance(wrapped, FunctionType) and str(wrapped.__module__).startswith("tiledsl.")
     return [wrapped] if isinstance(wrapped, FunctionType) and (not of_the_compiler or ".kernels." in wrapped.__module__) else []

@@ -19,6 +19,7 @@ from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
 from ..language.debug import assert_no_overflow
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
+from ..language.functions import constexpr_function
 from ..language.indexing import index as tile_index
 from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
@@ -53,7 +54,7 @@ def name(frame: Frame, node: ast.Name) -> Any:
 def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
     """A global as a kernel may use it: compile-time objects, but no plain numbers, which might change unseen."""
     if isinstance(value, constexpr):
-        return value.value
+        return constexpr_function(value.value) if inspect.isfunction(value.value) else value.value
     plain = isinstance(value, (bool, int, float, str, list, dict))
     if plain and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true"):
         raise frame.error(

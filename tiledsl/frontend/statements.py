@@ -114,9 +114,8 @@ def annotated(frame: Frame, node: ast.AnnAssign) -> None:
     value = frame.evaluate(node.value)
     if note is constexpr or note in ("constexpr", "tl.constexpr"):
         known = static_int(value) if isinstance(value, Value) else unwrap(value)
-        if known is None and isinstance(value, Value):
-            raise frame.error(node, f"`{node.target.id}` is declared constexpr, but its value is {value.type}")
-        frame.names[node.target.id] = known
+        # Triton lets a value of the running kernel pass; where a constant is needed, its use is refused
+        frame.names[node.target.id] = value if known is None and isinstance(value, Value) else known
     else:
         bind_target(frame, node.target, value, node)
 

@@ -44,7 +44,24 @@ class Autotuner(OurAutotuner, KernelInterface):
         self.arg_names = list(arg_names)
         self.cache_results, self.use_cuda_graph = cache_results, use_cuda_graph
         self.num_warmups, self.num_reps = warmup, rep
+        self.nargs: dict[str, Any] = {}  # the positional arguments of the launch that is being tuned, by name
         self.user_defined_pre_hook, self.user_defined_post_hook = pre_hook is not None, post_hook is not None
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.nargs = dict(zip(self.arg_names, args, strict=False))
+        return super().run(*args, **kwargs)
+
+    # what classes derived from this one call
+
+    def prune_configs(self, kwargs: Mapping[str, Any]) -> list[Config]:
+        """The configs worth measuring for `nargs` and these keywords."""
+        return self._pruned(self.nargs, kwargs)
+
+    def _bench(self, *args: Any, config: Config, grid: Any = None, warmup: bool = False, **meta: Any) -> list[float]:
+        """How long a config takes: median and quantiles, in milliseconds."""
+        return self._measure(config, args, meta, self._named(args, meta), grid)
+
+    # --- choosing
 
     def _choose(self, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any) -> Config:
         key = self.key(named)
