@@ -85,6 +85,8 @@ def test_a_declared_pointer_reads_an_array_of_that_size_as_its_type():
     assert buffer(codes, elem=declared_element("*bf16")).dtype is bf16
     with pytest.raises(ArgumentError, match=r"declared \*bf16, got a pointer to f32"):
         key(np.zeros(4, np.float32), elem=declared_element("*bf16"))
+    with pytest.raises(ArgumentError, match=r"declared \*bf16, got int"):
+        key(1, elem=declared_element("*bf16"))
 
 
 @pytest.mark.parametrize("annotation", ["tl.constexpr", "torch.Tensor", "int", "bool", None, int, bool, np.ndarray])

@@ -96,14 +96,15 @@ def _typed(value: Any, slot: Slot, out: list[Bound]) -> Key:
     """A parameter whose annotation fixes the type."""
     elem = slot.elem
     if isinstance(elem, Pointer):
-        key = (RULES.get(type(value)) or _rule_for(value))(value, Slot(slot.name, align=slot.align), out)
+        passed: list[Bound] = []
+        key = (RULES.get(type(value)) or _rule_for(value))(value, Slot(slot.name, align=slot.align), passed)
         if key == (type(None), None):
             return key
-        buffer = out[-1]
+        buffer = passed[-1] if passed else None  # the number 1 is not passed
         if not isinstance(buffer, Buffer) or buffer.dtype.itemsize != elem.to.itemsize:
             found = f"a pointer to {buffer.dtype}" if isinstance(buffer, Buffer) else type(value).__name__
             raise ArgumentError(f"`{slot.name}` is declared {elem}, got {found}")
-        out[-1] = Buffer(buffer.address, buffer.nbytes, elem.to, buffer.writable, buffer.owner, buffer.name, buffer.before)
+        out.append(Buffer(buffer.address, buffer.nbytes, elem.to, buffer.writable, buffer.owner, buffer.name, buffer.before))
         return _pointer_key(elem.to, buffer.address, slot)
     assert elem is not None
     try:
