@@ -92,3 +92,15 @@ def exit_at_three(mutant: trial.Mutant) -> trial.Outcome:
     if mutant.seed == 3:
         os._exit(7)
     return trial.Outcome("ran")
+
+
+def test_a_hang_in_native_code_is_told(scale: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(mutant: trial.Mutant, backends: object) -> trial.Outcome:
+        while mutant.seed == 2:
+            pass
+        return trial.Outcome("ran")
+
+    monkeypatch.setattr(trial, "attempt", hang)
+    monkeypatch.setattr(runner, "PATIENCE", 0.3)
+    tally = runner.run([scale], [runner.Task(0, 1, 3)], 1, ["cpu"], 60.0, verbose=False)
+    assert tally.mutants == 3 and [detail.partition(":")[0] for detail in tally.faults] == ["hang in native code"]

@@ -21,7 +21,8 @@ from random import Random
 from . import reduce, trial
 from .sources import Unit, units
 
-PATIENCE = 12 * trial.COMPILING  # seconds without a word until a worker counts as hanging; the machine may be busy
+PATIENCE = 3 * trial.COMPILING  # seconds of a worker's own time without a word until it counts as hanging
+SILENCE = 60 * trial.COMPILING  # seconds by the clock until it does: it may wait for something that never comes
 MEMORY = 8 << 30  # bytes a worker may use
 TASKS = 20  # units that one worker takes before another replaces it
 
@@ -97,10 +98,27 @@ class Worker:
         self.process.start()
         theirs.close()
         self.task: Task | None = None
-        self.seed, self.heard, self.tasks = 0, time.monotonic(), 0
+        self.seed, self.tasks = 0, 0
+        self.hear()
+
+    def hear(self) -> None:
+        """Note that it said something now."""
+        self.heard, self.spent = time.monotonic(), self._spent()
+
+    def hangs(self) -> bool:
+        """Whether it has been silent for too long; on a busy machine its own time counts, not the clock's."""
+        return self._spent() - self.spent > PATIENCE or time.monotonic() - self.heard > SILENCE
+
+    def _spent(self) -> float:
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it is gone, which the pipe will tell
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def give(self, task: Task) -> None:
-        self.task, self.heard = task, time.monotonic()
+        self.task = task
+        self.hear()
         self.tasks += 1
         self.pipe.send(task)
 
@@ -136,7 +154,7 @@ def run(found: Sequence[Unit], tasks: Sequence[Task], jobs: int, backends: Seque
                 if not _hear(w, found, tally, verbose):
                     _lost(w, "crash", found, tally, todo)
                     workers.remove(w)
-            for w in [w for w in workers if w.task and time.monotonic() - w.heard > PATIENCE]:
+            for w in [w for w in workers if w.task and w.hangs()]:
                 _lost(w, "hang in native code", found, tally, todo)
                 workers.remove(w)
             if verbose and time.monotonic() - said > 60:
@@ -155,7 +173,7 @@ def _hear(w: Worker, found: Sequence[Unit], tally: Tally, verbose: bool) -> bool
         what, value = w.pipe.recv()
     except (EOFError, OSError):
         return False
-    w.heard = time.monotonic()
+    w.hear()
     assert w.task is not None
     if what == "at":
         w.seed = value
