@@ -302,3 +302,13 @@ def test_fusing_can_be_turned_off_by_a_variable(monkeypatch):
     monkeypatch.setenv("TRITON_DEFAULT_FP_FUSION", "0")
     multiply_and_add[(1,)](rounded)
     assert fused[0] == 2.0**-46 and rounded[0] == 0
+
+
+def test_what_tests_of_kernels_import_answers_for_a_cpu():
+    pytest.importorskip("torch")
+    from tiledsl.compat.triton import _internal_testing as answers
+
+    assert answers.is_cpu() and not answers.is_cuda() and not answers.is_hip_cdna3()
+    for name in answers.dtypes_with_bfloat16:
+        x = answers.numpy_random(16, name)
+        assert (answers.to_numpy(answers.to_triton(x, "cpu", name)) == x).all() and x.all(), name

@@ -13,7 +13,7 @@ from types import ModuleType
 
 NAME = "triton"
 OURS = __package__
-APART = ("pytest", "run")  # entries of their own, not part of what is imitated
+APART = ("pytest", "run", "_internal_testing")  # entries of their own, and what needs torch: found when asked for
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
