@@ -66,7 +66,7 @@ def numpy_random(shape: Any, dtype_str: str, rs: np.random.RandomState | None = 
         limits = np.iinfo(dtype_str)
         first = limits.min if low is None else max(low, limits.min)
         last = limits.max if high is None else min(high, limits.max)
-        values = random.randint(first, last, shape, dtype=dtype_str)
+        values = random.randint(first, last, shape, dtype=np.dtype(dtype_str).type)
         return np.where(values == 0, np.array(1, dtype_str), values)  # tests divide by them
     if dtype_str in ("bool", "int1", "bool_"):
         return random.normal(0, 1, shape) > 0
