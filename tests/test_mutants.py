@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tiledsl.testing.mutants import runner, trial
+from tiledsl.testing.mutants import reduce, runner, trial
 from tiledsl.testing.mutants.mutations import MUTATIONS, Pool
 from tiledsl.testing.mutants.sources import Unit, units
 
@@ -104,3 +104,13 @@ def test_a_hang_in_native_code_is_told(scale: Unit, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(runner, "PATIENCE", 0.3)
     tally = runner.run([scale], [runner.Task(0, 1, 3)], 1, ["cpu"], 60.0, verbose=False)
     assert tally.mutants == 3 and [detail.partition(":")[0] for detail in tally.faults] == ["hang in native code"]
+
+
+def test_a_fault_is_shown_by_the_smallest_part_that_has_it(scale: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(mutant: trial.Mutant, backends: object) -> trial.Outcome:
+        return trial.Outcome("fault", "wrong: here") if "-y * 2.0" in mutant.text else trial.Outcome("ran")
+
+    monkeypatch.setattr(trial, "attempt", faulty)
+    mutant = trial.make(scale, 0, {})
+    smaller = reduce.smallest(mutant, faulty(mutant, ()), ["cpu"])
+    assert [line.strip() for line in smaller.splitlines()[2:]] == ["y = -y * 2.0"]
