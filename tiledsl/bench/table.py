@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     if not options.names or LATENCY in options.names:
         print("\n| waiting for | best | limit |\n| --- | ---: | ---: |")
         for wait in latency.rows():
-            limit = "" if wait.limit is None else f"{wait.limit * 1e3:.0f} ms"
-            print(f"| {wait.what} | {wait.seconds * 1e3:.0f} ms | {limit} |", flush=True)
+            limit = "" if wait.limit is None else _short(wait.limit)
+            print(f"| {wait.what} | {_short(wait.seconds)} | {limit} |", flush=True)
     return 0
 
 
@@ -44,6 +44,10 @@ def _time(timing: Timing | None) -> str:
         return "-"
     unit, factor = ("ms", 1e3) if timing.best >= 1e-3 else ("us", 1e6)
     return f"{timing.best * factor:.3g} ({timing.median * factor:.3g}) {unit}"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e9:.0f} ns"
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
