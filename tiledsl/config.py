@@ -60,6 +60,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError("expected a number of seconds, 0 or more")
+    return value
+
+
 backend = _variable("TILEDSL_BACKEND", str, "cpu", "the backend of launches that name none")
 show: Variable[Words] = _variable("TILEDSL_SHOW", _words, cast(Words, ()), "print kernels after these passes, comma separated, or `all`")
 stop_after = _variable("TILEDSL_STOP_AFTER", str, "", "stop the shared passes after this one")
@@ -68,6 +75,9 @@ time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass 
 cache_dir = _variable("TILEDSL_CACHE_DIR", os.path.expanduser, os.path.expanduser("~/.cache/tiledsl"), "where compiled kernels are kept")
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
 num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU launch; 0: one per core this process may use")
+wait_limit = _variable(
+    "TILEDSL_WAIT_LIMIT", _seconds, 5.0, "seconds after which programs that all wait for each other are an error; 0: wait for ever"
+)
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")
 notes = _variable("TILEDSL_NOTES", _flag, False, "print what in a kernel goes beyond Triton, when it is compiled")
 fuzz = _variable("TILEDSL_FUZZ", _count, 0, "examples of each random test; 0: few, as an ordinary run takes")

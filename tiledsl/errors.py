@@ -101,6 +101,10 @@ class MemoryFault(TileError):
     """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
 
 
+class WaitError(TileError, TimeoutError):
+    """A program waits for what no other program will do."""
+
+
 class ParseError(TileError):
     """The textual form of a kernel is not well formed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,19 @@ from .errors import MemoryFault
 from .ir.core import Block, Kernel, Op, Value
 from .ir.types import DType
 from .memory import Buffer, Memory
+from .waiting import Wait, waits
+from .watch import Turns, Watch, named, require_room
 
 Argument = Buffer | int | float | bool
+
+Polls = dict[Block, Callable[["Run"], None]]
 
 
 class Run:
     """One program: its place in the grid, the memory it sees, the values computed so far."""
 
-    def __init__(self, memory: Memory, grid: tuple[int, ...], program_id: tuple[int, ...]):
-        self.memory, self.grid, self.program_id = memory, grid, program_id
+    def __init__(self, memory: Memory, grid: tuple[int, ...], program_id: tuple[int, ...], polls: Polls | None = None):
+        self.memory, self.grid, self.program_id, self.polls = memory, grid, program_id, polls or {}
         self.values: dict[Value, np.ndarray] = {}
 
     def block(self, block: Block, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -36,6 +40,12 @@ class Run:
                     raise AssertionError(f"{op.spec.name} gave {value.dtype}{value.shape} for {result.type}")
                 self.values[result] = value
         return ()
+
+    def again(self, body: Block) -> None:
+        """A `while` loop is about to test its condition again."""
+        poll = self.polls.get(body)
+        if poll is not None:
+            poll(self)
 
     def lifted(self, block: Block, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Run a block of elementwise ops, declared on scalars, on whole tiles."""
@@ -76,13 +86,55 @@ def _rounded(result: Value, value: np.ndarray) -> np.ndarray:
     return value
 
 
-def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument]) -> None:
-    """Run every program of the grid, x fastest, on bound arguments. Faults name the user's line."""
+def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument], cooperative: bool = False) -> None:
+    """Run every program of the grid, x fastest, on bound arguments; those of a cooperative grid in turns. Faults name
+    the user's line."""
     sizes = (tuple(grid) + (1, 1, 1))[:3]
-    memory = Memory([a for a in args if isinstance(a, Buffer)])
+    buffers = [a for a in args if isinstance(a, Buffer)]
+    memory = Memory(buffers)
     inputs = [argument(a, v) for a, v in zip(args, kernel.body.args, strict=True)]
-    for z, y, x in itertools.product(*(range(n) for n in reversed(sizes))):
-        Run(memory, sizes, (x, y, z)).block(kernel.body, inputs)
+    loops = waits(kernel)
+    places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
+    if not loops:
+        for place in places:
+            Run(memory, sizes, place).block(kernel.body, inputs)
+        return
+    watch = Watch()
+    turns = None
+    if cooperative:
+        require_room(len(places))
+        turns = Turns(len(places))
+
+    def program(number: int) -> None:
+        polls = {wait.loop.blocks[1]: _poll(wait, i, number, stop) for i, wait in enumerate(loops)}
+        watch.enter(number)
+        Run(memory, sizes, places[number], polls).block(kernel.body, inputs)
+        watch.leave(number)
+
+    def stop(number: int, loop: int, state: Hashable, address: int) -> None:
+        if watch.poll(number, number, loop, state, address):
+            spans = [(b.start, b.stop, b.dtype.itemsize, b.name) for b in buffers]
+            watch.check([wait.place for wait in loops], sizes, cooperative, lambda at: named(at, spans))
+        watch.rest()
+        if turns is not None:
+            turns.hand_over(number)
+
+    if turns is not None:
+        turns.run(program)
+    else:
+        for number in range(len(places)):
+            program(number)
+
+
+def _poll(wait: Wait, loop: int, number: int, stop: Callable[[int, int, Hashable, int], None]) -> Callable[[Run], None]:
+    """What a loop does between two iterations: tell what it saw."""
+    fresh = itertools.count()
+
+    def poll(run: Run) -> None:
+        state = next(fresh) if wait.works else tuple(run.values[v].tobytes() for v in wait.watched)
+        stop(number, loop, state, 0 if wait.address is None else int(run.values[wait.address]))
+
+    return poll
 
 
 def argument(arg: Argument, param: Value) -> np.ndarray:

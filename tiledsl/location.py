@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,16 @@ class Loc:
             places.append(here)
             here = here.called_from
         return tuple(places)
+
+    def plain(self) -> list[Any]:
+        """This place as plain data, for a file: reading one must not run anything."""
+        caller = None if self.called_from is None else self.called_from.plain()
+        return [self.file, self.line, self.column, self.end_column, self.function, caller]
+
+    @staticmethod
+    def of(data: list[Any] | None) -> Loc | None:
+        """The place in plain data."""
+        if data is None:
+            return None
+        file, line, column, end_column, function, called_from = data
+        return Loc(file, line, column, end_column, function, Loc.of(called_from))

@@ -95,12 +95,15 @@ class Memory:
     def __init__(self, buffers: Sequence[Buffer]):
         self.regions = regions_of(buffers)
         self.starts = np.array([r.start for r in self.regions], np.int64)
+        self.latest = 0  # the address of the last single element that was read
 
     def load(self, elem: DType, address: np.ndarray, mask: np.ndarray | None = None, other: np.ndarray | None = None) -> np.ndarray:
         """Values at addresses where mask holds; other, or 0, elsewhere."""
         shape = np.shape(address)
         out = np.zeros(shape, elem.numpy) if other is None else np.array(other, elem.numpy)
         where = _lanes(address, mask)
+        if where.size == 1:
+            self.latest = int(np.ravel(address)[where[0]])
         flat = out.reshape(-1)
         stored = np.empty(where.size, elem.storage)
         for lanes, region, at in self._locate(elem, np.ravel(address)[where], "read", shape, where):

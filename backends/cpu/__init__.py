@@ -7,6 +7,7 @@ writes expressions where they are needed, folds.py, dot.py, memory.py and contro
 from __future__ import annotations
 
 import ctypes
+import json
 import struct
 from collections.abc import Callable, ItemsView, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, Tile
+from tiledsl.location import Loc
 
 from .engine import ENTRY, RUN, Linked, assembly, compiled, loaded, object_file
 from .host import host
@@ -80,12 +82,17 @@ class Backend:
         return SHARED
 
     def _compile(self, kernel: Kernel, distinct: bool) -> Program:
+        from tiledsl.waiting import waits  # see `passes`
+
         from .alias import written  # see `passes`
         from .lower import lower  # see `passes`
         from .work import work  # see `passes`
 
         text, scratch = lower(kernel, self.machine, distinct)
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
+        places = [wait.place and wait.place.plain() for wait in waits(kernel)]
+        if places:
+            stages["waits"] = json.dumps(places)
         binary = HEADER.pack(scratch, work(kernel)) + compiled(text, self.machine).encode()
         return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), binary, stages)
 
@@ -94,6 +101,11 @@ class Backend:
         if _overlap(args, set(map(int, program.text["written"].split()))):
             program = self._careful(program)
         ready = self.ready(program)
+        if "waits" in program.text:
+            from .together import launch  # for kernels in which programs may wait for each other
+
+            launch(program, ready, grid, b"".join(map(_slot, program.params, args)), args, options)
+            return Report()
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
@@ -124,8 +136,18 @@ class Backend:
         with forks.lock:
             found = self.overlapping.get(program.binary)
             if found is None:
-                found = self.overlapping[program.binary] = self._compile(parse(program.text["tile"]), False)
+                found = self.overlapping[program.binary] = self._compile(_placed(program), False)
             return found
+
+
+def _placed(program: Program) -> Kernel:
+    """The kernel of a program, with the places where it waits."""
+    from tiledsl.waiting import waits  # only compiling needs it
+
+    kernel = parse(program.text["tile"])
+    for wait, place in zip(waits(kernel), json.loads(program.text.get("waits", "[]")), strict=True):
+        wait.loop.loc = Loc.of(place)
+    return kernel
 
 
 def _overlap(args: Sequence[Argument], written: set[int]) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tiledsl.ir.core import Value
+from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import Elem
 
 from .buffers import Arena, Scratch
@@ -38,6 +38,9 @@ class Code:
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     large: str = "false"  # whether the launch writes more than the caches hold
+    program: str = "0"  # the number of the program, an i64
+    poll: int = 0  # the slot of the function to call while waiting, after the parameters
+    waits: dict[Op, int] = field(default_factory=dict)  # loops that may wait, by their number
     base: int = 0  # depth of the region around the current nest
 
     @contextmanager

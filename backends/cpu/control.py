@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tiledsl.ir.core import Block, Op, Value
+from tiledsl.waiting import may_wait
 
 from .buffers import Scratch
 from .code import Code
 from .evaluate import assign
 from .types import Kind, register
+from .waiting import poll
 
 BlockRule = Callable[[Code, Block], None]
 
@@ -93,13 +95,18 @@ def while_loop(code: Code, op: Op, run: BlockRule) -> None:
     run(code, body)
     _assign_all(code, body.args, body.yields, pieces)
     following = [code.scalars[body.yields[p]] for p in scalars]
+    wait = may_wait(op)
+    if wait is not None:
+        names.append(f"%c{n}.turn")
+        kinds.append("i64")
+        following.append(poll(code, wait, names[-1]))
     inner = b.close()
     region = b.regions[-1]
     before = region.label
-    initial = [code.scalars[carried[p]] for p in scalars]
+    initial = [*(code.scalars[carried[p]] for p in scalars), "0"]
     b.line(f"br label %H{n}")
     b.label(f"H{n}")
-    for name, kind, first, then in zip(names, kinds, initial, following, strict=True):
+    for name, kind, first, then in zip(names, kinds, initial, following, strict=False):
         b.line(f"{name} = phi {kind} [ {first}, %{before} ], [ {then}, %{inner.label} ]")
     region.lines += test.lines
     b.line(f"br i1 {holds}, label %B{n}, label %X{n}")
@@ -107,7 +114,9 @@ def while_loop(code: Code, op: Op, run: BlockRule) -> None:
     region.lines += inner.lines
     b.line(f"br label %H{n}")
     b.label(f"X{n}")
-    for p, name in zip(scalars, names, strict=True):
+    if wait is not None:
+        b.line("fence acquire")  # what was waited for is seen by the loads that follow
+    for p, name in zip(scalars, names, strict=False):
         code.scalars[op.results[p]] = name
 
 

@@ -34,6 +34,8 @@ class Launches:
 
     def learn(self, table: Table) -> bool:
         """Go by this table, too."""
+        if "waits" in table.program.text:
+            return False  # waiting is watched, and that takes the interpreter
         ready = self.backend.ready(table.program)
         total = table.grid[0] * table.grid[1] * table.grid[2]
         threads = threads_of(table.options)

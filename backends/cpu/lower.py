@@ -2,7 +2,7 @@
 
     void run(ptr args, i64 first, i64 last, ptr arena)
 
-args: the grid's three sizes as i64, then one 8-byte slot per parameter. Programs are numbered with x fastest.
+args: the grid's three sizes as i64, then one 8-byte slot per parameter, then the function to call while waiting, if it may wait. Programs are numbered with x fastest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Block, Kernel, Op
 from tiledsl.ir.types import Elem, Pointer
+from tiledsl.waiting import waits
 
 from .arrange import histogram, sort
 from .buffers import Arena
@@ -31,6 +32,7 @@ from .points import Point, at_constant
 from .stream import METADATA, large, order
 from .strips import steady
 from .types import Kind, decoded, literal, memory
+from .waiting import STOP
 
 
 def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, int]:
@@ -39,6 +41,8 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     kernel = coarsen(kernel, machine, machine.depth)
     made = plan(kernel, machine, distinct)
     code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
+    code.waits = {wait.loop: number for number, wait in enumerate(waits(kernel))}
+    code.poll = PARAMETERS + len(kernel.body.args)
     b = code.b
     sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
     for position, param in enumerate(kernel.body.args):
@@ -49,11 +53,12 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
             b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
     code.large = large(code, kernel, sizes)
     with b.loop("%first", "%last") as loop:
-        _place(b, str(loop.index), sizes, {axis for name, axis in asked if name == "program_id"})
+        code.program = str(loop.index)
+        _place(b, code.program, sizes, {axis for name, axis in asked if name == "program_id"})
         lower_block(code, kernel.body)
     order(code)
     head = f"define void @{ENTRY}(ptr %args, i64 %first, i64 %last, ptr %arena) nounwind {{"
-    parts = [head, "entry:", *b.finish(), "ret void", "}"]
+    parts = [head, "entry:", *b.finish(), "ret void", *[f"{STOP}:", "ret void"] * bool(code.waits), "}"]
     for function in code.functions.values():
         parts += function
     if "sort" in {op.spec.name for op in kernel.body.walk()}:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.machine import Machine
+from tiledsl.waiting import may_wait
 
 from .alias import WRITES, Aliases, same_elements
 
@@ -235,7 +236,8 @@ class Sinks:
 
 def _keep_endangered(body: Block, made: Plan, place: Places, aliases: Aliases) -> None:
     """Loads whose memory may be written before, or while, a sink reads them."""
-    writes = [op for op in body.walk() if op.spec.name in WRITES]
+    fences = {op for op in body.walk() if is_fence(op)}
+    writes = [op for op in body.walk() if op.spec.name in WRITES or op in fences]
     if not writes:
         return
     while True:  # keeping one tile moves the sinks of those below it to an earlier place, never a later one
@@ -245,14 +247,14 @@ def _keep_endangered(body: Block, made: Plan, place: Places, aliases: Aliases) -
             load.result
             for load in body.walk()
             if load.spec.name in READS and load.result.type.shape and load.result not in made.memory
-            if any(endangered(load, sink, writes, made, place, aliases) for sink in sinks.of.get(load.result, ()))
+            if any(endangered(load, sink, writes, fences, made, place, aliases) for sink in sinks.of.get(load.result, ()))
         ]
         if not found:
             return
         made.memory.update(found)
 
 
-def endangered(load: Op, sink: Op, writes: list[Op], made: Plan, place: Places, aliases: Aliases) -> bool:
+def endangered(load: Op, sink: Op, writes: list[Op], fences: set[Op], made: Plan, place: Places, aliases: Aliases) -> bool:
     """Whether evaluating the load when the sink runs could see a later store."""
     outer = set(place.around(load))
     until = made.order[sink]
@@ -260,8 +262,12 @@ def endangered(load: Op, sink: Op, writes: list[Op], made: Plan, place: Places, 
         if loop not in outer and loop.spec.name in ("for", "while"):
             until = max(until, *(made.order[op] for b in loop.blocks for op in b.walk()))
     for write in writes:
-        if made.order[load] < made.order[write] <= until and aliases.conflict(load, write):
+        if made.order[load] < made.order[write] <= until:
             once = write is sink and until == made.order[sink]
+            if write in fences and not once:
+                return True
+            if write.spec.name not in WRITES or not aliases.conflict(load, write):
+                continue
             if not (
                 once
                 and same_elements(load, write)
@@ -270,6 +276,12 @@ def endangered(load: Op, sink: Op, writes: list[Op], made: Plan, place: Places, 
             ):
                 return True
     return False
+
+
+def is_fence(op: Op) -> bool:
+    """Whether other programs may write, once this op has run, what loads before it have read: a lock is given back, a
+    flag is waited for. Atomics of many lanes count something."""
+    return "atomic" in op.spec.traits and not op.operands[0].type.shape or op.spec.name == "while" and may_wait(op) is not None
 
 
 def _masked_by(load: Op, write: Op, made: Plan) -> bool:

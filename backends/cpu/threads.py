@@ -133,6 +133,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
+def run_apart(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
+    """Run programs that may wait for those before them: each begins as soon as a thread is free, in ascending order."""
+    workers = min(threads or processors(), total)
+    if workers <= 1:
+        run(args, 0, total, _scratch.of(scratch))
+    else:
+        _pool.run(Region(run, args, 0, total, 1, scratch), workers - 1)
+
+
+def run_together(run: Run, args: int, total: int, scratch: int) -> None:
+    """Run all programs at once, each on a thread of its own."""
+    region = Region(run, args, 0, total, 1, scratch)
+    helpers = [threading.Thread(target=region.help, daemon=True) for _ in range(total - 1)]
+    for helper in helpers:
+        helper.start()
+    region.finish()
+    for helper in helpers:
+        helper.join()
+
+
 def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
     """Run programs 0..total on up to so many threads (None: one per processor)."""
     workers = min(threads or processors(), total)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import DType, Tile
 from tiledsl.memory import Memory
 from tiledsl.passes import SHARED
+from tiledsl.watch import Turns, Watch, named, require_room
 
 from .compile import compile_code, listing
 from .container import Image, from_bytes, to_bytes
@@ -23,9 +25,12 @@ from .simulate import decode, run_program
 from .state import Core, to_raw
 from .timing import Clock
 
+MOST_TOGETHER = 256  # programs of a cooperative launch: the simulator keeps the memories of each
+
 
 class Backend:
-    """The T1 accelerator. Programs run one after the other in the order of their ids; cycles are counted per core."""
+    """The T1 accelerator. Programs run one after the other in the order of their ids, those of a cooperative grid in
+    turns; cycles are counted per core."""
 
     name = "npu"
     passes = SHARED
@@ -52,16 +57,60 @@ class Backend:
         sizes = (tuple(grid) + (1, 1, 1))[:3]
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
-        clocks = [Clock(self.machine, self.machine.dram_bytes_per_cycle / cores) for _ in range(cores)]
-        issued = 0
-        for number, (z, y, x) in enumerate(itertools.product(*(range(n) for n in reversed(sizes)))):
-            core = Core(self.machine, dram, arguments, (x, y, z), sizes)
-            issued += run_program(core, instructions, made.lines, clocks[number % cores])
+        share = self.machine.dram_bytes_per_cycle / cores
+        turns = None
+        if options.cooperative and loops(instructions):
+            require_room(programs, MOST_TOGETHER)
+            turns = Turns(programs)
+        # a program that takes turns has a clock of its own: where it waits, the queues of others are not held up
+        clocks = [Clock(self.machine, share) for _ in range(programs if turns else cores)]
+        places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
+        watch = Watch()
+        spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
+        issued = [0] * programs
+
+        def program(number: int) -> None:
+            core = Core(self.machine, dram, arguments, places[number], sizes)
+            watch.enter(number)
+            issued[number] = run_program(core, instructions, made.lines, clocks[number % len(clocks)], Poll(stop, number))
+            watch.leave(number)
+
+        def stop(number: int, pc: int, state: Hashable) -> None:
+            if watch.poll(number, number, pc, state, dram.latest):
+                watch.check(made.lines, sizes, options.cooperative, lambda address: named(address, spans))
+            watch.rest()
+            if turns is not None:
+                turns.hand_over(number)
+
+        if turns is not None:
+            turns.run(program)
+        else:
+            for number in range(programs):
+                program(number)
         launch = self.machine.launch_us * self.machine.clock_mhz
-        cycles = int(launch + max(clock.now for clock in clocks))
+        cycles = int(launch + max(sum(clock.now for clock in clocks[core::cores]) for core in range(cores)))
         busy = {unit: int(sum(c.busy[unit] for c in clocks)) for unit in "LWMVX"}
-        details = {"busy": busy, "dram_bytes": sum(c.dram_bytes for c in clocks), "instructions": issued, "programs": programs}
+        details = {"busy": busy, "dram_bytes": sum(c.dram_bytes for c in clocks), "instructions": sum(issued), "programs": programs}
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
+
+
+class Poll:
+    """What one program does when a `while` loop begins again: it tells its registers, and memories if those stay the same."""
+
+    def __init__(self, tell: Callable[[int, int, Hashable], None], number: int):
+        self.tell, self.number = tell, number
+        self.before: dict[int, list[int]] = {}
+
+    def __call__(self, core: Core, pc: int) -> None:
+        same = self.before.get(pc) == core.r
+        self.before[pc] = list(core.r)
+        digest = [zlib.crc32(memory) for memory in core.memories] if same else []  # type: ignore[arg-type]
+        self.tell(self.number, pc, (*core.r, *digest))
+
+
+def loops(program: Sequence[Decoded]) -> bool:
+    """Whether a program may wait for others."""
+    return any(one.instruction.name == "jump" and one["target"] <= pc for pc, one in enumerate(program))
 
 
 def _decoded(binary: bytes, machine: Npu) -> tuple[Image, list[Decoded]]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from tiledsl.backend.isa import pack, unpack
 from tiledsl.errors import LaunchError, Unsupported
@@ -61,7 +60,7 @@ def to_bytes(program: Image, machine: Npu) -> bytes:
     words = pack(program.words, T1.bits)
     places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
     index = {loc: i for i, loc in enumerate(places)}
-    table = json.dumps({"places": [_plain(p) for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
+    table = json.dumps({"places": [p.plain() for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
     return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table)) + words + table
 
 
@@ -75,16 +74,5 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     if made_for != fingerprint(machine):
         raise LaunchError(f"the program was compiled for another machine than {machine.name}")
     table = json.loads(data[HEADER.size + size :])
-    places = [_loc(p) for p in table["places"]]
+    places = [Loc.of(p) for p in table["places"]]
     return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), [places[i] if i >= 0 else None for i in table["lines"]])
-
-
-def _plain(loc: Loc | None) -> list[Any] | None:
-    return None if loc is None else [loc.file, loc.line, loc.column, loc.end_column, loc.function, _plain(loc.called_from)]
-
-
-def _loc(plain: list[Any] | None) -> Loc | None:
-    if plain is None:
-        return None
-    file, line, column, end_column, function, caller = plain
-    return Loc(file, line, column, end_column, function, _loc(caller))

@@ -75,6 +75,7 @@ def while_(emit: Emitter, op: Op) -> None:
         else:
             emit.regs[theirs] = emit.regs[mine]
     emit.assign(slots, emit.block(body))
+    emit.loc = condition.ops[-1].loc or op.loc  # a program that waits in this loop is told where
     emit("jump", head)
     emit.label(after)
     _results(emit, op, condition.args)

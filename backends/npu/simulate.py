@@ -18,6 +18,7 @@ from .isa import T1
 from .state import Core, Trap
 
 Observer = Callable[[Core, int, Decoded], None]
+Poll = Callable[[Core, int], None]  # called when a `while` loop begins again, with the number of its jump
 
 
 def decode(words: Sequence[int]) -> list[Decoded]:
@@ -28,7 +29,7 @@ def decode(words: Sequence[int]) -> list[Decoded]:
         raise Trap("ILLEGAL", str(error)) from None
 
 
-def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None) -> int:
+def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None, poll: Poll | None = None) -> int:
     """Execute until halt; returns how many instructions were issued."""
     issued = 0
     limit = core.machine.watchdog
@@ -53,13 +54,17 @@ def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None)
                     # types or shapes that the operation does not take
                     raise Trap("UNSUPPORTED", f"{one.instruction.name}: {error}") from error
                 core.r[0] = 0
+                if core.pc <= pc and poll is not None and one.instruction.name == "jump":
+                    poll(core, pc)
     return issued
 
 
-def run_program(core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None) -> int:
+def run_program(
+    core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None, poll: Poll | None = None
+) -> int:
     """Run one program of a grid; what goes wrong names the program, the instruction and the user's line."""
     try:
-        return run(core, program, observe)
+        return run(core, program, observe, poll)
     except MemoryFault as fault:
         place, note = _where(core, program, lines)
         d = fault.diagnostic

@@ -21,12 +21,16 @@ __all__ = ["Argument", "Backend", "Buffer", "Options", "Program", "Report"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a launch may ask of the compiler and the runtime; all but num_threads are part of the cache key."""
+    """What a launch may ask of the compiler and the runtime; what LAUNCHING names is not part of the cache key."""
 
     num_threads: int | None = None  # None: one per core this process may use
     enable_fp_fusion: bool = True  # whether a*b + c becomes fma
     deterministic: bool = False  # float atomics between programs in program order
     fast_math: bool = False  # leaves the numerics contract: reassociation and approximations allowed
+    cooperative: bool = False  # all programs of the grid run at once, so that any may wait for any
+
+
+LAUNCHING = ("num_threads", "cooperative")  # options that compiled code does not depend on
 
 
 @dataclass(frozen=True)

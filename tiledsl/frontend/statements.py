@@ -373,7 +373,8 @@ def run_while(frame: Frame, node: ast.While) -> None:
         _enter(frame, carried, condition.args)
         cond = unwrap(frame.evaluate(node.test))
         tile = cond if isinstance(cond, Value) else coerce.tensor(frame.at(node.test).build, bool(cond))
-        frame.build.emit(ops.yield_, scalar_condition(frame, node.test, tile))
+        go_on = scalar_condition(frame, node.test, tile)
+        frame.at(node.test).build.emit(ops.yield_, go_on)
     with frame.block(types) as body:
         _enter(frame, carried, body.args)
         frame.execute(node.body)

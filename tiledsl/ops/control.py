@@ -39,6 +39,7 @@ def for_(lo: Tile, hi: Tile, step: Tile, *carried: Tile, blocks: Sequence[Block]
 def _while(run: Any, *carried: np.ndarray, blocks: Sequence[Block]) -> Any:
     while run.block(blocks[0], carried)[0]:
         carried = run.block(blocks[1], carried)
+        run.again(blocks[1])
     return carried
 
 

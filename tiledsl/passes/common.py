@@ -60,8 +60,8 @@ class _Copier(Copier):
         return out
 
     def copy(self, op: Op, operands: Any) -> Any:
-        """The op on new operands. A loop that writes changes memory for its own next turn, and for what follows."""
-        if op.spec in (ops.for_, ops.while_) and writes(op):
+        """The op on new operands. A loop that writes or waits changes memory for its own next turn, and for what follows."""
+        if op.spec is ops.while_ or op.spec is ops.for_ and writes(op):  # while a program waits, others write
             self.seen.epoch += 1
         if not op.blocks or not op.spec.is_pure:
             return super().copy(op, operands)

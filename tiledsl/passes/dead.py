@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from .. import ops
 from ..ir.core import Block, Kernel, Op, Value
 from ..machine import Machine
+from ..waiting import may_wait
 
 
 def dead(kernel: Kernel, machine: Machine) -> Kernel:
-    """The kernel without dead ops; itself if there are none. Writes stay; reads and loops without use do not."""
+    """The kernel without dead ops; itself if there are none. Writes stay, and loops that may wait; other reads and loops
+    without use do not."""
     needs = _Needs(kernel.body)
     if needs.all():
         return kernel
@@ -39,7 +41,7 @@ class _Needs:
         self.todo: list[Value] = []
         self.survey(body, None)
         for op in body.walk():
-            if op.spec.effect == "write":
+            if op.spec.effect == "write" or op.spec is ops.while_ and may_wait(op) is not None:
                 self.op(op)
         while self.todo:
             self.value(self.todo.pop())

@@ -9,16 +9,16 @@ from typing import Any
 
 from .. import config
 from ..backend import registry
-from ..backend.base import Backend, Options, Report
+from ..backend.base import LAUNCHING, Backend, Options, Report
 from ..errors import LaunchError, UnknownArgument, nearest
 from .compiled import Compiled
 
 Grid = tuple[int, int, int]
 MOST = 0x7FFFFFFF  # programs along an axis: program_id is an i32
 
-USED = ("num_threads", "num_cpu_threads", "backend", "enable_fp_fusion", "deterministic", "fast_math", "debug")
+USED = ("num_threads", "num_cpu_threads", "backend", "enable_fp_fusion", "deterministic", "fast_math", "debug", "launch_cooperative_grid")
 IGNORED = (  # what Triton programs pass to steer a GPU
-    "num_warps", "num_stages", "num_ctas", "maxnreg", "extern_libs", "launch_cooperative_grid", "launch_pdl",
+    "num_warps", "num_stages", "num_ctas", "maxnreg", "extern_libs", "launch_pdl",
     "sanitize_overflow", "vec_lib", "instrumentation_mode", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "ir_override",
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ class Target:
     @property
     def text(self) -> str:
         """What the compiled code depends on, besides the backend's machine."""
-        kept = ", ".join(f"{f.name}={getattr(self.options, f.name)!r}" for f in fields(self.options) if f.name != "num_threads")
+        kept = ", ".join(f"{f.name}={getattr(self.options, f.name)!r}" for f in fields(self.options) if f.name not in LAUNCHING)
         return f"{self.backend.name}: {kept}, debug={self.debug}"
 
 
@@ -83,6 +83,7 @@ def _options(given: Mapping[str, Any]) -> Options:
     if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 1):
         raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None for one per core")
     flags = {name: _flag(name, given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
+    flags["cooperative"] = _flag("launch_cooperative_grid", given.get("launch_cooperative_grid"))
     return Options(num_threads=None if threads is None else operator.index(threads), **flags)
 
 

@@ -14,5 +14,5 @@ kernel[(1,)](np.zeros(64, np.float32), num_wraps=4)
 # expect:
 # UnknownArgument: `num_wraps` is neither a parameter of `kernel` nor an option of a launch
 # note: parameters: x
-# note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug
+# note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug, launch_cooperative_grid
 # help: did you mean `num_warps`?

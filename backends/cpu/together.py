@@ -1,0 +1,42 @@
+"""Launches of kernels in which programs may wait for each other, under a watch."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import struct
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tiledsl.backend.base import Argument, Buffer, Options, Program
+from tiledsl.location import Loc
+from tiledsl.watch import Watch, named, require_room
+
+from .machine import threads_of
+from .threads import run_apart, run_together
+from .waiting import polling, watched
+
+if TYPE_CHECKING:
+    from . import Ready
+
+
+def launch(
+    program: Program, ready: Ready, grid: tuple[int, int, int], slots: bytes, args: Sequence[Argument], options: Options
+) -> None:
+    """Run the programs in ascending order, or all at once where the options say so."""
+    total = grid[0] * grid[1] * grid[2]
+    if not total:
+        return
+    watch = Watch()
+    poll = polling(watch)
+    address = ctypes.cast(poll, ctypes.c_void_p).value or 0
+    memory = ctypes.create_string_buffer(struct.pack("<qqq", *grid) + slots + struct.pack("<q", address))
+    run = watched(ready.run, watch)
+    if options.cooperative:
+        require_room(total)
+        run_together(run, ctypes.addressof(memory), total, ready.scratch)
+    else:
+        run_apart(run, ctypes.addressof(memory), total, ready.scratch, threads_of(options))
+    spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
+    places = [Loc.of(place) for place in json.loads(program.text["waits"])]
+    watch.check(places, grid, options.cooperative, lambda at: named(at, spans))
