@@ -48,3 +48,15 @@ def test_errors_survive_pickling() -> None:
 def test_the_nearest_name() -> None:
     assert nearest("ofset", ["offset", "load"]) == "did you mean `offset`?"
     assert nearest("zzz", ["offset"]) == ""
+
+
+def test_of_many_calls_the_first_and_the_last_are_shown() -> None:
+    place = None
+    for line in range(1, 103):
+        place = Loc("deep.py", line, called_from=place)
+    lines = str(TileError("deep", place)).splitlines()
+    assert [x for x in lines if x.startswith("note")] == [
+        *(f"note: called from deep.py:{n}:1" for n in (101, 100, 99, 98)),
+        "note: ... 96 more calls",
+        "note: called from deep.py:1:1",
+    ]

@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "errors": {"location"},
             "location": set(),
             "machine": set(),
-            "source": {"errors"},
+            "source": {"errors", "location"},
             "version": set(),
             "watch": {"config", "errors", "location"},
         },

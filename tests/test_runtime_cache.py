@@ -363,3 +363,25 @@ def test_nothing_is_said_when_all_is_well(root):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cache.Cache().get(ENTRY.key, lambda: ENTRY)
+
+
+def test_what_was_not_used_for_longest_is_removed_first(tmp_path: Path) -> None:
+    for age, name in enumerate(("new.kernel", "middle.kernel", "old.kernel", "older.kernel")):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / ".half.kernel.1.1").write_bytes(b"")
+    os.utime(tmp_path / ".half.kernel.1.1", (1e9, 1e9))
+    (tmp_path / "other").write_bytes(bytes(1000))
+    files.trim(str(tmp_path), ".kernel", 0)
+    files.trim(str(tmp_path), ".kernel", 400)
+    assert len(list(tmp_path.glob("*.kernel"))) == 4 and not (tmp_path / ".half.kernel.1.1").exists()
+    files.trim(str(tmp_path), ".kernel", 399)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["middle.kernel", "new.kernel", "other"]
+    files.trim(str(tmp_path / "missing"), ".kernel", 1)
+
+
+def test_reading_an_entry_counts_as_use(tmp_path: Path) -> None:
+    path = tmp_path / "some.kernel"
+    path.write_bytes(b"no entry")
+    os.utime(path, (1e9, 1e9))
+    assert cache.load(str(path), "some") is None and path.stat().st_mtime > 1e9 + files.USED

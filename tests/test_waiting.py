@@ -358,10 +358,11 @@ FLAG = """kernel @flag(%p: *i32, %o: *i32) {
   %zero: i32 = constant {value=0, type=i32}
   %first: i32 = load %p
   while {
+  ^():
     %again: i32 = load %p
     %go: i1 = eq %again, %zero
     yield %go
-  } {
+  ^():
     yield
   }
   %after: i32 = load %p

@@ -74,6 +74,7 @@ verify = _variable("TILEDSL_VERIFY", _flag, False, "check the IR between passes"
 time_passes = _variable("TILEDSL_TIME", _flag, False, "print how long each pass took")
 cache_dir = _variable("TILEDSL_CACHE_DIR", os.path.expanduser, os.path.expanduser("~/.cache/tiledsl"), "where compiled kernels are kept")
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
+cache_size = _variable("TILEDSL_CACHE_SIZE", _count, 1024, "MiB of compiled kernels kept on disk, the latest used; 0: all")
 num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU launch; 0: one per core this process may use")
 wait_limit = _variable(
     "TILEDSL_WAIT_LIMIT", _seconds, 5.0, "seconds after which programs that all wait for each other are an error; 0: wait for ever"

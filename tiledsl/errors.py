@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from .location import Loc
 
+MOST_CALLERS = 6  # calls that led to a place that a message shows; of more, the first and the last
+
 
 class TileError(Exception):
     """Everything tiledsl raises on purpose; `diagnostic` says it in full."""
@@ -128,9 +130,14 @@ class Diagnostic:
         lines = [self.message if self.loc is None else f"{self.kind}: {self.message}"]
         if self.loc is not None:
             lines += _excerpt(self.loc, self.label)
-            for caller in self.loc.chain()[1:]:
-                lines.append(f"note: called from {caller}")
-                lines += _excerpt(caller, "")[1:]
+            callers = self.loc.chain()[1:]
+            shown = callers if len(callers) <= MOST_CALLERS else (*callers[: MOST_CALLERS - 2], None, callers[-1])
+            for caller in shown:
+                if caller is None:
+                    lines.append(f"note: ... {len(callers) - MOST_CALLERS + 1} more calls")
+                else:
+                    lines.append(f"note: called from {caller}")
+                    lines += _excerpt(caller, "")[1:]
         lines += [f"note: {note}" for note in self.notes]
         if self.help:
             lines.append(f"help: {self.help}")

@@ -10,11 +10,13 @@ import hashlib
 import os
 import stat
 import threading
+import time
 import warnings
 from contextlib import suppress
 from functools import cache
 
 _CHECKSUM = hashlib.sha256().digest_size
+USED = 3600  # seconds: the time at which a file was used is kept this exactly, as that of its last change
 
 
 def usable_directory(root: str) -> str | None:
@@ -54,7 +56,10 @@ def load(path: str) -> bytes | None:
         if not stat.S_ISREG(found.st_mode) or not _is_mine(found):
             return None
         with open(handle, "rb", closefd=False) as file:
-            return file.read()
+            data = file.read()
+        if time.time() - found.st_mtime > USED:
+            os.utime(path)
+        return data
     except OSError:
         return None
     finally:
@@ -76,6 +81,33 @@ def save(path: str, data: bytes) -> None:
             raise
     except OSError as error:
         _give_up(directory, error.strerror or str(error))
+
+
+def trim(directory: str, suffix: str, limit: int) -> None:
+    """Remove what was not used for longest until three quarters of so many bytes are left, if there are more; 0: never.
+
+    Another process may read, write or trim at the same time: who has opened a file reads it to its end, and what is gone
+    is made again. Side files of processes that ended while writing go after some time."""
+    if not limit:
+        return
+    found, total, now = [], 0, time.time()
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                facts = entry.stat(follow_symlinks=False)
+                if entry.name.startswith(".") and now - facts.st_mtime > USED:
+                    os.unlink(entry.path)
+                elif entry.name.endswith(suffix):
+                    found.append((facts.st_mtime, facts.st_size, entry.path))
+                    total += facts.st_size
+    if total <= limit:
+        return
+    for _, size, path in sorted(found):
+        if total <= limit * 3 // 4:
+            break
+        with suppress(OSError):
+            os.unlink(path)
+        total -= size
 
 
 def sealed(magic: bytes, body: bytes) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any
 
-from .errors import CompilationError
+from .errors import CompilationError, UnsupportedSyntax
+from .location import Loc
 
 
 def lines_of(fn: FunctionType) -> list[str]:
@@ -25,6 +27,7 @@ def parse_function(fn: FunctionType, lines: Sequence[str]) -> tuple[str, ast.Fun
         raise CompilationError(
             f"the source of `{fn.__name__}` is not available", notes=[f"it was made in {file}"], help="define it in a file"
         )
+    refuse_async(fn, own)
     tree = first_function(own, first)
     if tree is None or tree.name != fn.__name__:
         raise CompilationError(
@@ -32,6 +35,17 @@ def parse_function(fn: FunctionType, lines: Sequence[str]) -> tuple[str, ast.Fun
             help="if the file was edited since it was imported, import it again",
         )
     return "".join(own[: (tree.end_lineno or 0) - first + 1]), tree
+
+
+def refuse_async(fn: FunctionType, own: Sequence[str]) -> None:
+    """Raise UnsupportedSyntax for an `async def`."""
+    if not fn.__code__.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        return
+    for number, line in enumerate(own):
+        column = len(line) - len(line.lstrip())
+        if line.lstrip().startswith("async "):
+            place = Loc(fn.__code__.co_filename, fn.__code__.co_firstlineno + number, column, column + len("async"), fn.__name__)
+            raise UnsupportedSyntax("an `async` function is no kernel", place, help=f"write `def {fn.__name__}`")
 
 
 def first_function(lines: Sequence[str], number: int = 1) -> ast.FunctionDef | None:

@@ -54,7 +54,7 @@ def _bits(code: Code, elem: Elem, text: str) -> str:
     return text if kind == "i64" else code.b.effect(f"zext {kind} {text} to i64")
 
 
-def polling(watch: Watch) -> ctypes._FuncPointer:  # type: ignore[name-defined]
+def polling(watch: Watch) -> ctypes._FuncPointer:
     """The function to call while waiting; it must live as long as the launch."""
 
     def answer(program: int, loop: int, state: int, address: int) -> int:

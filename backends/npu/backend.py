@@ -69,7 +69,7 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
         issued = [0] * programs
 
-        def program(number: int) -> None:
+        def run_one(number: int) -> None:
             core = Core(self.machine, dram, arguments, places[number], sizes)
             watch.enter(number)
             issued[number] = run_program(core, instructions, made.lines, clocks[number % len(clocks)], Poll(stop, number))
@@ -83,10 +83,10 @@ class Backend:
                 turns.hand_over(number)
 
         if turns is not None:
-            turns.run(program)
+            turns.run(run_one)
         else:
             for number in range(programs):
-                program(number)
+                run_one(number)
         launch = self.machine.launch_us * self.machine.clock_mhz
         cycles = int(launch + max(sum(clock.now for clock in clocks[core::cores]) for core in range(cores)))
         busy = {unit: int(sum(c.busy[unit] for c in clocks)) for unit in "LWMVX"}

@@ -7,6 +7,7 @@ wrong with an entry, the kernel is compiled again; whatever is wrong with the di
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ from ..version import __version__
 from .compiled import Compiled
 
 MAGIC = b"tiledsl kernel 1\n"
+BETWEEN = 64  # kernels that a process saves between two looks at the size of the directory; it looks at the first, too
 
 
 class Cache:
@@ -31,6 +33,7 @@ class Cache:
     def __init__(self, directory: Callable[[], str] = config.cache_dir) -> None:
         self._directory = directory  # asked for at every miss: it may change while a process runs
         self._kept: dict[str, Compiled] = {}
+        self._saved = itertools.count()
         self.after_fork()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
@@ -70,6 +73,8 @@ class Cache:
         if found is None:
             found = build()
             files.save(path, encode(found))
+            if next(self._saved) % BETWEEN == 0:
+                files.trim(directory, ".kernel", config.cache_size() << 20)
         return found
 
 
