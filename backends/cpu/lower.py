@@ -2,7 +2,8 @@
 
     void run(ptr args, i64 first, i64 last, ptr arena)
 
-args: the grid's three sizes as i64, then one 8-byte slot per parameter, then the function to call while waiting, if it may wait. Programs are numbered with x fastest.
+args: the grid's three sizes as i64, then one 8-byte slot per parameter, then the function to call while
+waiting, if it may wait. Programs are numbered with x fastest.
 """
 
 from __future__ import annotations

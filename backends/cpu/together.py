@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from . import Ready
 
 
-def launch(
-    program: Program, ready: Ready, grid: tuple[int, int, int], slots: bytes, args: Sequence[Argument], options: Options
-) -> None:
+def launch(program: Program, ready: Ready, grid: tuple[int, int, int], slots: bytes, args: Sequence[Argument], options: Options) -> None:
     """Run the programs in ascending order, or all at once where the options say so."""
     total = grid[0] * grid[1] * grid[2]
     if not total:
