@@ -19,7 +19,8 @@ import tiledsl.language as tl
 from tiledsl import config
 from tiledsl.backend import registry
 from tiledsl.backends.cpu import direct
-from tiledsl.backends.cpu.native import launcher
+from tiledsl.backends.cpu.engine import Linked
+from tiledsl.backends.cpu.native import elf, launcher
 from tiledsl.errors import ConfigError, LaunchError
 from tiledsl.runtime import jit
 from tiledsl.runtime.jit import Launchable
@@ -107,6 +108,30 @@ def test_what_it_returns_is_what_the_general_way_returns() -> None:
     out, x = taught()
     assert double[(1,)](out, x, BLOCK=64) == double.launch((1,), (out, x), {"BLOCK": 64})
     assert double[(1,)](out, x, BLOCK=64).asm.keys() >= {"llvm"}
+
+
+def test_llvms_own_loader_will_do(monkeypatch: pytest.MonkeyPatch, only_native: Callable[[], None]) -> None:
+    monkeypatch.setenv("TILEDSL_CACHE", "0")
+    monkeypatch.setattr(elf, "X86_64", 0)
+    found = launcher.method.__wrapped__()
+    assert isinstance(found.loaded, Linked)
+    monkeypatch.setattr(direct, "method", lambda: found)
+    double._launchers.clear()
+    out, x = taught()
+    only_native()
+    out[:] = 0
+    double[(1,)](out, x, BLOCK=64)
+    assert (out == 2 * x).all()
+    double._launchers.clear()
+
+
+def test_without_it_launches_stay_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "_is_familiar", lambda: False)
+    monkeypatch.setattr(direct, "method", launcher.method.__wrapped__)
+    double._launchers.clear()
+    out, x = taught()
+    assert isinstance(double[(1,)], jit.Launcher)
+    double._launchers.clear()
 
 
 # --- any call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,7 @@ from tiledsl.forks import lock as _lock  # LLVM's context is not for several thr
 
 from .machine import HostMachine
 from .native.image import Image
-from .native.load import Mapped, Unloadable
+from .native.load import Mapped, Unloadable, address_of
 
 ENTRY = "run"  # what lower.py writes, and how it is called
 PARAMETERS = 3  # the slot of the first one, after the extents of the grid
@@ -69,9 +69,11 @@ def assembly(text: str, machine: HostMachine) -> str:
 class Linked:
     """An object file in this process by LLVM's own loader; its code lives as long as this object."""
 
-    def __init__(self, binary: bytes):
+    def __init__(self, binary: bytes, outside: Sequence[str] = ()):
         binding = llvm()
         with _lock:
+            for name in outside:  # LLVM ends the process where it does not find one
+                binding.add_symbol(name, address_of(name))
             target = binding.Target.from_default_triple().create_target_machine()
             self.engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
             self.engine.add_object_file(binding.object_file.ObjectFileRef.from_data(binary))
@@ -82,11 +84,12 @@ class Linked:
         return self.engine.get_function_address(name)
 
 
-def loaded(image: Image, again: Callable[[], bytes]) -> Mapped | Linked:
-    """Code in this process: an image as it is; else an object file, compiled `again` where the platform refuses the image."""
+def loaded(image: Image, again: Callable[[], bytes], outside: Sequence[str] = ()) -> Mapped | Linked:
+    """Code in this process: an image as it is; else an object file, compiled `again` where the platform refuses the image,
+    which needs to be told what is `outside` of it."""
     if image.is_object:
-        return Linked(image.code)
+        return Linked(image.code, outside)
     try:
         return Mapped(image)
     except Unloadable:
-        return Linked(again())
+        return Linked(again(), outside)

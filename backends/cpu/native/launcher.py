@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -23,7 +24,7 @@ from ..engine import PARAMETERS, Linked, compiled, loaded, object_file
 from ..host import host
 from . import arena
 from .image import decode
-from .load import Mapped
+from .load import Mapped, Unloadable
 
 MAGIC = b"tiledsl launcher 1\n"
 SLOTS = 68  # in launch.ll, for the grid and the parameters
@@ -81,6 +82,7 @@ class _Expected(ctypes.Structure):
 
 class _Method(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("code", _pointer), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+    loaded: Mapped | Linked  # what the pointer points into
 
 
 HERE, ALONE, SPREAD = range(3)  # how to run: holding the interpreter lock, without it, by the function that has threads
@@ -90,7 +92,7 @@ class Launcher:
     """A callable in native code, for what its tables describe; `slow` answers everything else."""
 
     def __init__(self, slow: Callable[..., Any], method: _Method):
-        self._kept: list[Any] = [slow]  # whatever the tables point to
+        self._kept: list[Any] = [slow, method]  # whatever the tables point to
         self._count = 0
         self._own = _Launcher(None, id(slow), ctypes.addressof(epoch.word))
         make = ctypes.pythonapi.PyCMethod_New
@@ -155,14 +157,20 @@ class Launcher:
 
 @cache
 def method() -> _Method | None:
-    """The method that every launcher is, compiled once and kept on disk; None where objects are not laid out as we read them."""
+    """The method that every launcher is, compiled once and kept on disk; None where objects are not laid out as we read them,
+    or Python does not offer what it calls."""
     if not _is_familiar():
         return None
-    with lock:
-        return _Method(b"launch", _code().address("launch"), FASTCALL_WITH_KEYWORDS, b"Launch over the grid.")
+    try:
+        with lock:
+            code = _code()
+    except Unloadable:
+        return None
+    made = _Method(b"launch", code.address("launch"), FASTCALL_WITH_KEYWORDS, b"Launch over the grid.")
+    made.loaded = code
+    return made
 
 
-@cache
 def _code() -> Mapped | Linked:
     with open(os.path.join(os.path.dirname(__file__), "launch.ll"), encoding="utf-8") as file:
         text = file.read()
@@ -175,7 +183,8 @@ def _code() -> Mapped | Linked:
         body = compiled(text, host(), optimised=True).encode()
         if directory is not None:
             files.save(path, files.sealed(MAGIC, body))
-    return loaded(decode(body), lambda: object_file(text, host(), optimised=True))
+    outside = re.findall(r"^declare .* @(\w+)\(", text, re.MULTILINE)
+    return loaded(decode(body), lambda: object_file(text, host(), optimised=True), outside)
 
 
 def _is_familiar() -> bool:
