@@ -111,9 +111,16 @@ class Builtin:
         functools.update_wrapper(self, function)
         self.__qualname__ = self.__name__  # made by a factory or not: caches tell builtins apart by it
         self.function = function
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        self.__signature__ = inspect.Signature(parameters)
-        self.takes = {p.name: names for p in parameters if p.kind in PLAIN and (names := _nouns(p.annotation))}
+
+    @functools.cached_property  # and not in __init__: `import tiledsl` makes a hundred of these
+    def __signature__(self) -> inspect.Signature:
+        return inspect.Signature(list(inspect.signature(self.function).parameters.values())[1:])
+
+    @functools.cached_property
+    def takes(self) -> dict[str, dict[str, str]]:
+        """What parameters must be, those that say so."""
+        parameters = self.__signature__.parameters.values()
+        return {p.name: names for p in parameters if p.kind in PLAIN and (names := _nouns(p.annotation))}
 
     def misfit(self, given: Mapping[str, Any]) -> str:
         """The first parameter that must be a tile, or another object of kernels, and is given something else; or nothing."""

@@ -21,7 +21,6 @@ from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1
 from ..language.core import constexpr
 from ..language.descriptors import TensorDescriptor
 from ..memory import Buffer
-from . import dlpack
 
 Key = Hashable
 Bound = Buffer | int | float | bool
@@ -180,6 +179,8 @@ def _tensor_like(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
 
 
 def _dlpack(exporter: Any, slot: Slot, out: list[Bound]) -> Key:
+    from . import dlpack  # NumPy's and PyTorch's arrays do not come this way
+
     device, _ = exporter.__dlpack_device__()
     if device not in dlpack.HOST_DEVICES:
         raise _wrong_device(slot, dlpack.DEVICES.get(device, f"DLPack device {device}"))
