@@ -411,7 +411,7 @@ def test_an_unknown_keyword_names_the_nearest(axpy, arrays):
         == """\
 `num_wraps` is neither a parameter of `axpy` nor an option of a launch
 note: parameters: x, y, out, n, a, BLOCK
-note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug
+note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug, launch_cooperative_grid
 help: did you mean `num_warps`?"""
     )
     assert issubclass(UnknownArgument, LaunchError)
