@@ -128,7 +128,8 @@ class Backend:
         with forks.lock:
             if binary not in self.loaded:
                 code = loaded(decode(binary[HEADER.size :]), lambda: object_file(program.text["llvm"], host()))
-                self.loaded[binary] = Ready(code, *HEADER.unpack_from(binary), RUN(code.address(ENTRY)))
+                scratch, work = HEADER.unpack_from(binary)
+                self.loaded[binary] = Ready(code, scratch, work, RUN(code.address(ENTRY)))
             return self.loaded[binary]
 
     def _careful(self, program: Program) -> Program:

@@ -252,6 +252,7 @@ class _Iteration:
             return self.at.wide(self.scalar(value))
         args, op = self.product.body.args, value.source
         if value in args:
+            assert self.number is not None, "a carried scalar has a position within a long step only"
             steps = Degrees(self.product).step(args.index(value) - 1) or []
             return self.at.mul(self.number, self._total(steps))
         if op not in self.product.body.ops or op.spec is not ops.offset:

@@ -56,8 +56,8 @@ def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
         copies.append(rows.copy)
         return [rows.start, str(rows.stride)]
 
-    start, stride = code.b.branch(whole, ["ptr", "i64"], in_place, copied)
-    return Rows(start, stride, copies[0])
+    first, stride = code.b.branch(whole, ["ptr", "i64"], in_place, copied)
+    return Rows(first, stride, copies[0])
 
 
 def _walkable(code: Code, op: Op, elem: DType) -> bool:

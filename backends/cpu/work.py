@@ -18,7 +18,7 @@ def work(kernel: Kernel) -> int:
 def _of_block(block: Block, known: dict[Value, int]) -> int:
     total = 0
     for op in block.ops:
-        if op.spec.name == "constant" and not op.result.type.shape and op.result.type.elem.is_int:  # type: ignore[union-attr]
+        if op.spec.name == "constant" and not op.result.type.shape and op.result.type.elem.is_int:
             known[op.result] = int(op.attrs["value"])
         found = _of_op(op, known)
         if found == UNKNOWN:

@@ -54,11 +54,19 @@ class Report:
 
 
 class Backend(Protocol):
-    """A target. `passes` run before `compile`; `launch` runs a program over a grid of up to three axes, x fastest."""
+    """A target. `launch` runs a program over a grid of up to three axes, x fastest."""
 
     name: str
-    machine: Machine
-    passes: Sequence[Pass]
+
+    @property  # these two are read only: an attribute will do
+    def machine(self) -> Machine:
+        """The numbers that shape its code."""
+        ...
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """What runs before `compile`."""
+        ...
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """Machine code for a kernel that the passes have lowered; Unsupported names the op and its line."""

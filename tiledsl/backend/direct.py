@@ -85,8 +85,12 @@ class Table:
 class Direct(Protocol):
     """A callable in native code, and the tables it goes by."""
 
-    backend: Backend
     call: Callable[..., Any]
+
+    @property
+    def backend(self) -> Backend:
+        """Whose code it runs."""
+        ...
 
     def learn(self, table: Table) -> bool:
         """Go by this table, too; False if it says what native code cannot do."""

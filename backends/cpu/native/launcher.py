@@ -106,13 +106,13 @@ class Launcher:
         names = (_pointer * len(table.keywords))(*map(id, table.keywords))
         watches = (_Watch * len(table.watches))(
             *[
-                (w.where, id(w.place), id(w.name), None if w.value is ABSENT or w.where is Where.EMPTY else id(w.value))
+                _Watch(w.where, id(w.place), id(w.name), None if w.value is ABSENT or w.where is Where.EMPTY else id(w.value))
                 for w in table.watches
             ]
         )
         expected = (_Expected * len(table.arguments))(
             *[
-                (
+                _Expected(
                     a.kind,
                     a.source,
                     0 if a.parameter is None else PARAMETERS + a.parameter,
