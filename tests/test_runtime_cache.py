@@ -221,6 +221,25 @@ def test_a_key_covers_all_that_code_depends_on(monkeypatch):
     assert len(set(keys)) == len(keys)
 
 
+def test_a_stamp_tells_versions_of_sources_apart(tmp_path):
+    inner = tmp_path / "package" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "module.py").write_text("x = 1")
+    stamps = [cache._stamp(str(tmp_path))]
+    (inner / "notes.txt").write_text("no source")
+    (inner / "__pycache__").mkdir()
+    assert cache._stamp(str(tmp_path)) == stamps[0]
+    (inner / "module.py").write_text("x = 10")
+    stamps.append(cache._stamp(str(tmp_path)))
+    os.utime(inner / "module.py", ns=(1, 1))
+    stamps.append(cache._stamp(str(tmp_path)))
+    (inner / "other.py").write_text("")
+    stamps.append(cache._stamp(str(tmp_path)))
+    (inner / "other.py").rename(tmp_path / "other.py")
+    stamps += [cache._stamp(str(tmp_path)), cache._stamp(str(tmp_path / "other.py")), cache._stamp(str(tmp_path / "missing.py"))]
+    assert len(set(stamps)) == len(stamps)
+
+
 def write_module(path: Path, scale=2, helper="x + 1") -> None:
     path.write_text(
         textwrap.dedent(f"""

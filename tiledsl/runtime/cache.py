@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 from .. import config, files
@@ -156,23 +156,23 @@ def backend_version(kind: type) -> str:
 
 def _stamp(path: str) -> str:
     """A digest of names, sizes and times of the sources at a path: what Python goes by when it keeps bytecode."""
-    total = hashlib.sha256(path.encode())
+    found: list[tuple[str, int, int]] = []
     try:
-        for found in sorted(_sources(path), key=lambda entry: entry.path) if os.path.isdir(path) else ():
-            about = found.stat()
-            total.update(f"{found.path} {about.st_size} {about.st_mtime_ns}\n".encode())
-        if os.path.isfile(path):
+        if os.path.isdir(path):
+            _list_sources(path, found)
+        else:
             about = os.stat(path)
-            total.update(f"{about.st_size} {about.st_mtime_ns}".encode())
+            found.append((path, about.st_size, about.st_mtime_ns))
     except OSError:  # run from an archive, say: the path has to do
         pass
-    return total.hexdigest()
+    return hashlib.sha256(repr((path, sorted(found))).encode()).hexdigest()
 
 
-def _sources(folder: str) -> Iterator[os.DirEntry[str]]:
+def _list_sources(folder: str, found: list[tuple[str, int, int]]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                yield from _sources(entry.path)
-            elif entry.name.endswith(".py"):
-                yield entry
+            if entry.name.endswith(".py"):
+                about = entry.stat()
+                found.append((entry.path, about.st_size, about.st_mtime_ns))
+            elif entry.is_dir() and entry.name != "__pycache__":
+                _list_sources(entry.path, found)
