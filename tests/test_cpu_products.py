@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cpu_kernels import CPU, agree, tame
 
+from tiledsl.backend.base import Options
 from tiledsl.backends.cpu.coarsen import coarsen
 from tiledsl.backends.cpu.plan import plan
 from tiledsl.backends.cpu.strips import steady
@@ -151,5 +152,18 @@ def test_products_agree_on_shorter_vectors(vector_bytes: int) -> None:
     CPU.machine = replace(before, vector_bytes=vector_bytes, rows=6)
     try:
         run(matmul(), f32, 50, 70, 300, 16, 16 * 70)
+    finally:
+        CPU.machine = before
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(128, 64, 512), (100, 70, 601), (20, 32, 40)])
+def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
+    """B is read where it is, at first; when it comes up again, it is packed and kept."""
+    before = CPU.machine
+    CPU.machine = replace(before, rows=16, columns=1)  # 32 rows are few now
+    try:
+        assert ".far(" in CPU.compile(matmul(), Options()).text["llvm"]
+        run(matmul(), f32, m, n, k, 16, 16 * n)
+        run(matmul(f16), f16, m, n, k, 16, 16 * n)
     finally:
         CPU.machine = before

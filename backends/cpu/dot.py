@@ -1,14 +1,15 @@
-"""Matrix products: operands packed as the kernel likes them, a register-tiled micro-kernel, the sum in a memory tile.
+"""Matrix products: a register-tiled micro-kernel that walks rows of A and panels of B, the sum in a memory tile.
 
     A: M x K, row-major            B: panels of NR columns, K x NR each          C: M x N, row-major, accumulated in place
 
 The micro-kernel keeps MR x NR sums in registers and adds one outer product per k, so that every sum is one chain of
-fused multiply-adds over k ascending. Narrow types are converted while packing.
+fused multiply-adds over k ascending. Where rows and panels lie, and whether they are copied, say rows.py and panels.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import DType, dtype_of
@@ -16,14 +17,15 @@ from tiledsl.ir.types import DType, dtype_of
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
-from .emit import Builder
+from .emit import Builder, Scalar
 from .evaluate import assign
-from .pack import packed_columns
+from .panels import Panels, panels_of
 from .points import Index, Lanes, at_constant
 from .rows import Rows, rows_of
-from .strips import kept
 from .types import Kind, register, vector
 
+AHEAD = 24  # rows of B in user memory are fetched into the second level of caches so much before they are needed
+LINE = 64
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
 
 
@@ -45,8 +47,8 @@ def dot(code: Code, op: Op) -> None:
 def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tuple[Index, ...]) -> None:
     """One matrix product; head says which of a batch."""
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
-    columns = _columns(code, elem, n)
-    right = _panels(code, b, elem, columns, head)
+    columns = _columns(code, elem, m, n)
+    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, elem, head)
     _multiply(code, left, right, into, (m, n, k), columns, elem)
@@ -55,29 +57,11 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
             code.arena.give(copy)
 
 
-@dataclass(frozen=True)
-class Panels:
-    """B, packed: where its first panel begins."""
-
-    start: Lanes
-    copy: Scratch | None = None  # scratch memory to be given back
-
-
-def _panels(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...]) -> Panels:
-    """B in panels of columns; packed now, or found from before."""
-    k, n = b.type.shape[-2:]
-    shape = (n // columns, k, columns)
-    if b in code.steady:
-        slots, slot = kept(code, b, elem, shape, lambda slots, slot: packed_columns(code, b, slots, (slot,), head))
-        return Panels(pointer(code, scratch_pointer(code, slots), [(slot, k * n)], elem))
-    piece = code.arena.take(elem, shape)
-    packed_columns(code, b, piece, (), head)
-    return Panels(scratch_pointer(code, piece), piece)
-
-
-def _columns(code: Code, elem: DType, n: int) -> int:
-    """NR: the largest power of two that divides n, up to some vectors."""
-    columns = code.machine.lanes(elem.bits) * code.machine.columns
+def _columns(code: Code, elem: DType, m: int, n: int) -> int:
+    """NR: the largest power of two that divides n, up to as many vectors as there are sums for; few rows leave room for more."""
+    sums = code.machine.rows * code.machine.columns
+    vectors = max(code.machine.columns, 1 << (sums // max(rows for rows, _ in panels(m, code.machine.rows))).bit_length() - 1)
+    columns = code.machine.lanes(elem.bits) * vectors
     while n % columns:
         columns //= 2
     return columns
@@ -97,20 +81,38 @@ def _multiply(code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple
     """Call the micro-kernel for every panel of rows and of columns."""
     m, n, k = sizes
     b, size = code.b, elem.itemsize
-    with code.nest(), b.loop(0, n // columns) as panel:
+    with code.nest(), _pieces(code, left, right, k, size) as (from_left, from_right, end), b.loop(0, n // columns) as panel:
         across = _index(code, panel.index)
-        packed = pointer(code, right.start, [(across, k * columns)], elem).text
+        with b.at(max(across.depth, code.base)):
+            place = b.mul(b.add(across.base or 0, across.offset), right.across)
+            packed = b.value(f"getelementptr i8, ptr {from_right}, i64 {place}")
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k))
+            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far)
             with b.loop(0, count) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
                     row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
-                    a = b.value(f"getelementptr i8, ptr {left.start}, i64 {b.mul(row, left.stride)}")
+                    a = b.value(f"getelementptr i8, ptr {from_left}, i64 {b.mul(row, left.stride)}")
                 c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
-                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, ptr {c}, i64 {k * size})")
+                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end})")
             first += rows * count
+
+
+@contextmanager
+def _pieces(code: Code, left: Rows, right: Panels, k: int, size: int) -> Iterator[tuple[str, str, Scalar]]:
+    """A loop over pieces of k: where A and B begin in each, and how many bytes of a row of A it takes."""
+    if right.pieces == 1:
+        yield left.start, right.start, k * size
+        return
+    b = code.b
+    end = b.value(f"udiv i64 {k * size}, {right.pieces}")
+    steps = b.value(f"udiv i64 {end}, {size}")
+    with b.loop(0, right.pieces) as piece:
+        a = b.value(f"getelementptr i8, ptr {left.start}, i64 {b.mul(piece.index, end)}")
+        there = b.mul(b.mul(piece.index, steps), right.step)
+        code.base = b.depth
+        yield a, b.value(f"getelementptr i8, ptr {right.start}, i64 {there}"), end
 
 
 def unrolled(k: int) -> int:
@@ -122,19 +124,21 @@ def _index(code: Code, index: int | str) -> Index:
     return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
 
 
-def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int) -> str:
+def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool) -> str:
     """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user; C has rows of `width`.
-    Rows of A lie `stride` bytes apart, and have k elements in `end` bytes."""
-    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}"
+    Rows of A lie `stride` bytes apart, and have k elements in `end` bytes; rows of B lie `step` bytes apart: far, if they may
+    come from user memory, and are fetched ahead."""
+    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}"
     if name not in code.functions:
         code.functions[name] = []
-        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns), width, unroll)
-        head = f"define internal void @{name}(ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, ptr noalias %c, i64 %end)"
-        code.functions[name] = [f"{head} nounwind noinline {{", "entry:", *body, "ret void", "}"]
+        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns), width, unroll, far)
+        parameters = "ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, i64 %step, ptr noalias %c, i64 %end"
+        head = f"define internal void @{name}({parameters}) nounwind noinline {{"
+        code.functions[name] = [head, "entry:", *body, "ret void", "}"]
     return name
 
 
-def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int) -> list[str]:
+def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool) -> list[str]:
     rows, columns = sizes
     lanes = min(lanes, columns)
     kind = Kind(elem, lanes if lanes > 1 else 0)
@@ -143,20 +147,24 @@ def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, in
     places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * width + j * lanes}") for i in range(rows) for j in range(vectors)]
     sums = [(kind.text, b.effect(f"load {kind.text}, ptr {at}, align {size}")) for at in places]
     starts = [b.value(f"getelementptr i8, ptr %a, i64 {b.mul('%stride', i)}") for i in range(rows)]
-    with b.loop(0, "%end", unroll * size, sums) as loop:
-        totals = list(loop.carried)
+    ahead = b.mul("%step", AHEAD)
+    with b.loop(0, "%end", unroll * size, [*sums, ("ptr", "%b")]) as loop:
+        *totals, b_here = loop.carried
         heres = [b.value(f"getelementptr i8, ptr {start}, i64 {loop.index}") for start in starts]
-        b_here = b.value(f"getelementptr i8, ptr %b, i64 {b.mul(loop.index, columns)}")
         for step in range(unroll):
-            across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {step * columns + j * lanes}") for j in range(vectors)]
+            across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {j * lanes}") for j in range(vectors)]
             row = [b.effect(f"load {kind.text}, ptr {at}, align {size}") for at in across]
+            for line in range(0, columns * size if far else 0, LINE):
+                at = b.value(f"getelementptr i8, ptr {b.value(f'getelementptr i8, ptr {b_here}, i64 {ahead}')}, i64 {line}")
+                b.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "2"), ("i32", "1"), immediate=(1, 2, 3))
             for i in range(rows):
                 one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {heres[i]}, i64 {step}')}, align 1")
                 wide = _spread(b, kind, scalar, one)
                 for j in range(vectors):
                     totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j])
-        loop.next = totals
-    for at, total in zip(places, loop.carried, strict=True):
+            b_here = b.value(f"getelementptr i8, ptr {b_here}, i64 %step")
+        loop.next = [*totals, b_here]
+    for at, total in zip(places, loop.carried, strict=False):
         b.line(f"store {kind.text} {total}, ptr {at}, align {size}")
     return b.finish()
 

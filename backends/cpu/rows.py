@@ -39,15 +39,15 @@ def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
             start = pointer(code, scratch_pointer(code, code.scratch[a]), [(i, m * k) for i in head], elem)
         return Rows(start.text, k * elem.itemsize)
     op = a.source
-    if op is None or not _walkable(code, op, elem):
+    if op is None or not walkable(code, op, elem):
         return _copied(code, a, elem, head)
-    whole = _whole(code, op)
+    whole = whole_block(code, op)
     if whole is None:
-        return _in_place(code, op)
+        return in_place(code, op)
     copies: list[Scratch] = []
 
-    def in_place() -> list[str]:
-        rows = _in_place(code, op)
+    def there() -> list[str]:
+        rows = in_place(code, op)
         return [rows.start, str(rows.stride)]
 
     def copied() -> list[str]:
@@ -56,24 +56,25 @@ def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
         copies.append(rows.copy)
         return [rows.start, str(rows.stride)]
 
-    first, stride = code.b.branch(whole, ["ptr", "i64"], in_place, copied)
+    first, stride = code.b.branch(whole, ["ptr", "i64"], there, copied)
     return Rows(first, stride, copies[0])
 
 
-def _walkable(code: Code, op: Op, elem: DType) -> bool:
+def walkable(code: Code, op: Op, elem: DType) -> bool:
     """Whether a tile is a block of user memory with contiguous rows of the right type, masked by bounds at most."""
     if op.spec.name != "load_block" or op.result.type.rank != 2 or op.result.type.elem is not elem or op.attrs["masked"]:
         return False
     return not code.plan.kept(op.result) and number(code.scalars[op.operands[2]]) == 1
 
 
-def _in_place(code: Code, op: Op) -> Rows:
+def in_place(code: Code, op: Op) -> Rows:
+    """The rows of a block where they are."""
     with code.nest():
         base = dereferenced(code, Lanes(code.scalars[op.operands[0]], 0, code.base))
         return Rows(base.text, code.b.mul(number(code.scalars[op.operands[1]]), op.result.type.elem.itemsize))
 
 
-def _whole(code: Code, op: Op) -> str | None:
+def whole_block(code: Code, op: Op) -> str | None:
     """Whether all of a block lies within its bounds; None if it is known to."""
     shape = op.result.type.shape
     _, bounds, *_ = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], False, op.attrs["filled"])

@@ -11,7 +11,8 @@ that assumes that written arguments overlap no others; and slots are emptied whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from dataclasses import dataclass
 
 from tiledsl.ir.core import Kernel, Op, Value
 from tiledsl.ir.types import DType, Pointer, i64
@@ -27,6 +28,7 @@ from .types import register
 
 BYTES = 4 << 20  # of slots per product, at most
 SLOTS = 64  # the same
+SEEN, FULL = 1, 2  # states of a slot, besides 0
 MOVES = ("constant", "arange", "broadcast", "reshape", "transpose")
 
 
@@ -59,34 +61,50 @@ def _follows(value: Value, plan: Plan, aliases: Aliases, writes: list[Op], keys:
     return known and all(_follows(v, plan, aliases, writes, keys) for v in op.operands)
 
 
-def kept(code: Code, b: Value, elem: DType, shape: tuple[int, ...], pack: Callable[[Scratch, Index], None]) -> tuple[Scratch, Index]:
-    """Slots of packed blocks, and the one that holds this block: packed now, unless it was there already."""
-    size = shape[0] * shape[1] * shape[2] * elem.itemsize
+@dataclass(frozen=True)
+class Slot:
+    """A place for a packed block, and what is known of it: whether it holds the block, or has never seen it."""
+
+    pieces: Scratch
+    number: Index
+    full: str
+    new: str
+    tags: tuple[str, ...]  # addresses: of the state, of the scalars
+    scalars: tuple[Scalar, ...]
+
+    def fill(self, code: Code) -> None:
+        """The block is there now."""
+        self._put(code, FULL)
+
+    def note(self, code: Code) -> None:
+        """The block has been asked for, but is not there."""
+        self._put(code, SEEN)
+
+    def _put(self, code: Code, state: int) -> None:
+        for at, x in zip(self.tags, (state, *self.scalars), strict=True):
+            code.b.line(f"store i64 {x}, ptr {at}, align 8")
+
+
+def slot_of(code: Code, b: Value, elem: DType, shape: tuple[int, ...]) -> Slot:
+    """The slot of this iteration for a block of a shape."""
+    size = math.prod(shape) * elem.itemsize
     count = 1 << max(0, min(SLOTS, BYTES // size).bit_length() - 1)
-    slots = code.arena.keep(elem, (count, *shape))
+    pieces = code.arena.keep(elem, (count, *shape))
     scalars = [_bits(code, v) for v in code.steady[b]]
     tags = code.arena.keep(i64, (1 + len(scalars), count))
     _empty(code, tags)
-    slot = _slot(code, count)
+    number = _slot(code, count)
     with code.nest():
-        places = [_tag(code, tags, row, slot) for row in range(1 + len(scalars))]
-        wanted: list[Scalar] = [1, *scalars]
-        different = [
-            code.b.value(f"xor i64 {code.b.effect(f'load i64, ptr {at}, align 8')}, {x}") for at, x in zip(places, wanted, strict=True)
-        ]
-        total = different[0]
-        for more in different[1:]:
-            total = code.b.value(f"or i64 {total}, {more}")
-        there = code.b.value(f"icmp eq i64 {total}, 0")
-
-    def fill() -> list[str]:
-        pack(slots, slot)
-        for at, x in zip(places, wanted, strict=True):
-            code.b.line(f"store i64 {x}, ptr {at}, align 8")
-        return []
-
-    code.b.branch(there, [], list, fill)
-    return slots, slot
+        places = [_tag(code, tags, row, number) for row in range(1 + len(scalars))]
+        state, *known = (code.b.effect(f"load i64, ptr {at}, align 8") for at in places)
+        same = "true"
+        for old, x in zip(known, scalars, strict=True):
+            equal = code.b.value(f"icmp eq i64 {old}, {x}")
+            same = equal if same == "true" else code.b.value(f"and i1 {same}, {equal}")
+        full = code.b.value(f"and i1 {same}, {code.b.value(f'icmp eq i64 {state}, {FULL}')}")
+        seen = code.b.value(f"and i1 {same}, {code.b.value(f'icmp ne i64 {state}, 0')}")
+        new = code.b.value(f"xor i1 {seen}, true")
+    return Slot(pieces, number, full, new, tuple(places), tuple(scalars))
 
 
 def _slot(code: Code, count: int) -> Index:

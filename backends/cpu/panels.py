@@ -1,0 +1,92 @@
+"""The right operand of a matrix product, as panels of columns that the micro-kernel can walk.
+
+Usually it is packed: panels one after the other, each with its rows one after the other. What does not change from program
+to program is kept packed (strips.py). Where there are few rows of A, so that each element of B is used once or twice only,
+packing takes longer than it saves: then B is read where it is, unless it is at the edge, or comes up again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tiledsl.ir.core import Value
+from tiledsl.ir.types import DType
+
+from .access import pointer, scratch_pointer
+from .buffers import Scratch
+from .code import Code
+from .emit import Scalar
+from .pack import packed_columns
+from .points import Index
+from .rows import in_place, walkable, whole_block
+from .strips import Slot, slot_of
+
+DEPTH = 32  # steps of k that rows in user memory are taken at a time
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Where the first panel begins, how many bytes lie between its rows, and between panels; and in how many pieces of k to
+    take all panels, one piece after the other: rows of user memory are read along their pages, not across."""
+
+    start: str
+    step: Scalar
+    across: Scalar
+    pieces: Scalar
+    copy: Scratch | None = None  # scratch memory to be given back
+    far: bool = False  # whether rows may lie in user memory
+
+
+def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool) -> Panels:
+    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with."""
+    k, n = b.type.shape[-2:]
+    shape = (n // columns, k, columns)
+    slot = slot_of(code, b, elem, shape) if b in code.steady else None
+    piece = code.arena.take(elem, shape) if slot is None else None
+    steps = columns * elem.itemsize, k * columns * elem.itemsize, 1
+
+    def packed() -> str:
+        if piece is not None:
+            packed_columns(code, b, piece, (), head)
+            return scratch_pointer(code, piece).text
+        assert slot is not None
+        packed_columns(code, b, slot.pieces, (slot.number,), head)
+        slot.fill(code)
+        return kept(slot)
+
+    def kept(slot: Slot) -> str:
+        with code.nest():
+            return pointer(code, scratch_pointer(code, slot.pieces), [(slot.number, k * n)], elem).text
+
+    op = b.source
+    if not few or op is None or not walkable(code, op, elem):
+        if slot is None:
+            return Panels(packed(), *steps, piece)
+        code.b.branch(slot.full, [], list, lambda: [packed()][:0])
+        return Panels(kept(slot), *steps)
+
+    depth = next(steps for steps in (DEPTH, 16, 8, k) if k % steps == 0)
+
+    def there() -> list[str]:
+        rows = in_place(code, op)
+        if slot is not None:
+            slot.note(code)
+        return [rows.start, str(rows.stride), str(columns * elem.itemsize), str(k // depth)]
+
+    def copied() -> list[str]:
+        return [packed(), *map(str, steps)]
+
+    kinds = ["ptr", "i64", "i64", "i64"]
+    whole = whole_block(code, op)
+    if slot is None:
+        found = there() if whole is None else code.b.branch(whole, kinds, there, copied)
+        return _either(found, piece)
+    first = slot.new if whole is None else code.b.value(f"and i1 {slot.new}, {whole}")
+    found = code.b.branch(slot.full, kinds, lambda: [kept(slot), *map(str, steps)], lambda: code.b.branch(first, kinds, there, copied))
+    return _either(found, None)
+
+
+def _either(found: list[str], copy: Scratch | None) -> Panels:
+    """Panels of which only the running kernel knows where they are."""
+    start, step, across, pieces = found
+    return Panels(start, step, across, pieces, copy, True)
