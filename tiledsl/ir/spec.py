@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import TypeRuleError
 from .types import DType, Tile
 
+LARGEST = 1 << 24  # elements of a tile: sixteen times what Triton allows, and still memory that every machine has
 EFFECTS = ("pure", "grid", "read", "write", "control")
 
 
@@ -109,7 +110,14 @@ def infer_results(spec: OpSpec, operands: Sequence[Tile], attrs: Mapping[str, An
     if len(blocks) != spec.blocks:
         raise TypeRuleError(f"{spec.name} owns {spec.blocks} blocks, got {len(blocks)}")
     out = spec.infer(*operands, **attrs, **({"blocks": blocks} if spec.blocks else {}))
-    return out if isinstance(out, tuple) else () if out is None else (out,)
+    results = out if isinstance(out, tuple) else () if out is None else (out,)
+    for tile in results:
+        if tile.shape and tile.size > LARGEST:
+            raise TypeRuleError(
+                f"{tile} would have {tile.size} elements, more than the {LARGEST} a tile may have",
+                help="loop over smaller blocks, or let more programs take one each",
+            )
+    return results
 
 
 def _is_a(value: Any, kind: Any) -> bool:
