@@ -20,6 +20,7 @@ class _Printer:
         self.locations = locations
         self.names: dict[Value, str] = {}
         self.taken: set[str] = set()
+        self.tried: dict[str, int] = {}  # how many names each base has had: unrolled loops have thousands
 
     def kernel(self, kernel: Kernel) -> str:
         params = ", ".join(self.binding(v) + _facts(v) for v in kernel.body.args)
@@ -51,10 +52,12 @@ class _Printer:
         """The value's own name, made unique; a number for one without."""
         if value not in self.names:
             base = value.name or str(len(self.names))
-            name, k = base, 0
+            k = self.tried.get(base, 0)
+            name = f"{base}_{k}" if k else base
             while name in self.taken:
                 k += 1
                 name = f"{base}_{k}"
+            self.tried[base] = k + 1
             self.taken.add(name)
             self.names[value] = name
         return "%" + self.names[value]
