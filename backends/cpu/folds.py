@@ -17,6 +17,7 @@ from .buffers import Scratch
 from .code import Code, clamped, each, floored, lanes_below, spread, width
 from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
+from .extremes import folded
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind, literal, register, vector
 
@@ -142,7 +143,8 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
                 )
                 here = old[k * len(kinds) : (k + 1) * len(kinds)]
                 new = elements(index)
-                both = combine(code, block, [*here, *new])
+                quick = folded(code, block, kinds[0], here[0], new[0]) if neutral is not None else None
+                both = [quick] if quick is not None else combine(code, block, [*here, *new])
                 if neutral is None:
                     both = _unless_first(code, loop.index, 1, kinds, new, both)
                 loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
