@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cpu_kernels import INTS, agree, block, block_store, elements, sample, stored, tame
+from cpu_kernels import CPU, INTS, agree, block, block_store, elements, sample, stored, tame
 
+from tiledsl.backend.base import Options
+from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, bf16, f16, f32, f64, i1, i16, i32, i64, u8
 
 
@@ -306,3 +308,14 @@ def test_a_grid_of_three_axes() -> None:
 }
 """
     agree(text, np.zeros(3 * 5 * 7, np.int32), grid=(3, 5, 7))
+
+
+def test_addresses_that_no_array_was_passed_for_may_be_the_same() -> None:
+    text = "kernel @k(%a: i64, %b: i64) {\n  %x: *f32 = pointer %a {to=f32}\n  %y: *f32 = pointer %b {to=f32}"
+    text += block("v", "x", f32, [16], [1]) + "\n  %w: f32[16] = add %v, %v" + block_store("w", "y", [16], [1])
+    text += "\n  %z: f32[16] = add %v, %v\n  %last: i64 = constant {value=16, type=i64}\n  %there: *f32 = offset %y, %last"
+    text += block_store("z", "there", [16], [1]) + "\n}\n"
+    kernel = parse(text)
+    memory = np.arange(32, dtype=np.float32)
+    CPU.launch(CPU.compile(kernel, Options()), (1, 1, 1), [memory.ctypes.data, memory.ctypes.data], Options())
+    assert memory.tolist() == [2.0 * n for n in range(16)] * 2

@@ -100,6 +100,22 @@ def test_a_loop_that_does_more_stays_as_it_is() -> None:
         assert coarsen(kernel, CPU.machine, 256) is kernel
 
 
+def test_floats_that_a_loop_carries_take_every_step() -> None:
+    """Many roundings are not one."""
+    text = MATMUL.format(T=f32)
+    for old, new in {
+        "  %sum:": "  %tenth: f32 = constant {value=0.1, type=f32}\n  %sum:",
+        "%pb: *f32 = for": "%pb: *f32, %u: f32 = for",
+        "%b0 {": "%b0, %tenth {",
+        "%bp: *f32)": "%bp: *f32, %s: f32)",
+        "yield %d, %an, %bn": "%next: f32 = add %s, %tenth\n    yield %d, %an, %bn, %next",
+        "store_block %c0, %sum": "%us: f32[32,32] = broadcast %u {shape=[32,32]}\n  store_block %c0, %us",
+    }.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    run(parse(text), f32, 32, 32, 600, 16, 16 * 32)
+
+
 def test_what_is_written_is_not_kept() -> None:
     kernel = matmul()
     made = plan(kernel, CPU.machine, True)

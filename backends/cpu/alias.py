@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tiledsl.ir.core import Block, Kernel, Op, Value
-from tiledsl.ir.types import Pointer
+from tiledsl.ir.types import Pointer, Tile, i64
 
+NOWHERE = Value(Tile(i64), "nowhere")  # the root of an address that is no parameter's: any two of these may be one
 WRITES = ("store", "store_block", "atomic_rmw", "atomic_cas")
 
 
@@ -13,7 +14,7 @@ class Aliases:
 
     def __init__(self, kernel: Kernel, distinct: bool):
         self.distinct = distinct
-        self.everything = frozenset(a for a in kernel.body.args if isinstance(a.type.elem, Pointer))
+        self.everything = frozenset([NOWHERE, *(a for a in kernel.body.args if isinstance(a.type.elem, Pointer))])
         self.roots: dict[Value, frozenset[Value]] = {a: frozenset([a]) for a in self.everything}
         self._visit(kernel.body)
 

@@ -19,7 +19,7 @@ from typing import Any
 from tiledsl import ops
 from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.ir.rebuild import Copier, rebuild
-from tiledsl.ir.types import Pointer, Tile, i32, i64
+from tiledsl.ir.types import Pointer, Tile, i1, i32, i64
 from tiledsl.machine import Machine
 from tiledsl.passes import tidy
 from tiledsl.passes.constants import constant_of
@@ -145,6 +145,8 @@ class Degrees:
         """What each iteration adds to a carried scalar, if always the same."""
         value, amounts = self.body.yields[place], []
         arg = self.body.args[1 + place]
+        if not isinstance(arg.type.elem, Pointer) and (not arg.type.elem.is_int or arg.type.elem is i1):
+            return None  # many steps of a float are not one large step
         while value is not arg:
             op = value.source
             if value not in self.inner or op is None or op.spec not in (ops.add, ops.offset):
