@@ -48,6 +48,23 @@ def test_a_version_that_goes_beyond_triton_is_not_run_in_strict_mode(monkeypatch
     fill[(1,)](x, BLOCK=12)
 
 
+@tiledsl.jit
+def constant_twice(x):
+    step: tl.constexpr = 1
+    step: tl.constexpr = step + 1
+    tl.store(x, step)
+
+
+def test_a_constant_bound_again_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.zeros(1, np.int32)
+    constant_twice[(1,)](x)
+    (note,) = constant_twice.notes(x)
+    assert x[0] == 2 and "step: tl.constexpr = step + 1" in str(note)
+    monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
+    with pytest.raises(CompilationError, match="step is already defined. constexpr cannot be reassigned."):
+        constant_twice[(1,)](x)
+
+
 def test_the_page_of_examples_runs(tmp_path: Path) -> None:
     page = (ROOT / "tiledsl" / "docs" / "beyond_triton.md").read_text()
     script = tmp_path / "page.py"

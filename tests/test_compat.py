@@ -46,7 +46,7 @@ SWEEP = """
 import os, time, torch, triton, triton.testing as tt
 os.environ["TILEDSL_SWEEP_SECONDS"] = "1"
 x = torch.ones(8, device="cuda:0")
-assert x.is_cuda and x.cuda().is_cuda
+assert torch.cuda.is_available() and x.is_cuda and x.cuda().is_cuda
 assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):
     y = torch.empty_like(x)

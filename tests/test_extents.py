@@ -78,7 +78,7 @@ def windowed(out, x, M: tl.constexpr, N: tl.constexpr, ROWS: tl.constexpr, COLUM
     target = tl.make_tensor_descriptor(out, (M, N), (N, 1), (ROWS, COLUMNS))
     for i in range(tl.cdiv(M, ROWS)):
         target.store([i * ROWS, 0], tl.load(source, boundary_check=(0, 1)) * 2)
-        source = tl.advance(source, (ROWS, 0))
+        source = source.advance((ROWS, 0))
 
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:
@@ -161,3 +161,14 @@ def test_what_triton_has_no_tile_for_is_refused_in_strict_mode(kind: int, monkey
     monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
     with pytest.raises(CompilationError, match="power of 2"):
         with_extent[(1,)](np.zeros(1, np.float32), KIND=kind)
+
+
+@tiledsl.jit
+def not_moved(x):
+    source = tl.make_block_ptr(x, (4,), (1,), (0,), (4,), (0,))
+    source.advance((1,))
+
+
+def test_a_block_pointer_moved_for_nothing_is_refused() -> None:
+    with pytest.raises(CompilationError, match=r"result of source.advance is not being used. Note that tl.advance"):
+        not_moved[(1,)](np.zeros(4, np.float32))

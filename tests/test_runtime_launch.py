@@ -409,7 +409,7 @@ def test_an_unknown_keyword_names_the_nearest(axpy, arrays):
     assert (
         refusal(KeyError, lambda: axpy[(1,)](*arrays, 5, num_wraps=4))
         == """\
-`num_wraps` is neither a parameter of `axpy` nor an option of a launch
+Keyword argument num_wraps was specified but unrecognised: it is neither a parameter of `axpy` nor an option
 note: parameters: x, y, out, n, a, BLOCK
 note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug, launch_cooperative_grid
 help: did you mean `num_warps`?"""

@@ -113,6 +113,9 @@ def annotated(frame: Frame, node: ast.AnnAssign) -> None:
         return
     value = frame.evaluate(node.value)
     if note is constexpr or note in ("constexpr", "tl.constexpr"):
+        name = node.target.id
+        if name in frame.names:
+            beyond(frame.at(node).build, f"{name} is already defined. constexpr cannot be reassigned.", "use another name")
         known = static_int(value) if isinstance(value, Value) else unwrap(value)
         # Triton lets a value of the running kernel pass; where a constant is needed, its use is refused
         frame.names[node.target.id] = value if known is None and isinstance(value, Value) else known

@@ -12,6 +12,7 @@ from . import coerce
 from .core import Context, builtin, is_tensor, static_int, unwrap
 from .creation import pointee, shape_of
 from .dtypes import dtype
+from .functions import must_use_result
 
 
 class BlockPointer(NamedTuple):
@@ -60,12 +61,16 @@ def make_block_ptr(ctx: Context, base: Value, shape: Any, strides: Any, offsets:
     return window
 
 
+@must_use_result("Note that tl.advance does not have any side effects. To move the block pointer, assign its result to a variable.")
 @builtin
 def advance(ctx: Context, base: BlockPointer, offsets: Any) -> BlockPointer:
     """The window moved; the old one stays where it is."""
     moves = wides(ctx.build, offsets)
     require(len(moves) == len(base.offsets), f"advance by {len(moves)} offsets, the block pointer has {len(base.offsets)}")
     return base._replace(offsets=tuple(ctx.build.emit(ops.add, o, m) for o, m in zip(base.offsets, moves, strict=True)))
+
+
+BlockPointer.advance = advance  # type: ignore[attr-defined]  # kernels write either
 
 
 def window(

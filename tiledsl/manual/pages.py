@@ -251,6 +251,7 @@ def _index() -> str:
 HANDMADE = {
     "coming_from_triton.md": ("Coming from Triton", ": every difference, and how to run what you have"),
     "beyond_triton.md": ("Beyond Triton", ": what is accepted that Triton refuses, and what it costs"),
+    "conformance.md": ("Triton's own tests", ": how many pass, what the numbers are from, and what does not pass"),
 }
 TITLES = {
     "language.md": "The language: every function, operator and method",

@@ -66,7 +66,7 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
         unknown = next((k for k in given if k not in USED and k not in IGNORED), None)
         if unknown is not None:
             raise UnknownArgument(
-                f"`{unknown}` is neither a parameter of `{kernel}` nor an option of a launch",
+                f"Keyword argument {unknown} was specified but unrecognised: it is neither a parameter of `{kernel}` nor an option",
                 notes=[f"parameters: {', '.join(parameters)}", f"options: {', '.join(USED)}"],
                 help=nearest(unknown, [*parameters, *USED, *IGNORED]),
             )
