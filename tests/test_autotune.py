@@ -91,6 +91,36 @@ def test_a_modelled_machine_is_asked_for_its_cycles():
     assert tuned.configs_timings[tuned.best_config][0] == min(cycles)
 
 
+def test_a_long_launch_is_measured_once():
+    ran = []
+
+    def launch(only_compile=False):
+        ran.append(only_compile)
+        return 1e4, None
+
+    assert autotune(CONFIGS, key=["n"], rep=50)(fill)._time(launch, np.inf) == [1e4] * 3
+    assert ran == [True, False]
+
+
+def test_configs_that_make_the_same_launch_are_measured_once():
+    @jit
+    def staged(out, n, BLOCK: tl.constexpr, num_stages: tl.constexpr):
+        i = tl.arange(0, BLOCK)
+        tl.store(out + i, num_stages, mask=i < n)
+
+    def launches(kernel):
+        seen = []
+        configs = [Config({"BLOCK": size}, num_warps=w, num_stages=s) for size in (16, 32) for w in (4, 8) for s in (1, 2)]
+        hook = lambda named, reset_only=False: seen.append((named["BLOCK"], named["num_stages"]))  # noqa: E731
+        tuned = autotune(configs, key=["n"], rep=1e-3, pre_hook=hook)(kernel)
+        tuned[(1,)](zeros(), 8)
+        assert list(tuned.configs_timings) == configs
+        return set(seen)
+
+    assert launches(fill) == {(16, 1), (32, 1)}
+    assert launches(staged) == {(16, 1), (16, 2), (32, 1), (32, 2)}  # here it is a parameter
+
+
 def test_choices_are_remembered_by_key_dtype_and_backend():
     bench = Bench(range(100))
     tuned = autotune(CONFIGS, key=["n"], do_bench=bench)(fill)

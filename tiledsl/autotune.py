@@ -10,6 +10,7 @@ from typing import Any
 from .backend import registry
 from .errors import AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
 from .runtime.jit import Launchable
+from .runtime.launch import IGNORED
 
 Hook = Callable[..., Any]
 Times = list[float]  # median and quantiles, in milliseconds
@@ -148,14 +149,28 @@ class Autotuner(Tuned):
             started = time.perf_counter()
             configs = self._pruned(dict(zip(self.arg_names, args, strict=False)), kwargs)
             timings: dict[Config, Times] = {}
+            measured: list[tuple[Any, Config]] = []
             for c in configs:
+                self._require_free(c, named)
+                what = self._launched(c, args, kwargs, grid)
+                same = next((other for seen, other in measured if _alike(seen, what)), None)
                 best = min((times[0] for times in timings.values()), default=math.inf)
-                timings[c] = self._measure(c, args, kwargs, named, grid, best)
+                timings[c] = self._measure(c, args, kwargs, named, grid, best) if same is None else [*timings[same]]
+                measured.append((what, c))
             self.bench_time = time.perf_counter() - started
             self.configs_timings = timings
             self.cache[key] = self._fastest(timings, args, kwargs)
             self.pre_hook({**named, **self.cache[key].all_kwargs()}, reset_only=True)
         return self.cache[key]
+
+    def _launched(self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], grid: Any) -> Any:
+        """What a launch with a config depends on: configs that agree in it are measured once, as those of Triton programs
+        that differ only in how they steer a GPU."""
+        base, given = self._settled(args, {**kwargs, **config.all_kwargs()})
+        if self.do_bench is not None or not isinstance(base, Launchable):
+            return config  # measured by others, or a launch of others
+        used = {name: value for name, value in given.items() if name not in IGNORED or name in base.arg_names}
+        return [used, base.extents(grid, tuple(args), given), config.pre_hook]
 
     def _fastest(self, timings: dict[Config, Times], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Config:
         """The config with the least time. One that has the kernel divide integers by zero, where other targets trap or go
@@ -203,16 +218,15 @@ class Autotuner(Tuned):
         self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any, best: float = math.inf
     ) -> Times:
         """How long a config takes, roughly if that is far more than the best so far; infinite if it does not compile."""
-        self._require_free(config, named)
         full = {**named, **config.all_kwargs()}
 
-        def launch() -> tuple[float, Any]:
+        def launch(only_compile: bool = False) -> tuple[float, Any]:
             if config.pre_hook is not None:
                 config.pre_hook(full)
             self.pre_hook(full)
             started = time.perf_counter()
             try:
-                done = self.fn.run(*args, grid=grid, warmup=False, **{**kwargs, **config.all_kwargs()})
+                done = self.fn.run(*args, grid=grid, warmup=only_compile, **{**kwargs, **config.all_kwargs()})
                 elapsed = (time.perf_counter() - started) * 1e3
             except Exception as error:
                 self.post_hook(full, exception=error)
@@ -228,11 +242,12 @@ class Autotuner(Tuned):
         except (Unsupported, StaticAssertionError):
             return [math.inf] * 3
 
-    def _time(self, launch: Callable[[], tuple[float, Any]], best: float) -> Times:
-        first, report = launch()  # compiles
+    def _time(self, launch: Callable[..., tuple[float, Any]], best: float) -> Times:
+        launch(only_compile=True)
+        first, report = launch()
         if report is not None and report.cycles is not None:  # a modelled machine: the same every time
             return [float(report.cycles)] * 3
-        times = [launch()[0]]
+        times = [first if first > self.rep_ms else launch()[0]]  # in a short one, what only a first launch does would show
         if times[0] < min(self.rep_ms, FAR * best):  # else it is long enough, or has lost
             _repeat(launch, self.warmup_ms - times[0])
             times = _repeat(launch, self.rep_ms)
@@ -260,6 +275,15 @@ def _repeat(launch: Callable[[], tuple[float, Any]], milliseconds: float) -> Tim
     while sum(times) < milliseconds:
         times.append(launch()[0])
     return times
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether these are the same objects or equal numbers and words, in lists and dicts of the same form."""
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(_alike, one, other))
+    return one is other or (type(one) is type(other) and isinstance(one, bool | int | float | str) and one == other)
 
 
 def _comparable(value: Any) -> Any:
