@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,14 @@ class Undefined:
     """A name that may have no value here, and why."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Ended(Undefined):
+    """The index of a loop that has ended: in Triton undefined, here what Python gives, made where somebody wants it. Valid in
+    the block of the loop and those inside it."""
+
+    value: Callable[[Builder], Value]
 
 
 def flatten(value: Any) -> list[Value]:

@@ -11,7 +11,7 @@ from ..ir.query import effects
 from ..ir.types import DType, Tile, dtype_of, i1, u8, u16, u32, u64
 from ..language import coerce
 from ..language.core import unwrap
-from .carry import Undefined
+from .carry import Ended, Undefined
 from .expressions import known_condition, scalar_condition
 from .frame import STATEMENTS, Frame, expression, statement
 from .jumps import flag_of
@@ -70,6 +70,23 @@ def _before(build: Builder, at: Value, stop: Value, step: Value) -> Value:
     """Whether a loop that has come to an index runs once more."""
     up, down = build.emit(ops.lt, at, stop), build.emit(ops.gt, at, stop)
     return build.emit(ops.select, _rises(build, step), up, down)
+
+
+def ended(frame: Frame, loop: ast.For, limits: list[Value], before: Any) -> Ended:
+    """What the index of a loop without a break is after it: as it was in the last iteration; if there was none, as before the
+    loop, or where it would have started."""
+    start, stop, step = limits
+    kept = before if isinstance(before, Value) and before.type == start.type else start
+
+    def value(build: Builder) -> Value:
+        one = coerce.constant(build, 1, dtype_of(step.type))
+        edge = build.emit(ops.select, _rises(build, step), one, build.emit(ops.neg, one))
+        stride = build.emit(ops.select, coerce.condition(build, step), step, one)
+        beyond_first = build.emit(ops.sub, build.emit(ops.sub, stop, start), edge)
+        steps = build.emit(ops.mul, build.emit(ops.idiv, beyond_first, stride), stride)
+        return build.emit(ops.select, _before(build, start, stop, step), build.emit(ops.add, start, steps), kept)
+
+    return Ended(f"it is the index of the loop at {frame.loc(loop)}, which has ended", value)
 
 
 def _rises(build: Builder, step: Value) -> Value:

@@ -15,7 +15,7 @@ from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
 from ..language.block_pointers import BlockPointer
-from ..language.core import METHODS, Builtin, constexpr, static_int, unwrap
+from ..language.core import METHODS, Builtin, beyond, constexpr, static_int, unwrap
 from ..language.debug import assert_no_overflow
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
@@ -25,7 +25,7 @@ from ..language.operators import apply_binary, apply_logical, apply_unary
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
 from . import lanes, sequences
-from .carry import Undefined, flatten, settled
+from .carry import Ended, Undefined, flatten, settled
 from .frame import Frame, expression
 from .function import JITFunction
 
@@ -41,6 +41,11 @@ def constant(frame: Frame, node: ast.Constant) -> Any:
 def name(frame: Frame, node: ast.Name) -> Any:
     if node.id in frame.names:
         value = frame.names[node.id]
+        if isinstance(value, Ended):
+            refusal = f"the index of a loop, `{node.id}`, is undefined after the loop"
+            beyond(frame.at(node).build, refusal, f"assign it to another name in the loop, and read that; {value.reason}")
+            frame.assign(node.id, value.value(frame.build))
+            return frame.names[node.id]
         if isinstance(value, Undefined):
             raise frame.error(node, f"`{node.id}` is not defined here", notes=[value.reason], help=f"give `{node.id}` a value before")
         return value

@@ -205,7 +205,7 @@ def _merging(frame: Frame, node: ast.If, test: Value) -> None:
         arms = [names_after.get(name, Undefined("")) for names_after in after]
         absent = [isinstance(value, Undefined) for value in arms]
         if all(absent):
-            missing[name] = next((v for v in arms if v.reason), Undefined(f"`{name}` is assigned nowhere"))
+            missing[name] = Undefined(next((v.reason for v in arms if v.reason), f"`{name}` is assigned nowhere"))
         elif any(absent):
             which = "when the condition holds" if absent[1] else "when the condition does not hold"
             missing[name] = Undefined(f"`{name}` is assigned only {which}, at {frame.loc(node.test)}")
@@ -332,18 +332,17 @@ def _suggestion(name: str, new: Any) -> str:
     return f"convert the new value, or start `{name}` with its type"
 
 
-def _leave(frame: Frame, node: ast.For | ast.While, carried: dict[str, Any], results: Any, index: str = "") -> None:
+def _leave(frame: Frame, node: ast.For | ast.While, carried: dict[str, Any], results: Any) -> None:
     leaves = list(results) if isinstance(results, tuple) else [results]
     for name, value in carried.items():
         frame.assign(name, restore(value, leaves))
     inner = f"it is assigned only inside the loop at {frame.loc(node)}"
     frame.forget(assigned(node.body), inner)
-    if index:
-        frame.names[index] = Undefined(f"it is the index of the loop at {frame.loc(node)}, which has ended")
 
 
 def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[ast.stmt], index: str) -> None:
     carried = _carried(frame, statements, index)
+    before = frame.names.get(index)
     initial = flatten(tuple(carried.values()))
     with frame.block([limits[0].type, *(v.type for v in initial)]) as block:
         frame.assign(index, block.args[0])
@@ -351,7 +350,8 @@ def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[
         frame.execute(statements)
         frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
     results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block])
-    _leave(frame, node, carried, results, index)
+    _leave(frame, node, carried, results)
+    frame.names[index] = counting.ended(frame, node, limits, before)
 
 
 @statement(ast.While)
