@@ -342,14 +342,26 @@ def test_the_number_of_threads_can_be_set_for_all_launches(monkeypatch: pytest.M
     run = direct.run_grid
     monkeypatch.setattr(direct, "run_grid", lambda *rest: used.append(rest[-1]) or run(*rest))
     out, x = np.zeros(64 * 4, np.float32), np.arange(64 * 4, dtype=np.float32)
-    for count in (1, 3, None):
+    monkeypatch.delenv("TILEDSL_NUM_THREADS", raising=False)
+    for count in (2, 3, None):
         tiledsl.set_num_threads(count)
         for _ in range(3):
             ranks[(4,)](out, x, 2, BLOCK=64)
-    assert used == [1, 3, config.num_threads() or None]
+    assert used == [2, 3, None]
     for wrong in (0, -1, True, 1.5):
         with pytest.raises(LaunchError, match="num_threads"):
             tiledsl.set_num_threads(wrong)  # type: ignore[arg-type]
+
+
+def test_one_thread_does_without_python(monkeypatch: pytest.MonkeyPatch, only_native: Callable[[], None]) -> None:
+    out, x = np.zeros(64 * 4, np.float32), np.arange(64 * 4, dtype=np.float32)
+    for _ in range(3):
+        ranks[(4,)](out, x, 2, BLOCK=64, num_threads=1)
+    expected, out[:] = out.copy(), 0
+    only_native()
+    monkeypatch.setattr(direct, "run_grid", lambda *rest: pytest.fail("Python was asked"))
+    ranks[(4,)](out, x, 2, BLOCK=64, num_threads=1)
+    assert np.array_equal(out, expected) and out.any()
 
 
 # --- many, at once, and long

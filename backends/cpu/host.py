@@ -34,7 +34,7 @@ def host() -> HostMachine:
         features=features,
         rows=8 if wide else 6,
         unroll=2 if wide else 4,
-        streams=last_cache() * 3 // 4,  # half of what goes through is read, and a launch that nearly fits is better off there
+        streams=last_cache() // 2,  # at least as much is read: what is written would not stay there whole
     )
 
 
