@@ -181,6 +181,8 @@ REFUSED = {
     "not i32": "takes int1",
     "tl.load(f32)": "expected a pointer",
     "tl.store(p_f32, f32)": "fewer elements",
+    "tl.store(p_f32 + r, p_f32 + r)": "an address is no number",
+    "f32.to(tl.pointer_type(tl.float32))": "to a pointer",
     "tl.load(p_f32 + r, other=0.0)": "cannot be provided without",
     "tl.program_id(3)": "axis must be 0, 1, or 2",
     "f32.sume()": "did you mean `sum`",

@@ -180,6 +180,8 @@ def test_torch_tensors_are_pointers():
     assert buffer(torch.nn.Parameter(torch.zeros(3))).dtype is f32
     with pytest.raises(LaunchError, match="on the device `meta`"):
         key(torch.zeros(3, device="meta"))
+    with pytest.raises(ArgumentError, match="no memory that a kernel could use"):
+        key(torch.eye(3).to_sparse())
 
 
 class OnADevice:

@@ -404,3 +404,15 @@ def test_reading_an_entry_counts_as_use(tmp_path: Path) -> None:
     path.write_bytes(b"no entry")
     os.utime(path, (1e9, 1e9))
     assert cache.load(str(path), "some") is None and path.stat().st_mtime > 1e9 + files.USED
+
+
+def test_an_entry_is_read_though_its_use_cannot_be_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.kernel"
+    path.write_bytes(b"code")
+    os.utime(path, (1e9, 1e9))
+
+    def refuse(path: str) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert files.load(str(path)) == b"code"

@@ -58,7 +58,8 @@ def load(path: str) -> bytes | None:
         with open(handle, "rb", closefd=False) as file:
             data = file.read()
         if time.time() - found.st_mtime > USED:
-            os.utime(path)
+            with suppress(OSError):  # of a disk that is only read
+                os.utime(path)
         return data
     except OSError:
         return None

@@ -223,6 +223,7 @@ def _truncated(build: Builder, x: Value, to: DType) -> Value:
 
 def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
     build = ctx.build
+    require(not tile.type.elem.is_float, f"cannot convert {tile.type} to a pointer", help="convert it to tl.int64 first")
     whole = build.emit(ops.address, tile) if isinstance(tile.type.elem, Pointer) else coerce.cast(build, tile, i64)
     if isinstance(to, pointer_type):
         return build.emit(ops.pointer, whole, to=to.element_ty.elem)

@@ -87,6 +87,11 @@ def _value(build: Builder, pointer: Value, value: Any, what: str) -> Value:
     assert isinstance(pointer.type.elem, Pointer)
     require(not pointer.type.elem.const, "Cannot store to a constant pointer")
     if is_tensor(value) and isinstance(value.type.elem, Pointer):
+        require(
+            elem.is_int,
+            f"{what} of {value.type} through {pointer.type}: an address is no number of this type",
+            help="convert it to tl.int64",
+        )
         value = build.emit(ops.address, value)
     tile = coerce.cast(build, value, elem) if is_tensor(value) else _number(build, value, elem)
     if coerce.broadcast_shape(pointer.type.shape, tile.type.shape) != pointer.type.shape:

@@ -148,7 +148,10 @@ def _torch(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
     else:
         size = tensor.element_size()
         before, after = extent(tensor.shape, [s * size for s in tensor.stride()], size)
-    address = tensor.data_ptr()
+    try:
+        address = tensor.data_ptr()
+    except RuntimeError as error:  # one that is sparse, or only traced
+        raise ArgumentError(f"`{slot.name}` has no memory that a kernel could use: {error}") from None
     out.append(Buffer(address, after, elem, True, tensor, slot.name, before))
     return _pointer_key(elem, address, slot)
 
