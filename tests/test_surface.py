@@ -27,7 +27,7 @@ SURFACE = {
         static_print device_print device_assert range static_range condition add sub mul math extra target_info core standard random
         semantic philox_impl uint32_to_uniform_float
     """,
-    "triton.language.core": "aggregate_replace _aggregate expect_zero builtin constexpr tensor _unwrap_if_constexpr",
+    "triton.language.core": "aggregate_replace _aggregate expect_zero builtin extern constexpr tensor _unwrap_if_constexpr",
     "triton.language.dtype": """
         is_fp8 is_fp8e4nv is_fp8e4b8 is_fp8e4b15 is_fp8e5 is_fp8e5b16 is_fp16 is_bf16 is_fp32 is_fp64 is_int1 is_int8 is_int16 is_int32
         is_int64 is_uint8 is_uint16 is_uint32 is_uint64 is_floating is_standard_floating is_int_signed is_int_unsigned is_int is_bool
@@ -100,6 +100,25 @@ def place(path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", SURFACE)
+def _symbol(x: Any, _semantic: Any = None) -> Any:
+    names = {(tl.core.dtype("fp32"),): ("__nv_sinf", tl.core.dtype("fp32"))}
+    return tl.core.extern_elementwise("libdevice", "", [x], names, is_pure=True, _semantic=_semantic)
+
+
+symbol = tl.core.extern(_symbol)
+
+
+@triton.jit
+def calls_a_symbol(x):
+    tl.store(x, symbol(tl.load(x)))
+
+
+def test_a_function_of_a_gpus_library_is_refused_where_it_is_called() -> None:
+    with pytest.raises(CompilationError, match="a function of a GPU's library cannot run here") as caught:
+        calls_a_symbol[(1,)](np.zeros(1, np.float32))
+    assert "symbol(tl.load(x))" in str(caught.value)
+
+
 def test_names_are_there(path: str) -> None:
     where = place(path)
     assert [name for name in SURFACE[path].split() if not hasattr(where, name)] == []
