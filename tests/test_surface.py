@@ -100,25 +100,6 @@ def place(path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", SURFACE)
-def _symbol(x: Any, _semantic: Any = None) -> Any:
-    names = {(tl.core.dtype("fp32"),): ("__nv_sinf", tl.core.dtype("fp32"))}
-    return tl.core.extern_elementwise("libdevice", "", [x], names, is_pure=True, _semantic=_semantic)
-
-
-symbol = tl.core.extern(_symbol)
-
-
-@triton.jit
-def calls_a_symbol(x):
-    tl.store(x, symbol(tl.load(x)))
-
-
-def test_a_function_of_a_gpus_library_is_refused_where_it_is_called() -> None:
-    with pytest.raises(CompilationError, match="a function of a GPU's library cannot run here") as caught:
-        calls_a_symbol[(1,)](np.zeros(1, np.float32))
-    assert "symbol(tl.load(x))" in str(caught.value)
-
-
 def test_names_are_there(path: str) -> None:
     where = place(path)
     assert [name for name in SURFACE[path].split() if not hasattr(where, name)] == []
@@ -155,3 +136,22 @@ def of_a_number(x):
 def test_what_must_be_a_tile_is_named() -> None:
     with pytest.raises(CompilationError, match="tl.sort takes a tile as `x`, got the int 3"):
         of_a_number[(1,)](np.zeros(1, np.float32))
+
+
+def _symbol(x: Any, _semantic: Any = None) -> Any:
+    names = {(tl.core.dtype("fp32"),): ("__nv_sinf", tl.core.dtype("fp32"))}
+    return tl.core.extern_elementwise("libdevice", "", [x], names, is_pure=True, _semantic=_semantic)
+
+
+symbol = tl.core.extern(_symbol)
+
+
+@triton.jit
+def calls_a_symbol(x):
+    tl.store(x, symbol(tl.load(x)))
+
+
+def test_a_function_of_a_gpus_library_is_refused_where_it_is_called() -> None:
+    with pytest.raises(CompilationError, match="a function of a GPU's library cannot run here") as caught:
+        calls_a_symbol[(1,)](np.zeros(1, np.float32))
+    assert "symbol(tl.load(x))" in str(caught.value)
