@@ -14,7 +14,7 @@ from tiledsl.backends.cpu.plan import plan
 from tiledsl.backends.cpu.strips import steady
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
-from tiledsl.ir.types import DType, f16, f32
+from tiledsl.ir.types import DType, f16, f32, i8, u8
 from tiledsl.ops import dot, load_block
 
 MATMUL = """kernel @matmul(%x: *{T}, %w: *{T}, %y: *f32, %m: i32, %n: i32, %k: i32, %astep: i64, %bstep: i64) {{
@@ -181,5 +181,40 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
         assert ".far(" in CPU.compile(matmul(), Options()).text["llvm"]
         run(matmul(), f32, m, n, k, 16, 16 * n)
         run(matmul(f16), f16, m, n, k, 16, 16 * n)
+    finally:
+        CPU.machine = before
+
+
+BYTES = """kernel @bytes(%x: *{T}, %w: *{T}, %y: *i32) {{
+  %one: i64 = constant {{value=1, type=i64}}
+  %k: i64 = constant {{value={k}, type=i64}}
+  %n: i64 = constant {{value={n}, type=i64}}
+  %a: {T}[7,{k}] = load_block %x, %k, %one {{shape=[7,{k}], checked=[], masked=false, filled=false}}
+  %b: {T}[{k},{n}] = load_block %w, {steps} {{shape=[{k},{n}], checked=[], masked=false, filled=false}}
+  %zero: i32[7,{n}] = constant {{value=2147483000, type=i32[7,{n}]}}
+  %c: i32[7,{n}] = dot %a, %b, %zero
+  store_block %y, %c, %n, %one {{checked=[], masked=false}}
+}}
+"""
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32, 64])
+@pytest.mark.parametrize("turned", [False, True])
+def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
+    """Sums wrap; the last of an odd number of products has no pair, and few columns fill no vector."""
+    before = CPU.machine
+    if vector_bytes > before.vector_bytes:
+        pytest.skip("not on this processor")
+    CPU.machine = replace(before, vector_bytes=vector_bytes)
+    try:
+        for t, k, n in ((i8, 64, 32), (u8, 34, 48), (u8, 32, 4), (i8, 33, 16), (i8, 6, 2)):
+            steps = "%one, %k" if turned else "%n, %one"
+            text = BYTES.format(T=t, k=k, n=n, steps=steps)
+            agree(text, tame(t, 7 * k), tame(t, k * n, 1), np.zeros(7 * n, np.int32))
+            agree(text, *(np.full(size, np.iinfo(t.numpy).min or 255, t.numpy) for size in (7 * k, k * n)), np.zeros(7 * n, np.int32))
+            paired = "pmadd" in CPU.compile(parse(text), Options()).text["llvm"]
+            assert paired == (k % 2 == 0 and n >= 4 and "+sse2" in before.features)
+        CPU.machine = replace(CPU.machine, features="")
+        assert "pmadd" not in CPU.compile(parse(BYTES.format(T=i8, k=64, n=32, steps="%n, %one")), Options()).text["llvm"]
     finally:
         CPU.machine = before

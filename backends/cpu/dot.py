@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tiledsl.ir.core import Op, Value
-from tiledsl.ir.types import DType, dtype_of
+from tiledsl.ir.types import DType, dtype_of, i8, i16, i32, u8
 
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
@@ -26,6 +26,11 @@ from .types import Kind, register, vector
 
 AHEAD = 24  # rows of B in user memory are fetched into the second level of caches so much before they are needed
 LINE = 64
+PAIRS = {  # multiply 16-bit integers and add neighbours: feature and name, by 32-bit lanes; LLVM joins the sum, where it can
+    4: ("+sse2", "llvm.x86.sse2.pmadd.wd"),
+    8: ("+avx2", "llvm.x86.avx2.pmadd.wd"),
+    16: ("+avx512bw", "llvm.x86.avx512.pmaddw.d.512"),
+}
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
 
 
@@ -48,13 +53,24 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     """One matrix product; head says which of a batch."""
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, m, n)
-    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows)
+    pairs = _pairs(code, a, elem, columns)
+    group = 2 if pairs else 1
+    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, group=group)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
-    left = rows_of(code, a, elem, head)
-    _multiply(code, left, right, into, (m, n, k), columns, elem)
+    left = rows_of(code, a, i16 if pairs else elem, head)
+    _multiply(code, left, right, into, (m, n, k // group), columns, elem, pairs)
     for copy in (left.copy, right.copy):
         if copy is not None:
             code.arena.give(copy)
+
+
+def _pairs(code: Code, a: Value, elem: DType, columns: int) -> str:
+    """The instruction that adds two products of 16-bit integers to each sum, where the machine has it and it is exact."""
+    exact = a.type.elem in (i8, u8) and elem is i32  # and so is b's, by the rules of the op
+    if not exact or a.type.shape[-1] % 2:
+        return ""
+    feature, name = PAIRS.get(min(code.machine.lanes(elem.bits), columns), ("none", ""))
+    return name if feature in code.machine.features.split(",") else ""
 
 
 def _columns(code: Code, elem: DType, m: int, n: int) -> int:
@@ -77,7 +93,9 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
     return [(rows, number) for rows, number in ((small + 1, more), (small, count - more)) if number]
 
 
-def _multiply(code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType) -> None:
+def _multiply(
+    code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType, pairs: str
+) -> None:
     """Call the micro-kernel for every panel of rows and of columns."""
     m, n, k = sizes
     b, size = code.b, elem.itemsize
@@ -88,7 +106,7 @@ def _multiply(code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple
             packed = b.value(f"getelementptr i8, ptr {from_right}, i64 {place}")
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far)
+            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far, pairs)
             with b.loop(0, count) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
@@ -124,21 +142,24 @@ def _index(code: Code, index: int | str) -> Index:
     return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
 
 
-def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool) -> str:
+def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool, pairs: str) -> str:
     """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user; C has rows of `width`.
     Rows of A lie `stride` bytes apart, and have k elements in `end` bytes; rows of B lie `step` bytes apart: far, if they may
-    come from user memory, and are fetched ahead."""
-    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}"
+    come from user memory, and are fetched ahead. pairs: elements of A and B are two 16-bit integers each, multiplied by this."""
+    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}{'.pairs' * bool(pairs)}"
     if name not in code.functions:
         code.functions[name] = []
-        body = _micro_kernel_body(Builder(code.b.declared), code.machine.lanes(elem.bits), elem, (rows, columns), width, unroll, far)
+        b, lanes = Builder(code.b.declared), code.machine.lanes(elem.bits)
+        body = _micro_kernel_body(b, lanes, elem, (rows, columns), width, unroll, far, pairs)
         parameters = "ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, i64 %step, ptr noalias %c, i64 %end"
         head = f"define internal void @{name}({parameters}) nounwind noinline {{"
         code.functions[name] = [head, "entry:", *body, "ret void", "}"]
     return name
 
 
-def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool) -> list[str]:
+def _micro_kernel_body(
+    b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool, pairs: str
+) -> list[str]:
     rows, columns = sizes
     lanes = min(lanes, columns)
     kind = Kind(elem, lanes if lanes > 1 else 0)
@@ -161,7 +182,7 @@ def _micro_kernel_body(b: Builder, lanes: int, elem: DType, sizes: tuple[int, in
                 one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {heres[i]}, i64 {step}')}, align 1")
                 wide = _spread(b, kind, scalar, one)
                 for j in range(vectors):
-                    totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j])
+                    totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j], pairs)
             b_here = b.value(f"getelementptr i8, ptr {b_here}, i64 %step")
         loop.next = [*totals, b_here]
     for at, total in zip(places, loop.carried, strict=False):
@@ -176,7 +197,11 @@ def _spread(b: Builder, kind: Kind, scalar: str, one: str) -> str:
     return b.value(f"shufflevector {kind.text} {low}, {kind.text} poison, {vector('i32', kind.lanes)} zeroinitializer")
 
 
-def _multiply_add(b: Builder, kind: Kind, x: str, y: str, total: str) -> str:
+def _multiply_add(b: Builder, kind: Kind, x: str, y: str, total: str, pairs: str) -> str:
+    if pairs:
+        halves = vector("i16", 2 * kind.lanes)
+        split = [(halves, b.value(f"bitcast {kind.text} {v} to {halves}")) for v in (x, y)]
+        return b.value(f"add {kind.text} {total}, {b.call(kind.text, pairs, *split)}")
     if kind.elem.is_float:
         return b.call(kind.text, f"llvm.fma.{kind.suffix}", (kind.text, x), (kind.text, y), (kind.text, total))
     return b.value(f"add {kind.text} {total}, {b.value(f'mul {kind.text} {x}, {y}')}")

@@ -44,26 +44,59 @@ def behind(head: tuple[Index, ...], point: Point) -> Point:
 
 
 def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...], head: tuple[Index, ...]) -> None:
-    """B as panels, row by row: for each group of columns its K rows, one after the other. slot: of a piece that holds several."""
+    """B as panels, row by row: for each group of columns its K rows, one after the other. slot: of a piece that holds several.
+    If the piece has half as many rows, each holds two of B: the upper in the lower halves of its elements."""
     k, n = b.type.shape[-2:]
     elem, columns = piece.elem, piece.shape[-1]
     assert isinstance(elem, DType)
+    group = k // piece.shape[-2]
+    upper: list[Lanes] = []
 
     def body(point: Point) -> None:
         row, panel, column = point.indices
-        place = point.moved((row, _joined(code, panel, columns, column)), None if point.axis is None else 1)
+        across = _joined(code, panel, columns, column)
         at = point.moved((*slot, panel, row, column), None if point.axis is None else len(slot) + 2)
-        write_scratch(code, piece, at, _converted(code, b, elem, behind(head, place)))
+        places = [point.moved((r, across), None if point.axis is None else 1) for r in _rows_behind(code, row, group)]
+        values = [_converted(code, b, elem, behind(head, place)) for place in places]
+        write_scratch(code, piece, at, values[0] if group == 1 else _paired(code, elem, *values))
 
     def put(row: Index, column: Index, lanes: Lanes) -> None:
         panel, rest = _divided(code, column, columns)
+        if group == 2:
+            upper.append(lanes)
+            if len(upper) == 1:
+                return
+            row, lanes = _divided(code, row, 2)[0], _paired(code, elem, *upper)
+            upper.clear()
         write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
     with code.nest():
         if _turns(code, b) and columns % _side(code, b) == 0:
             _turned(code, b, elem, head, put)
         else:
-            each(code, (k, n // columns, columns), body, 2 if columns > 1 else None)
+            each(code, (k // group, n // columns, columns), body, 2 if columns > 1 else None)
+
+
+def _rows_behind(code: Code, row: Index, group: int) -> list[Index]:
+    """The rows of B in a row of a panel."""
+    if group == 1:
+        return [row]
+    if row.base is None:
+        return [at_constant(row.offset * group + i) for i in range(group)]
+    with code.b.at(max(row.depth, code.base)):
+        start = code.b.mul(row.base, group)
+    return [_index(start, row.depth, row.offset * group + i) for i in range(group)]
+
+
+def _paired(code: Code, elem: DType, low: Lanes, high: Lanes) -> Lanes:
+    """Integers of 16 bits in the halves of elements of 32."""
+    depth, lanes, b = max(low.depth, high.depth), max(low.lanes, high.lanes), code.b
+    x, y = (spread(code, elem, v, lanes) for v in (low, high))
+    kind = Kind(elem, lanes)
+    with b.at(max(depth, code.base)):
+        below = b.value(f"and {kind.text} {x}, {kind.constant(0xFFFF)}")
+        above = b.value(f"shl {kind.text} {y}, {kind.constant(16)}")
+        return Lanes(b.value(f"or {kind.text} {below}, {above}"), lanes, depth)
 
 
 def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:

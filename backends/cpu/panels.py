@@ -37,9 +37,10 @@ class Panels:
     far: bool = False  # whether rows may lie in user memory
 
 
-def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool) -> Panels:
-    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with."""
-    k, n = b.type.shape[-2:]
+def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool, group: int) -> Panels:
+    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with. group: how many
+    rows of B share a row of a panel."""
+    k, n = b.type.shape[-2] // group, b.type.shape[-1]
     shape = (n // columns, k, columns)
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
     piece = code.arena.take(elem, shape) if slot is None else None
