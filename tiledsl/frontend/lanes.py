@@ -62,11 +62,10 @@ def branch(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]) ->
     for name in assigned([*node.body, *node.orelse]):
         then, otherwise = (names.get(name, Undefined(f"`{name}` is assigned in one branch only")) for names in after)
         missing = next((v for v in (then, otherwise) if isinstance(v, Undefined)), None)
-        frame.names[name] = (
-            Undefined(missing.reason)
-            if missing
-            else (then if then is otherwise else chosen(frame, node, test, then, otherwise, f"`{name}`"))
-        )
+        if missing is not None:
+            frame.names[name] = Undefined(missing.reason)
+        else:
+            frame.names[name] = then if then is otherwise else chosen(frame, node, test, then, otherwise, f"`{name}`")
     return None, False
 
 
