@@ -1,4 +1,4 @@
-"""Stores that go past the caches, for launches that write more than the caches hold.
+"""Stores that go past the caches, for launches that write more than would stay there.
 
 An ordinary store first fetches the line it writes to; a non-temporal one need not, if it writes whole lines. That saves a
 third of the traffic of x + y, but a reader that comes soon waits for memory. So both kinds are written down, and a
@@ -24,7 +24,7 @@ METADATA = "!0 = !{i32 1}"
 
 
 def large(code: Code, kernel: Kernel, grid: Sequence[str]) -> str:
-    """Whether a launch on this grid writes more than the caches hold, if loops run once and masks hold."""
+    """Whether a launch on this grid writes enough to go past the caches, if loops run once and masks hold."""
     values = [op.operands[1].type for op in kernel.body.walk() if op.spec.name in ("store", "store_block")]
     each = sum(t.size * t.elem.itemsize for t in values)
     programs = code.b.mul(code.b.mul(grid[0], grid[1]), grid[2])
