@@ -31,9 +31,11 @@ def launch_counting(backend: Backend, program: Program, total: int, workers: int
     return counts
 
 
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Helpers are woken however little there is to do."""
+@pytest.fixture(params=["native", "python"])
+def eager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helpers are woken however little there is to do: those of either pool."""
+    if request.param == "python":
+        monkeypatch.setattr(threads, "native_pool", lambda: None)
     monkeypatch.setattr(threads, "WAKING", -1.0)
 
 

@@ -340,6 +340,7 @@ def test_a_grid_that_equals_another_is_still_no_grid() -> None:
 def test_the_number_of_threads_can_be_set_for_all_launches(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[int | None] = []
     run = direct.run_grid
+    monkeypatch.setattr(direct, "native_pool", lambda: None)
     monkeypatch.setattr(direct, "run_grid", lambda *rest: used.append(rest[-1]) or run(*rest))
     out, x = np.zeros(64 * 4, np.float32), np.arange(64 * 4, dtype=np.float32)
     monkeypatch.delenv("TILEDSL_NUM_THREADS", raising=False)

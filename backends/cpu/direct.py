@@ -10,6 +10,7 @@ from tiledsl.backend.direct import Table
 from .engine import ENTRY
 from .machine import threads_of
 from .native.launcher import ALONE, HERE, SPREAD, Launcher, method
+from .native.pool import native_pool
 from .threads import run_grid
 
 if TYPE_CHECKING:
@@ -46,4 +47,5 @@ class Launches:
         written = {*table.stored, *map(int, table.program.text["written"].split())}
         work = ready.work * total
         how = HERE if 0 <= work <= SHORT else ALONE if 0 <= work <= BRIEF or total == 1 or threads == 1 else SPREAD
-        return self._launcher.learn(table, written, ready.code.address(ENTRY), ready.scratch, how, spread)
+        pool = native_pool() if how == SPREAD else None
+        return self._launcher.learn(table, written, ready.code.address(ENTRY), ready.scratch, how, spread, pool, threads or 0)

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 
 from .machine import processors
 from .native.arena import announce
+from .native.pool import native_pool
 
 CHUNKS = 8  # per worker: small enough that a slow worker holds nobody up
 WAKING = 40e-6  # seconds of work below which another thread comes too late
@@ -159,6 +160,10 @@ def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None)
     arena = _scratch.of(scratch)
     if workers <= 1:
         run(args, 0, total, arena)
+        return
+    pool = native_pool()
+    if pool is not None:
+        pool.run(run, args, total, workers, scratch, arena, WAKING)
         return
     chunk = max(1, total // (workers * CHUNKS))
     start = time.perf_counter()

@@ -7,8 +7,10 @@
 ; Layouts that are read: an object's type, the fields of PyArrayObject that NumPy documents, DLPack's DLTensor.
 
 %Launcher = type { ptr, ptr, ptr }                            ; first record, slow path, where the epoch is kept
-%Record = type { ptr, i64, i64, ptr, i64, i64, ptr, i64, ptr, [3 x i64], i64, i64, ptr, i64, i64, ptr, ptr }
-;                next |    |    |    |    |    |    |    |    grid       |    |    |    |    |    |    what a launch returns
+%Record = type { ptr, i64, i64, ptr, i64, i64, ptr, i64, ptr, [3 x i64], i64, i64, ptr, i64, i64, ptr, ptr, ptr, ptr, i64, i64 }
+;                next |    |    |    |    |    |    |    |    grid       |    |    |    |    |    |    what a launch returns; then of the
+;                                                                       |    |    |    |    |    |    pool: spread (pool.ll) or null, it-
+;                                                                       |    |    |    |    |    |    self, threads, and the last pace
 ;                     positional |    |    |    |    |    |    |          |    |    |    |    |    run(address of arguments) in Python
 ;                          keywords   |    |    |    |    |    |          |    |    |    |    key of a thread's arena
 ;                               their names|    |    |    |    |          |    |    |    scratch it needs, in bytes
@@ -522,7 +524,7 @@ no:
   ret i1 false
 }
 
-; how: 0 here and now, 1 here but other Python threads may run meanwhile, 2 by the function that has threads
+; how: 0 here and now, 1 here but other Python threads may run meanwhile, 2 on threads: of the pool, or by the function in Python
 define internal ptr @run(ptr %record, ptr %slots) nounwind {
 entry:
   %t1 = getelementptr %Record, ptr %record, i64 0, i32 10
@@ -539,8 +541,12 @@ entry:
   %spread = load ptr, ptr %t6
   %t7 = getelementptr %Record, ptr %record, i64 0, i32 16
   %result = load ptr, ptr %t7
+  %t14 = getelementptr %Record, ptr %record, i64 0, i32 17
+  %region = load ptr, ptr %t14
   %threaded = icmp eq i64 %how, 2
-  br i1 %threaded, label %python, label %here
+  %t15 = icmp eq ptr %region, null
+  %t16 = and i1 %threaded, %t15
+  br i1 %t16, label %python, label %here
 here:
   %free = icmp eq i64 %scratch, 0
   br i1 %free, label %ready, label %find
@@ -563,6 +569,18 @@ hold:
   call void %kernel(ptr %slots, i64 0, i64 %total, ptr %arena)
   br label %return
 release:
+  br i1 %threaded, label %share, label %alone.run
+share:
+  %t17 = getelementptr %Record, ptr %record, i64 0, i32 18
+  %pool = load ptr, ptr %t17
+  %t18 = getelementptr %Record, ptr %record, i64 0, i32 19
+  %threads = load i64, ptr %t18
+  %pace = getelementptr %Record, ptr %record, i64 0, i32 20
+  %state.shared = call ptr @PyEval_SaveThread()
+  %ran = call i1 %region(ptr %pool, ptr %kernel, ptr %slots, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace)
+  call void @PyEval_RestoreThread(ptr %state.shared)
+  br i1 %ran, label %return, label %python
+alone.run:
   %state = call ptr @PyEval_SaveThread()
   call void %kernel(ptr %slots, i64 0, i64 %total, ptr %arena)
   call void @PyEval_RestoreThread(ptr %state)

@@ -6,9 +6,6 @@ The layouts here and in launch.ll are the same, field by field. Tables are only 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -16,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from tiledsl import config, epoch, files
+from tiledsl import epoch
 from tiledsl.backend.direct import ABSENT, Kind, Table, Where
 from tiledsl.forks import lock
 
-from ..engine import PARAMETERS, Linked, compiled, loaded, object_file
-from ..host import host
+from ..engine import PARAMETERS, Linked
 from . import arena
-from .image import decode
+from .kept import native
 from .load import Mapped, Unloadable
+from .pool import NativePool
 
-MAGIC = b"tiledsl launcher 1\n"
 SLOTS = 68  # in launch.ll, for the grid and the parameters
 MOST = 32  # tables of a launcher, before calls that fit none are left to Python
 FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
@@ -57,6 +53,10 @@ class _Record(ctypes.Structure):
         ("key", _word),
         ("spread", _pointer),
         ("result", _pointer),
+        ("region", _pointer),
+        ("pool", _pointer),
+        ("threads", _word),
+        ("pace", _word),
     ]
 
 
@@ -85,7 +85,7 @@ class _Method(ctypes.Structure):
     loaded: Mapped | Linked  # what the pointer points into
 
 
-HERE, ALONE, SPREAD = range(3)  # how to run: holding the interpreter lock, without it, by the function that has threads
+HERE, ALONE, SPREAD = range(3)  # how to run: holding the interpreter lock, without it, on threads
 
 
 class Launcher:
@@ -99,8 +99,19 @@ class Launcher:
         make.restype, make.argtypes = ctypes.py_object, [_pointer, ctypes.py_object, _pointer, _pointer]
         self.call: Callable[..., Any] = make(ctypes.addressof(method), (ctypes.addressof(self._own), self), None, None)
 
-    def learn(self, table: Table, written: set[int], kernel: int, scratch: int, how: int, spread: Callable[[int], object]) -> bool:
-        """Go by this table, too. `spread` runs the grid on threads, given the address of the arguments."""
+    def learn(
+        self,
+        table: Table,
+        written: set[int],
+        kernel: int,
+        scratch: int,
+        how: int,
+        spread: Callable[[int], object],
+        pool: NativePool | None,
+        threads: int,
+    ) -> bool:
+        """Go by this table, too. Grids for several threads (0: one per processor) are run by the pool, and where there is none
+        or it has too few threads, by `spread`, given the address of the arguments."""
         if self._count == MOST or len(table.program.params) > SLOTS - PARAMETERS:
             return False
         names = (_pointer * len(table.keywords))(*map(id, table.keywords))
@@ -148,6 +159,9 @@ class Launcher:
             arena.key(),
             id(spread),
             id(table.result),
+            None if pool is None else pool.spread,
+            None if pool is None else pool.address,
+            threads,
         )
         self._kept += [table, names, watches, expected, spread, record]
         self._own.first = ctypes.addressof(record)
@@ -163,28 +177,12 @@ def method() -> _Method | None:
         return None
     try:
         with lock:
-            code = _code()
+            code = native("launch.ll")
     except Unloadable:
         return None
     made = _Method(b"launch", code.address("launch"), FASTCALL_WITH_KEYWORDS, b"Launch over the grid.")
     made.loaded = code
     return made
-
-
-def _code() -> Mapped | Linked:
-    with open(os.path.join(os.path.dirname(__file__), "launch.ll"), encoding="utf-8") as file:
-        text = file.read()
-    directory = files.usable_directory(config.cache_dir()) if config.cache() else None
-    path, body = "", None
-    if directory is not None:
-        path = os.path.join(directory, f"{hashlib.sha256(f'{host()!r} {text}'.encode()).hexdigest()}.launcher")
-        body = files.unsealed(MAGIC, files.load(path) or b"")
-    if body is None:
-        body = compiled(text, host(), optimised=True).encode()
-        if directory is not None:
-            files.save(path, files.sealed(MAGIC, body))
-    outside = re.findall(r"^declare .* @(\w+)\(", text, re.MULTILINE)
-    return loaded(decode(body), lambda: object_file(text, host(), optimised=True), outside)
 
 
 def _is_familiar() -> bool:

@@ -1,0 +1,330 @@
+; Threads that live on and run grids together with whoever launches them. pool.py keeps the memory and starts the threads.
+;
+; A region is open while the generation is odd. Who helps says so (active), looks again whether the same region is still open,
+; takes a seat, and then takes chunks of programs in ascending order, as the caller does. The caller closes the region when
+; there are no more, and waits for those who are active: never for one who has not arrived. All spin for a while, then sleep.
+
+%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64 }
+;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex
+;                                                                total|    |    |    |    seats left     |    |    |         |    ns of work worth waking for
+;                                                                     chunk|    |    scratch, in bytes   |    |    |         threads asked for
+;                                                                          run  arguments                |    |    whether the caller sleeps
+;                                                                                                        |    threads that sleep
+;                                                                                                        lock of the caller
+declare i64 @syscall(i64, ...)
+declare i32 @clock_gettime(i32, ptr)
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
+declare i32 @munmap(ptr, i64)
+declare i64 @llvm.ctpop.i64(i64)
+declare i64 @llvm.umax.i64(i64, i64)
+declare i64 @llvm.umin.i64(i64, i64)
+
+; the life of a thread
+define ptr @serve(ptr %pool) nounwind {
+entry:
+  %own = alloca { ptr, i64 }
+  store { ptr, i64 } zeroinitializer, ptr %own
+  %active = getelementptr %Pool, ptr %pool, i64 0, i32 2
+  %sleepers = getelementptr %Pool, ptr %pool, i64 0, i32 14
+  %waiting = getelementptr %Pool, ptr %pool, i64 0, i32 15
+  %seats = getelementptr %Pool, ptr %pool, i64 0, i32 11
+  br label %idle
+idle:
+  %last = phi i32 [ 0, %entry ], [ %found, %got ], [ %found, %left ]
+  %start = call i64 @now()
+  br label %spin
+spin:
+  %seen = load atomic i32, ptr %pool seq_cst, align 4
+  %t1 = icmp ne i32 %seen, %last
+  br i1 %t1, label %got, label %look
+look:
+  %now = call i64 @now()
+  %spent = sub i64 %now, %start
+  %patient = icmp ult i64 %spent, 50000
+  br i1 %patient, label %spin, label %sleep
+sleep:
+  %t2 = atomicrmw add ptr %sleepers, i32 1 seq_cst
+  call void @wait(ptr %pool, ptr %pool, i32 %last)
+  %t3 = atomicrmw sub ptr %sleepers, i32 1 seq_cst
+  %woken = load atomic i32, ptr %pool seq_cst, align 4
+  %t4 = icmp ne i32 %woken, %last
+  br i1 %t4, label %got, label %sleep
+got:
+  %found = phi i32 [ %seen, %spin ], [ %woken, %sleep ]
+  %odd = trunc i32 %found to i1
+  br i1 %odd, label %join, label %idle
+join:
+  %t5 = atomicrmw add ptr %active, i32 1 seq_cst
+  %again = load atomic i32, ptr %pool seq_cst, align 4
+  %open = icmp eq i32 %again, %found
+  br i1 %open, label %sit, label %leave
+sit:
+  %seat = atomicrmw sub ptr %seats, i64 1 seq_cst
+  %free = icmp sgt i64 %seat, 0
+  br i1 %free, label %prepare, label %leave
+prepare:
+  %t6 = getelementptr %Pool, ptr %pool, i64 0, i32 10
+  %scratch = load i64, ptr %t6
+  %enough = call i1 @grow(ptr %own, i64 %scratch)
+  br i1 %enough, label %work, label %leave
+work:
+  %arena = load ptr, ptr %own
+  call void @take(ptr %pool, ptr %arena)
+  br label %leave
+leave:
+  %t7 = atomicrmw sub ptr %active, i32 1 seq_cst
+  %asleep = load atomic i32, ptr %waiting seq_cst, align 4
+  %t8 = icmp eq i32 %asleep, 0
+  br i1 %t8, label %left, label %wake
+wake:
+  call void @wake(ptr %pool, ptr %active, i64 1)
+  br label %left
+left:
+  br label %idle
+}
+
+; run a grid on so many threads (0: one per processor). False, and nothing done, if the pool has not been asked for as many.
+; %pace: nanoseconds a program took the last time, or 0
+define i1 @spread(ptr %pool, ptr %run, ptr %args, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace) nounwind {
+entry:
+  %given = icmp ne i64 %threads, 0
+  br i1 %given, label %known, label %ask
+ask:
+  %processors = call i64 @processors()
+  %t1 = icmp eq i64 %processors, 0
+  br i1 %t1, label %not, label %known
+known:
+  %most = phi i64 [ %threads, %entry ], [ %processors, %ask ]
+  %count = call i64 @llvm.umin.i64(i64 %most, i64 %total)
+  %helpers = sub i64 %count, 1
+  %single = icmp slt i64 %helpers, 1
+  br i1 %single, label %serial, label %several
+several:
+  %t2 = getelementptr %Pool, ptr %pool, i64 0, i32 17
+  %workers = load i64, ptr %t2
+  %few = icmp slt i64 %workers, %helpers
+  br i1 %few, label %not, label %try
+try:
+  %lock = getelementptr %Pool, ptr %pool, i64 0, i32 13
+  %t3 = cmpxchg ptr %lock, i32 0, i32 1 acquire monotonic
+  %ours = extractvalue { i32, i1 } %t3, 1
+  br i1 %ours, label %open, label %serial
+serial:
+  call void %run(ptr %args, i64 0, i64 %total, ptr %arena)
+  ret i1 true
+not:
+  ret i1 false
+open:
+  %parts = mul i64 %count, 8                                  ; small enough that a slow thread holds nobody up
+  %t4 = udiv i64 %total, %parts
+  %chunk = call i64 @llvm.umax.i64(i64 %t4, i64 1)
+  %t5 = udiv i64 %chunk, 4
+  %probe = call i64 @llvm.umax.i64(i64 %t5, i64 1)
+  %next = getelementptr %Pool, ptr %pool, i64 0, i32 4
+  store atomic i64 %probe, ptr %next monotonic, align 8
+  %t6 = getelementptr %Pool, ptr %pool, i64 0, i32 6
+  store i64 %total, ptr %t6
+  %t7 = getelementptr %Pool, ptr %pool, i64 0, i32 7
+  store i64 %chunk, ptr %t7
+  %t8 = getelementptr %Pool, ptr %pool, i64 0, i32 8
+  store ptr %run, ptr %t8
+  %t9 = getelementptr %Pool, ptr %pool, i64 0, i32 9
+  store ptr %args, ptr %t9
+  %t10 = getelementptr %Pool, ptr %pool, i64 0, i32 10
+  store i64 %scratch, ptr %t10
+  %t11 = getelementptr %Pool, ptr %pool, i64 0, i32 11
+  store atomic i64 %helpers, ptr %t11 monotonic, align 8
+  %t12 = atomicrmw add ptr %pool, i32 1 seq_cst
+  %t13 = getelementptr %Pool, ptr %pool, i64 0, i32 18
+  %worth = load i64, ptr %t13
+  %before = load i64, ptr %pace
+  %expected = mul i64 %before, %total
+  %t14 = icmp sge i64 %expected, %worth
+  %t15 = icmp ne i64 %before, 0
+  %long = and i1 %t14, %t15
+  br i1 %long, label %early, label %first
+early:
+  call void @rouse(ptr %pool, i64 %helpers)
+  br label %first
+first:                                                        ; who spins is here already; the others must be worth waking
+  %start = call i64 @now()
+  call void %run(ptr %args, i64 0, i64 %probe, ptr %arena)
+  %end = call i64 @now()
+  %spent = sub i64 %end, %start
+  %each = udiv i64 %spent, %probe
+  store i64 %each, ptr %pace
+  %rest = sub i64 %total, %probe
+  %t16 = mul i64 %each, %rest
+  %t17 = icmp slt i64 %t16, %worth
+  %t18 = or i1 %t17, %long
+  br i1 %t18, label %work, label %late
+late:
+  call void @rouse(ptr %pool, i64 %helpers)
+  br label %work
+work:
+  call void @take(ptr %pool, ptr %arena)
+  %t19 = atomicrmw add ptr %pool, i32 1 seq_cst
+  call void @part(ptr %pool)
+  store atomic i32 0, ptr %lock release, align 4
+  ret i1 true
+}
+
+; take chunks until there are no more
+define internal void @take(ptr %pool, ptr %arena) nounwind {
+entry:
+  %next = getelementptr %Pool, ptr %pool, i64 0, i32 4
+  %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 6
+  %total = load i64, ptr %t1
+  %t2 = getelementptr %Pool, ptr %pool, i64 0, i32 7
+  %chunk = load i64, ptr %t2
+  %t3 = getelementptr %Pool, ptr %pool, i64 0, i32 8
+  %run = load ptr, ptr %t3
+  %t4 = getelementptr %Pool, ptr %pool, i64 0, i32 9
+  %args = load ptr, ptr %t4
+  br label %ask
+ask:
+  %first = atomicrmw add ptr %next, i64 %chunk monotonic
+  %some = icmp ult i64 %first, %total
+  br i1 %some, label %work, label %done
+work:
+  %t5 = add i64 %first, %chunk
+  %last = call i64 @llvm.umin.i64(i64 %t5, i64 %total)
+  call void %run(ptr %args, i64 %first, i64 %last, ptr %arena)
+  br label %ask
+done:
+  ret void
+}
+
+; wait until nobody is active
+define internal void @part(ptr %pool) nounwind {
+entry:
+  %active = getelementptr %Pool, ptr %pool, i64 0, i32 2
+  %waiting = getelementptr %Pool, ptr %pool, i64 0, i32 15
+  %quick = load atomic i32, ptr %active seq_cst, align 4
+  %t1 = icmp eq i32 %quick, 0
+  br i1 %t1, label %done, label %begin
+begin:
+  %start = call i64 @now()
+  br label %spin
+spin:
+  %left = load atomic i32, ptr %active seq_cst, align 4
+  %t2 = icmp eq i32 %left, 0
+  br i1 %t2, label %done, label %look
+look:
+  %now = call i64 @now()
+  %spent = sub i64 %now, %start
+  %patient = icmp ult i64 %spent, 50000
+  br i1 %patient, label %spin, label %tell
+tell:
+  store atomic i32 1, ptr %waiting seq_cst, align 4
+  br label %check
+check:
+  %still = load atomic i32, ptr %active seq_cst, align 4
+  %t3 = icmp eq i32 %still, 0
+  br i1 %t3, label %woken, label %sleep
+sleep:
+  call void @wait(ptr %pool, ptr %active, i32 %still)
+  br label %check
+woken:
+  store atomic i32 0, ptr %waiting seq_cst, align 4
+  br label %done
+done:
+  ret void
+}
+
+; wake so many of those who sleep, if any do
+define internal void @rouse(ptr %pool, i64 %count) nounwind {
+entry:
+  %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 14
+  %sleepers = load atomic i32, ptr %t1 seq_cst, align 4
+  %none = icmp eq i32 %sleepers, 0
+  br i1 %none, label %done, label %wake
+wake:
+  call void @wake(ptr %pool, ptr %pool, i64 %count)
+  br label %done
+done:
+  ret void
+}
+
+; 128, 129: FUTEX_WAIT and FUTEX_WAKE among the threads of one process
+define internal void @wait(ptr %pool, ptr %word, i32 %value) nounwind {
+  %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 19
+  %futex = load i64, ptr %t1
+  %t2 = call i64 (i64, ...) @syscall(i64 %futex, ptr %word, i64 128, i32 %value, ptr null, ptr null, i64 0)
+  ret void
+}
+
+define internal void @wake(ptr %pool, ptr %word, i64 %count) nounwind {
+  %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 19
+  %futex = load i64, ptr %t1
+  %t2 = call i64 (i64, ...) @syscall(i64 %futex, ptr %word, i64 129, i64 %count, ptr null, ptr null, i64 0)
+  ret void
+}
+
+; nanoseconds of the monotonic clock
+define internal i64 @now() nounwind {
+  %time = alloca { i64, i64 }
+  %t1 = call i32 @clock_gettime(i32 1, ptr %time)
+  %seconds = load i64, ptr %time
+  %t2 = getelementptr { i64, i64 }, ptr %time, i64 0, i32 1
+  %rest = load i64, ptr %t2
+  %t3 = mul i64 %seconds, 1000000000
+  %t4 = add i64 %t3, %rest
+  ret i64 %t4
+}
+
+; how many processors this thread may use; 0 if there are more than we ask about
+define internal i64 @processors() nounwind {
+entry:
+  %mask = alloca [16 x i64]
+  store [16 x i64] zeroinitializer, ptr %mask
+  %t1 = call i32 @sched_getaffinity(i32 0, i64 128, ptr %mask)
+  %failed = icmp ne i32 %t1, 0
+  br i1 %failed, label %unknown, label %count
+count:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %count ]
+  %sum = phi i64 [ 0, %entry ], [ %sum.next, %count ]
+  %t2 = getelementptr i64, ptr %mask, i64 %i
+  %word = load i64, ptr %t2
+  %bits = call i64 @llvm.ctpop.i64(i64 %word)
+  %sum.next = add i64 %sum, %bits
+  %i.next = add i64 %i, 1
+  %last = icmp eq i64 %i.next, 16
+  br i1 %last, label %done, label %count
+done:
+  ret i64 %sum.next
+unknown:
+  ret i64 0
+}
+
+; see to it that a thread's scratch memory has so many bytes
+define internal i1 @grow(ptr %own, i64 %bytes) nounwind {
+entry:
+  %t1 = getelementptr { ptr, i64 }, ptr %own, i64 0, i32 1
+  %size = load i64, ptr %t1
+  %enough = icmp uge i64 %size, %bytes
+  br i1 %enough, label %yes, label %make
+make:
+  %t2 = add i64 %bytes, 2097151
+  %new = and i64 %t2, -2097152
+  %memory = call ptr @mmap(ptr null, i64 %new, i32 3, i32 34, i32 -1, i64 0)   ; read and write; private, anonymous
+  %t3 = ptrtoint ptr %memory to i64
+  %failed = icmp eq i64 %t3, -1
+  br i1 %failed, label %no, label %replace
+replace:
+  %old = load ptr, ptr %own
+  %t4 = icmp eq ptr %old, null
+  br i1 %t4, label %keep, label %free
+free:
+  %t5 = call i32 @munmap(ptr %old, i64 %size)
+  br label %keep
+keep:
+  store ptr %memory, ptr %own
+  store i64 %new, ptr %t1
+  br label %yes
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}

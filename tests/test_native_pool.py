@@ -1,0 +1,104 @@
+"""The pool in native code: launches from many threads, in forked children, with signals, on one processor, at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import tiledsl
+import tiledsl.language as tl
+from tiledsl.backends.cpu import direct
+from tiledsl.backends.cpu.native import pool
+
+pytestmark = pytest.mark.skipif(pool.native_pool() is None, reason="no native pool on this system")
+
+BLOCK = 4096
+
+
+@tiledsl.jit
+def add_rounds(y, x, rounds, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.load(y + at)
+    for _ in range(rounds):
+        total += tl.load(x + at)
+    tl.store(y + at, total)
+
+
+def launched(programs: int, times: int, rounds: int = 1) -> bool:
+    """Whether launches on two threads run every program once each."""
+    y, x = np.zeros(programs * BLOCK, np.float32), np.ones(programs * BLOCK, np.float32)
+    for _ in range(times):
+        add_rounds[(programs,)](y, x, rounds, BLOCK=BLOCK, backend="cpu", num_threads=2)
+    return bool((y == times * rounds).all())
+
+
+def test_many_small_regions_from_several_threads_and_forks_in_their_middle() -> None:
+    assert launched(16, 3)
+    right: list[bool] = []
+    users = [threading.Thread(target=lambda: right.append(launched(16, 300))) for _ in range(4)]
+    for user in users:
+        user.start()
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if launched(16, 20) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    for user in users:
+        user.join()
+    assert right == [True] * 4
+
+
+def test_launches_do_not_ask_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert launched(32, 3)
+    monkeypatch.setattr(direct, "run_grid", lambda *rest: pytest.fail("Python was asked"))
+    assert launched(32, 5)
+
+
+def test_work_is_shared() -> None:
+    """The processor time of a long launch is more than the caller's own."""
+    y, x = np.zeros(64 * BLOCK, np.float32), np.ones(64 * BLOCK, np.float32)
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor")
+    for _ in range(5):
+        own, everyone = time.thread_time(), time.process_time()
+        add_rounds[(64,)](y, x, 2000, BLOCK=BLOCK, backend="cpu", num_threads=2)
+        own, everyone = time.thread_time() - own, time.process_time() - everyone
+        if everyone > 1.2 * own:
+            return
+    pytest.fail(f"{own} of {everyone} seconds")
+
+
+def test_on_one_processor_nobody_is_asked() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        y, x = np.zeros(16 * BLOCK, np.float32), np.ones(16 * BLOCK, np.float32)
+        for _ in range(5):
+            add_rounds[(16,)](y, x, 1, BLOCK=BLOCK, backend="cpu")
+        assert (y == 5).all()
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_a_signal_is_not_lost() -> None:
+    assert launched(16, 3)
+    with pytest.raises(KeyboardInterrupt):
+        timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        while timer.is_alive() or time.sleep(0.1) is None:
+            launched(16, 20)
+    assert launched(16, 3)
+
+
+def test_the_interpreter_ends_while_threads_spin() -> None:
+    code = "from test_native_pool import launched; assert launched(64, 10, 50)"
+    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": path})
