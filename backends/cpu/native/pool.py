@@ -14,6 +14,7 @@ from .kept import native
 from .load import Unloadable, address_of
 
 FUTEX = {"x86_64": 202, "aarch64": 98}  # the number of the call, by the machine that uname tells
+FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL} if os.name == "posix" else set()  # of the thread itself
 SPREAD = ctypes.CFUNCTYPE(
     ctypes.c_bool,
     *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64),
@@ -67,7 +68,8 @@ class NativePool:
         if self._shared.workers >= helpers:
             return
         with lock:
-            masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # inherited: signals are for Python's threads
+            # inherited: signals from outside are for Python's threads
+            masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
             try:
                 while self._shared.workers < helpers:
                     self._shared.workers += 1  # also where there are no more threads: then there is less help
