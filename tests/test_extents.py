@@ -172,3 +172,19 @@ def not_moved(x):
 def test_a_block_pointer_moved_for_nothing_is_refused() -> None:
     with pytest.raises(CompilationError, match=r"result of source.advance is not being used. Note that tl.advance"):
         not_moved[(1,)](np.zeros(4, np.float32))
+
+
+@tiledsl.jit
+def high_halves(out, x, SIZE: tl.constexpr):
+    at = tl.arange(0, SIZE)
+    tl.store(out + at, tl.umulhi(tl.load(x + at), 0x40000000))
+
+
+@pytest.mark.parametrize("size", [1, 5, 9, 17, 33])
+def test_a_store_ends_with_its_tile(size: int) -> None:
+    """The last vector has one lane, whose value is the lower half of something wider."""
+    x = np.arange(4, 4 * size + 4, 4, np.int32)
+    for backend in ("interpreter", *BACKENDS):
+        out = np.full(size + 16, -1, np.int32)
+        high_halves[(1,)](out, x, size, backend=backend)
+        assert out.tolist() == [*range(1, size + 1), *[-1] * 16], backend

@@ -18,6 +18,7 @@ from .points import Index, Lanes, Point
 from .types import Kind, decoded, encoded, memory, suffix, vector
 
 Term = tuple[Index, Scalar]  # an index and its stride in elements
+WIDEST = 8  # bytes of the widest element
 
 
 def number(text: str) -> Scalar:
@@ -287,7 +288,7 @@ def write(code: Code, elem: Elem, at: Lanes, point: Point, stride: Scalar, value
         b.line(f"store {vector(stored, lanes)} {text}, ptr {at.text}, align 1")
         return
     valid = spread(code, i1, mask, lanes)
-    if lanes and elem.itemsize < 4:
+    if lanes and elem.itemsize < WIDEST:
         valid = b.value(f"and {kind.mask} {valid}, {_opaque_true(code, lanes)}")
     if not lanes:
         text = b.value(f"insertelement <1 x {stored}> poison, {stored} {text}, i64 0")
@@ -305,8 +306,8 @@ def write(code: Code, elem: Elem, at: Lanes, point: Point, stride: Scalar, value
 
 
 def _opaque_true(code: Code, lanes: int) -> str:
-    """A mask of ones that LLVM cannot see through: where it knows that only one lane of a masked store of narrow
-    elements is active, it (22.1, x86) writes 32 bits."""
+    """A mask of ones that LLVM cannot see through: where it knows that only one lane of a masked store is active, it
+    (22.1, x86) writes 32 bits of narrow elements, and 64 of what was truncated from 64."""
     with code.b.at(0):
         zero = code.b.value('call i32 asm "", "=r,0"(i32 0)')
         return code.b.value(f"icmp eq {vector('i32', lanes)} {splatted(code, 'i32', zero, lanes)}, zeroinitializer")
