@@ -89,11 +89,17 @@ def test_on_one_processor_nobody_is_asked() -> None:
 
 def test_a_signal_is_not_lost() -> None:
     assert launched(16, 3)
-    with pytest.raises(KeyboardInterrupt):
+    for _ in range(5):  # one may come where Python drops exceptions, as in a callback of the garbage collector
         timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
-        timer.start()
-        while timer.is_alive() or time.sleep(0.1) is None:
-            launched(16, 20)
+        try:
+            timer.start()
+            while timer.is_alive():
+                launched(16, 20)
+            time.sleep(0.1)
+        except KeyboardInterrupt:
+            break
+    else:
+        pytest.fail("no signal was heard")
     assert launched(16, 3)
 
 
