@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tiledsl.backend.isa import Field, Illegal, InstructionSet, pack, unpack
-from tiledsl.backends.npu.isa import T1
+from tiledsl.backends.npu.isa.instructions import T1
 
 
 def codes(field: Field) -> st.SearchStrategy[int]:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiledsl.backends import npu
-from tiledsl.backends.npu import alu
-from tiledsl.backends.npu.isa import T1
+from tiledsl.backends.npu.isa import alu
+from tiledsl.backends.npu.isa.instructions import T1
+from tiledsl.backends.npu.isa.manual import manual
+from tiledsl.backends.npu.isa.state import Core, Trap
 from tiledsl.backends.npu.machine import T1_BASE
-from tiledsl.backends.npu.manual import manual
-from tiledsl.backends.npu.simulate import decode, run, run_program
-from tiledsl.backends.npu.state import Core, Trap
+from tiledsl.backends.npu.simulator.run import decode, run, run_program
 from tiledsl.errors import MemoryFault
 from tiledsl.ir.types import LOWERED, f32, i1
 from tiledsl.memory import Buffer, Memory
@@ -95,7 +95,7 @@ def test_a_loop_counts():
 
 def test_the_manual_is_what_the_declarations_say():
     readme = Path(npu.__file__).with_name("README.md")
-    assert readme.read_text() == manual(), "python -m tiledsl.backends.npu.manual > backends/npu/README.md"
+    assert readme.read_text() == manual(), "python -m tiledsl.backends.npu.isa.manual > backends/npu/README.md"
 
 
 @given(st.sampled_from(LOWERED), st.integers(1, 130), st.sampled_from([0, 1]), st.integers(0, 9))

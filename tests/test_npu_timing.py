@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tiledsl.backends.npu.isa import T1
+from tiledsl.backends.npu.isa.instructions import T1
+from tiledsl.backends.npu.isa.state import Core
 from tiledsl.backends.npu.machine import T1_BASE
-from tiledsl.backends.npu.simulate import decode, run
-from tiledsl.backends.npu.state import Core
+from tiledsl.backends.npu.simulator.run import decode, run
 from tiledsl.backends.npu.timing import Clock
 from tiledsl.ir.types import f32
 from tiledsl.memory import Buffer, Memory

@@ -3,10 +3,10 @@
 import pytest
 
 from tiledsl.backends.npu.check import verify
-from tiledsl.backends.npu.compile import compile_code
-from tiledsl.backends.npu.isa import NO_SEMAPHORE, T1
+from tiledsl.backends.npu.compiler.compile import compile_code
+from tiledsl.backends.npu.isa.instructions import NO_SEMAPHORE, T1
+from tiledsl.backends.npu.isa.state import Trap
 from tiledsl.backends.npu.machine import T1_BASE
-from tiledsl.backends.npu.state import Trap
 from tiledsl.ir.parser import parse
 
 MANY_ENGINES = """kernel @k(%a: *f32, %b: *f32, %c: *f32) {

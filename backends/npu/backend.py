@@ -17,12 +17,12 @@ from tiledsl.memory import Memory
 from tiledsl.passes import SHARED
 from tiledsl.watch import Turns, Watch, named, require_room
 
-from .compile import compile_code, listing
-from .container import Image, from_bytes, to_bytes
+from .compiler.compile import compile_code, listing
+from .compiler.container import Image, from_bytes, to_bytes
+from .isa.manual import manual
+from .isa.state import Core, to_raw
 from .machine import T1_BASE, Npu
-from .manual import manual
-from .simulate import decode, run_program
-from .state import Core, to_raw
+from .simulator.run import decode, run_program
 from .timing import Clock
 
 MOST_TOGETHER = 256  # programs of a cooperative launch: the simulator keeps the memories of each

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from tiledsl.backend.isa import Decoded
 
-from .isa import NO_SEMAPHORE, NO_TILE, T1, UNITS
+from .isa.instructions import NO_SEMAPHORE, NO_TILE, T1, UNITS
+from .isa.state import DTYPE_OF, TileDescriptor, Trap
 from .machine import Npu
-from .state import DTYPE_OF, TileDescriptor, Trap
 
 Queue = tuple[str, int]
 Access = tuple[int, int, int, bool]

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from tiledsl.backend.isa import Decoded
 
-from . import alu
-from .isa import NO_SEMAPHORE, UNITS
+from .isa import alu
+from .isa.instructions import NO_SEMAPHORE, UNITS
+from .isa.state import Core, GlobalDescriptor, TileDescriptor
 from .machine import Npu
-from .state import Core, GlobalDescriptor, TileDescriptor
 
 Queue = tuple[str, int]
 Cost = Callable[[Core, Decoded], float]  # cycles a unit is busy

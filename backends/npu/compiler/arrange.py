@@ -5,9 +5,9 @@ from __future__ import annotations
 from tiledsl import ops
 from tiledsl.ir.core import Op
 
+from ..isa.instructions import NO_TILE
 from .contract import folded
 from .emit import Emitter, lowers
-from .isa import NO_TILE
 from .layout import dense, element
 
 

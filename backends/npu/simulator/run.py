@@ -14,8 +14,8 @@ from tiledsl.backend.isa import Decoded, Illegal
 from tiledsl.errors import MemoryFault, TileError
 from tiledsl.location import Loc
 
-from .isa import T1
-from .state import Core, Trap
+from ..isa.instructions import T1
+from ..isa.state import Core, Trap
 
 Observer = Callable[[Core, int, Decoded], None]
 Poll = Callable[[Core, int], None]  # called when a `while` loop begins again, with the number of its jump

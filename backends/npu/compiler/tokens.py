@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from ..isa.instructions import UNITS
+from ..machine import Npu
 from .emit import Label
-from .isa import UNITS
-from .machine import Npu
 from .schedule import Issue, Queue, Stream, Touch
 
 SCALAR: Queue = ("S", 0)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
 
-from . import alu
+from ..isa import alu
+from ..isa.state import ACC
 from .arithmetic import on_tiles
 from .emit import ZERO, Emitter, lowers
 from .layout import View, dense, element
 from .names import Reg
-from .state import ACC
 
 
 @lowers(ops.dot)

@@ -10,7 +10,7 @@ import numpy as np
 from tiledsl.ir.types import DTYPES, DType
 from tiledsl.memory import Memory
 
-from .machine import Npu
+from ..machine import Npu
 
 SPM, ACC = 0, 1
 SPACES = ("spm", "acc")

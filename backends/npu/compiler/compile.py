@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tiledsl.ir.core import Kernel
 
+from ..check import verify
+from ..isa.instructions import T1
+from ..isa.state import ACC
+from ..machine import Npu
 from .allocate import Overflow, buffers, registers
-from .check import verify
 from .container import Image, image
-from .isa import T1
 from .lower import lower
-from .machine import Npu
 from .schedule import schedule
-from .state import ACC
 from .tokens import synchronise
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from tiledsl.location import Loc
 
+from ..isa.instructions import T1
+from ..machine import Npu
 from .allocate import fields
 from .emit import Code, Label, Reg, code_of
-from .isa import T1
 from .layout import View
-from .machine import Npu
 
 Queue = tuple[str, int]  # unit and channel
 Touch = tuple[int, int, int, bool]  # space, first byte, byte after the last, whether it is written

@@ -10,10 +10,10 @@ from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import DType, Pointer
 
-from . import alu
+from ..isa import alu
+from ..isa.state import DTYPE_OF
 from .emit import NONE, ZERO, Emitter, Operand, Reg, code_of, lowers
 from .layout import View
-from .state import DTYPE_OF
 
 
 def pointee(value: Value) -> DType:

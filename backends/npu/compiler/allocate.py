@@ -18,12 +18,12 @@ from tiledsl.errors import Unsupported
 from tiledsl.ir.types import i64
 from tiledsl.location import Loc
 
+from ..isa.instructions import T1
+from ..isa.state import SPACES
+from ..machine import Npu
 from .emit import Code, Label, Line, Operand, Reg
-from .isa import T1
 from .layout import View, dense
-from .machine import Npu
 from .names import Buffer
-from .state import SPACES
 
 SCRATCH = 4  # registers kept for values that live in the scratchpad
 ALIGNMENT = 64

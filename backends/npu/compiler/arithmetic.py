@@ -9,10 +9,10 @@ from tiledsl.ir.core import Op
 from tiledsl.ir.spec import SPECS
 from tiledsl.ir.types import Pointer
 
-from . import alu
+from ..isa import alu
+from ..isa.state import to_raw
 from .emit import Emitter, Reg, code_of, lowers
 from .layout import View, dense, element
-from .state import to_raw
 
 
 @lowers(ops.constant)

@@ -13,11 +13,11 @@ from tiledsl.ir.spec import OpSpec
 from tiledsl.ir.types import DType
 from tiledsl.location import Loc
 
-from . import alu
+from ..isa import alu
+from ..isa.state import ACC, DTYPE_NAMES, MASK, SPM
+from ..machine import Npu
 from .layout import View, dense, element, pieces
-from .machine import Npu
 from .names import Label, Reg
-from .state import ACC, DTYPE_NAMES, MASK, SPM
 
 NONE = 255  # an absent tile operand
 ZERO = 0  # the register that is always 0

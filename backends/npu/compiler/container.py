@@ -11,9 +11,9 @@ from tiledsl.backend.isa import pack, unpack
 from tiledsl.errors import LaunchError, Unsupported
 from tiledsl.location import Loc
 
+from ..isa.instructions import T1
+from ..machine import Npu
 from .emit import Label
-from .isa import T1
-from .machine import Npu
 from .schedule import Issue, Stream
 
 MAGIC = b"NPU1"

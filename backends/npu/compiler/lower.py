@@ -5,9 +5,9 @@ from __future__ import annotations
 from tiledsl import ops
 from tiledsl.ir.core import Block, Kernel, Op, Value
 
+from ..machine import Npu
 from . import arithmetic, arrange, contract, control, transfer
 from .emit import Accumulators, Code, Emitter
-from .machine import Npu
 
 FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them fills the table of lowerings
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from tiledsl.ir.types import DTYPES, DType, Pointer, Tile, i64
 
+from ..isa.state import SPM
 from .names import Buffer, Reg
-from .state import SPM
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .state import SPM
+from ..isa.state import SPM
 
 
 @dataclass(eq=False)

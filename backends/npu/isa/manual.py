@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tiledsl.backend.isa import Field
 
-from .isa import T1
-from .machine import T1_BASE
+from ..machine import T1_BASE
+from .instructions import T1
 
 HEAD = """# The T1 accelerator
 

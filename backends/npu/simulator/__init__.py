@@ -1,0 +1,1 @@
+"""Runs decoded words on a modelled core."""
