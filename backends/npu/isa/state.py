@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tiledsl.backend.isa import Decoded
 from tiledsl.ir.types import DTYPES, DType
 from tiledsl.memory import Memory
 
@@ -117,6 +118,11 @@ class Core:
         self.windows: dict[TileDescriptor, np.ndarray] = {}
         self.pc = 0
         self.running = True
+
+    def chooses(self, one: Decoded) -> bool:
+        """Whether an instruction's predicate lets it be carried out."""
+        when = one.common["when"]
+        return when == 0 or (self.r[when] != 0) != bool(one.common["unless"])
 
     def tile(self, index: int) -> TileDescriptor:
         found = self.t[index]

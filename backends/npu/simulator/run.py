@@ -46,8 +46,7 @@ def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None,
                 raise Trap("WATCHDOG", f"more than {limit} instructions")
             if observe is not None:
                 observe(core, pc, one)
-            when = one.common["when"]
-            if when == 0 or (core.r[when] != 0) != bool(one.common["unless"]):
+            if core.chooses(one):
                 try:
                     one.instruction.execute(core, *one.operands)
                 except (ValueError, TypeError, IndexError, AssertionError) as error:
