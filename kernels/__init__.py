@@ -11,7 +11,10 @@ if not __name__.startswith("tiledsl."):
 if TYPE_CHECKING:
     from .sample import Sample
 
-MODULES = ["vector_add", "softmax", "layer_norm", "matmul", "attention", "dropout", "cross_entropy", "running_sum"]
+MODULES = (
+    "vector_add", "activation", "softmax", "layer_norm", "rms_norm", "rope", "matmul", "attention", "attention_backward", "convolution",
+    "dropout", "cross_entropy", "running_sum", "rows", "moves",
+)  # fmt: skip
 
 
 def samples() -> list[Sample]:

@@ -10,17 +10,18 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, dtype_name, empty, normal
-from .sample import UNIT, Call, Sample, rounding
+from .sample import UNIT, Call, Sample, Work, rounding
 
 LOG2_E = 1.4426950408889634
 
 
 @tiledsl.jit
 def attention_kernel(
-    q, k, v, out, length, scale,
+    q, k, v, out, lse, length, scale,
     CAUSAL: tl.constexpr, D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """A block of queries of one head per program. `scale` holds log2(e), so that powers are those of two."""
+    """A block of queries of one head per program. `scale` holds log2(e), so that powers are those of two; so is the logarithm of
+    their sum, which is kept for the way back where `lse` is given."""
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     inner = tl.arange(0, D)
     head = tl.program_id(1).to(tl.int64) * length * D
@@ -51,6 +52,8 @@ def attention_kernel(
         result = tl.dot(power.to(value.dtype), value, result * correction[:, None], input_precision="ieee")
         largest = new
     tl.store(out + here, result / total[:, None], mask=rows[:, None] < length)
+    if lse is not None:
+        tl.store(lse + tl.program_id(1) * length + rows, largest + tl.log2(total), mask=rows < length)
 
 
 def attention(
@@ -61,15 +64,17 @@ def attention(
     causal: bool = False,
     scale: float | None = None,
     blocks: tuple[int, int] = (64, 64),
+    lse: Any = None,
     **launch: Any,
 ) -> Any:
-    """softmax(q k^T * scale) v for arrays of shape (..., length, D), D a power of two; scale is 1 / sqrt(D) unless given."""
+    """softmax(q k^T * scale) v for arrays of shape (..., length, D), D a power of two; scale is 1 / sqrt(D) unless given. `lse`, of
+    shape (..., length), takes the base-two logarithm of every row's sum of powers, in float32."""
     q, k, v = contiguous(q), contiguous(k), contiguous(v)
     *heads, length, depth = q.shape
     out = empty(q) if out is None else out
     factor = (depth**-0.5 if scale is None else scale) * LOG2_E
     attention_kernel[(tiledsl.cdiv(length, blocks[0]), int(np.prod(heads, dtype=int)))](
-        q, k, v, out, length, factor, CAUSAL=causal, D=depth, BLOCK_M=blocks[0], BLOCK_N=blocks[1], **launch
+        q, k, v, out, lse, length, factor, CAUSAL=causal, D=depth, BLOCK_M=blocks[0], BLOCK_N=blocks[1], **launch
     )
     return out
 
@@ -120,6 +125,12 @@ def numpy_attention(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
     return result
 
 
+def torch_attention(torch: Any, q: Any, k: Any, v: Any, causal: bool = False) -> Any:
+    """PyTorch's."""
+    four = [x[None] for x in (q, k, v)]  # a batch, without which it does not take its flash kernel
+    return torch.nn.functional.scaled_dot_product_attention(*four, is_causal=causal)
+
+
 SMALL = {"blocks": (16, 32)}
 SAMPLES = [
     Sample(
@@ -135,10 +146,18 @@ SAMPLES = [
             {"heads": 2, "length": 77, "depth": 16, "causal": True, "blocks": (32, 16)},
             {"heads": 1, "length": 40, "depth": 32, "dtype": "f16", **SMALL},
         ],
-        timed=[{"heads": 1, "length": 1024, "depth": 64}],
+        timed=[
+            {"heads": 1, "length": 1024, "depth": 64},
+            {"heads": 4, "length": 512, "depth": 128},
+            {"heads": 4, "length": 1024, "depth": 64, "causal": True},
+            {"heads": 1, "length": 4096, "depth": 64},
+            {"heads": 1, "length": 4096, "depth": 128, "causal": True},
+        ],
         rivals={
             "numpy": numpy_attention,
-            "torch": lambda torch, q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v),
+            "torch": torch_attention,
         },
+        work=lambda heads, length, depth, causal=False: Work(flops=4.0 * heads * length**2 * depth / (2 if causal else 1)),
+        tuning=("blocks",),
     )
 ]

@@ -10,7 +10,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, empty, normal
-from .sample import Call, Sample
+from .sample import Call, Sample, Work
 
 
 @tiledsl.jit
@@ -76,5 +76,8 @@ SAMPLES = [
             {"n": 300, "p": 0.25, "seed": 1, "block": 64},
         ],
         timed=[{"n": 1 << 22}],
+        rivals={"torch": lambda torch, x: torch.nn.functional.dropout(x, 0.5)},  # its bits are others
+        work=lambda n: Work(bytes=8 * n),
+        tuning=("block",),
     )
 ]

@@ -10,7 +10,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, dtype_name, empty, normal
-from .sample import UNIT, Call, Sample, Shape, rounding, sum_error
+from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 GROUPS = 16  # partial sums of the weight's gradient; a constant, so that results do not depend on the number of threads
 
@@ -68,21 +68,21 @@ def sum_rows_kernel(partial, out, columns, ROWS: tl.constexpr, BLOCK: tl.constex
     tl.store(out + at, tl.sum(tile, axis=0), mask=inside)
 
 
-def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, **launch: Any) -> tuple[Any, Any, Any]:
+def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """(x - mean) / deviation * weight + bias along the last axis of a matrix; with mean and 1 / deviation of every row."""
     x = contiguous(x)
     rows, columns = x.shape
-    out, mean, scale = empty(x), empty(x, (rows,), "f32"), empty(x, (rows,), "f32")
+    out, mean, scale = (empty(x), empty(x, (rows,), "f32"), empty(x, (rows,), "f32")) if out is None else out
     block = tiledsl.next_power_of_2(columns)
     layer_norm_kernel[(rows,)](x, out, weight, bias, mean, scale, columns, epsilon, BLOCK=block, **launch)
     return out, mean, scale
 
 
-def layer_norm_backward(dy: Any, x: Any, weight: Any, mean: Any, scale: Any, **launch: Any) -> tuple[Any, Any, Any]:
+def layer_norm_backward(dy: Any, x: Any, weight: Any, mean: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """The gradients of x, weight and bias, from that of the output and what the forward pass kept."""
     x, dy = contiguous(x), contiguous(dy)
     rows, columns = x.shape
-    dx, dweight, dbias = empty(x), empty(weight), empty(weight)
+    dx, dweight, dbias = (empty(x), empty(weight), empty(weight)) if out is None else out
     partial_weight, partial_bias = empty(x, (GROUPS, columns), "f32"), empty(x, (GROUPS, columns), "f32")
     block = tiledsl.next_power_of_2(columns)
     layer_norm_backward_kernel[(GROUPS,)](
@@ -167,12 +167,46 @@ def numpy_layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, epsilo
     return centered / np.sqrt((centered * centered).mean(axis=1, keepdims=True) + np.float32(epsilon)) * weight + bias
 
 
+def torch_layer_norm(torch: Any, x: Any, weight: Any, bias: Any, out: Any) -> Any:
+    """PyTorch's, with what its autograd keeps."""
+    mean, scale = (row[:, None] for row in out[1:])
+    return torch.ops.aten.native_layer_norm.out(x, x.shape[1:], weight, bias, 1e-5, out0=out[0], out1=mean, out2=scale)
+
+
+def torch_backward(torch: Any, dy: Any, x: Any, weight: Any, mean: Any, scale: Any) -> Any:
+    """PyTorch's."""
+    return torch.ops.aten.native_layer_norm_backward(dy, x, x.shape[1:], mean[:, None], scale[:, None], weight, weight, [True] * 3)
+
+
+def numba_layer_norm(numba: Any) -> Any:
+    """Rows in parallel."""
+
+    @numba.njit(parallel=True, fastmath=True)
+    def run(x, weight, bias, out, mean, scale):
+        columns = np.float32(x.shape[1])
+        for i in numba.prange(x.shape[0]):
+            total = np.float32(0)
+            for j in range(x.shape[1]):
+                total += x[i, j]
+            center = total / columns
+            squares = np.float32(0)
+            for j in range(x.shape[1]):
+                squares += (x[i, j] - center) * (x[i, j] - center)
+            factor = np.float32(1) / np.sqrt(squares / columns + np.float32(1e-5))
+            for j in range(x.shape[1]):
+                out[i, j] = (x[i, j] - center) * factor * weight[j] + bias[j]
+            mean[i], scale[i] = center, factor
+
+    return run
+
+
 SHAPES: list[Shape] = [
     {"rows": 3, "columns": 1},
     {"rows": 5, "columns": 64},
     {"rows": 37, "columns": 100},
     {"rows": 4, "columns": 300, "dtype": "f16"},
 ]
+TIMED: list[Shape] = [{"rows": 32768, "columns": 64}, {"rows": 2048, "columns": 1024}, {"rows": 256, "columns": 16384}]
 SAMPLES = [
     Sample(
         "layer_norm",
@@ -181,11 +215,19 @@ SAMPLES = [
         reference,
         tolerance,
         tests=SHAPES,
-        timed=[{"rows": 2048, "columns": 1024}],
-        rivals={
-            "numpy": numpy_layer_norm,
-            "torch": lambda torch, x, weight, bias: torch.nn.functional.layer_norm(x, (x.shape[1],), weight, bias),
-        },
+        timed=TIMED,
+        rivals={"numpy": numpy_layer_norm, "torch": torch_layer_norm, "numba": numba_layer_norm},
+        work=lambda rows, columns: Work(bytes=8 * rows * columns),
     ),
-    Sample("layer_norm_backward", layer_norm_backward, backward_inputs, backward_reference, backward_tolerance, tests=SHAPES),
+    Sample(
+        "layer_norm_backward",
+        layer_norm_backward,
+        backward_inputs,
+        backward_reference,
+        backward_tolerance,
+        tests=SHAPES,
+        timed=TIMED,
+        rivals={"torch": torch_backward},
+        work=lambda rows, columns: Work(bytes=12 * rows * columns),
+    ),
 ]

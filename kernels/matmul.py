@@ -11,8 +11,8 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, empty, normal, strides
-from .sample import UNIT, Call, Sample, rounding
+from .arrays import dtype_name, empty, normal, numpy_dtype, strides
+from .sample import UNIT, Call, Sample, Work, rounding
 
 BLOCKS = (64, 64, 64)  # rows, columns and depth of what a program multiplies at a time
 
@@ -119,6 +119,12 @@ def _square(n: int, **more: Any) -> dict[str, Any]:
     return {"m": n, "n": n, "k": n, **more}
 
 
+def work(m: int, n: int, k: int, dtype: str = "f32", **settings: Any) -> Work:
+    """A product and a sum for each of m * n * k; every matrix once."""
+    size = numpy_dtype(dtype).itemsize
+    return Work(flops=2.0 * m * n * k, bytes=float(size * (m * k + k * n + m * n)), reads_only=m <= 16)
+
+
 SMALL = {"blocks": (16, 16, 16), "group": 2}
 SAMPLES = [
     Sample(
@@ -138,7 +144,22 @@ SAMPLES = [
             _square(40, dtype="bf16", **SMALL),
             _square(45, dtype="i8", activation="relu", **SMALL),
         ],
-        timed=[_square(512), _square(1024)],
-        rivals={"numpy": lambda a, b, out: np.matmul(a, b, out=out), "torch": lambda torch, a, b, out: torch.matmul(a, b, out=out)},
+        timed=[
+            *(_square(n) for n in (256, 512, 1024, 2048)),
+            {"m": 4096, "n": 256, "k": 1024},
+            {"m": 1024, "n": 4096, "k": 64},
+            {"m": 64, "n": 4096, "k": 4096},
+            *({"m": m, "n": 4096, "k": 4096} for m in (1, 4, 16)),
+            _square(1024, transposed=True),
+            _square(1024, dtype="f16"),
+            _square(1024, dtype="i8"),
+        ],
+        rivals={
+            "numpy": lambda a, b, out: np.matmul(a, b, out=out),
+            "torch": lambda torch, a, b, out: torch.matmul(a, b, out=out),
+            "jax": lambda jax: jax.numpy.matmul,
+        },
+        work=work,
+        tuning=("blocks", "group"),
     )
 ]

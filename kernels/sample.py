@@ -15,6 +15,16 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional arguments, settings
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a call cannot do without: floating-point operations (a fused multiply-add is two), and bytes to and from memory if
+    every input is read once and every output written once."""
+
+    flops: float = 0.0
+    bytes: float = 0.0
+    reads_only: bool = False  # or next to nothing is written
+
+
+@dataclass(frozen=True)
 class Sample:
     """A wrapper with what is needed to test it and to time it."""
 
@@ -25,7 +35,11 @@ class Sample:
     tolerance: Callable[..., Any]  # the same arguments -> the largest absolute error per element, derived where it is defined
     tests: Sequence[Shape]
     timed: Sequence[Shape] = ()
-    rivals: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # "numpy": f(*arrays), "torch": f(torch, *tensors)
+    # "numpy": f(*arrays), "torch": f(torch, *tensors), either with `out` if it can; settings as keywords if it knows them.
+    # "numba" and "jax": f(numba) and f(jax) give the function of arrays
+    rivals: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    work: Callable[..., Work] | None = None  # work(**shape), of timed shapes
+    tuning: Sequence[str] = ()  # settings that change no result, only the time: no rival is asked for them
 
 
 def rounding(exact: np.ndarray, dtype: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, dtype_name, empty, normal
-from .sample import UNIT, Call, Sample, rounding, sum_error
+from .sample import UNIT, Call, Sample, Work, rounding, sum_error
 
 
 @tiledsl.jit
@@ -62,6 +62,25 @@ def numpy_softmax(x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return powers
 
 
+def numba_softmax(numba: Any) -> Any:
+    """Rows in parallel."""
+
+    @numba.njit(parallel=True, fastmath=True)
+    def run(x, out):
+        for i in numba.prange(x.shape[0]):
+            largest = x[i, 0]
+            for j in range(x.shape[1]):
+                largest = max(largest, x[i, j])
+            total = np.float32(0)
+            for j in range(x.shape[1]):
+                out[i, j] = np.exp(x[i, j] - largest)
+                total += out[i, j]
+            for j in range(x.shape[1]):
+                out[i, j] /= total
+
+    return run
+
+
 SAMPLES = [
     Sample(
         "softmax",
@@ -76,7 +95,13 @@ SAMPLES = [
             {"rows": 3, "columns": 77, "dtype": "f16"},
             {"rows": 2, "columns": 1000, "dtype": "bf16"},
         ],
-        timed=[{"rows": 2048, "columns": 1024}],
-        rivals={"numpy": numpy_softmax, "torch": lambda torch, x, out: torch.softmax(x, 1, out=out)},
+        timed=[{"rows": 32768, "columns": 64}, {"rows": 2048, "columns": 1024}, {"rows": 256, "columns": 16384}],
+        rivals={
+            "numpy": numpy_softmax,
+            "torch": lambda torch, x, out: torch.softmax(x, 1, out=out),
+            "numba": numba_softmax,
+            "jax": lambda jax: jax.nn.softmax,
+        },
+        work=lambda rows, columns: Work(bytes=8 * rows * columns),
     )
 ]

@@ -10,7 +10,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import contiguous, empty, normal
-from .sample import Call, Sample
+from .sample import Call, Sample, Work
 
 
 @tiledsl.jit
@@ -46,6 +46,17 @@ def tolerance(x: np.ndarray, y: np.ndarray, **settings: Any) -> float:
     return 0.0
 
 
+def numba_add(numba: Any) -> Any:
+    """The loop that numba is good at."""
+
+    @numba.njit(parallel=True, fastmath=True)
+    def run(x, y, out):
+        for i in numba.prange(x.size):
+            out[i] = x[i] + y[i]
+
+    return run
+
+
 SAMPLES = [
     Sample(
         "vector_add",
@@ -61,6 +72,13 @@ SAMPLES = [
             {"n": 300, "dtype": "i32", "block": 64},
         ],
         timed=[{"n": 1 << 24}],
-        rivals={"numpy": lambda x, y, out: np.add(x, y, out=out), "torch": lambda torch, x, y, out: torch.add(x, y, out=out)},
+        rivals={
+            "numpy": lambda x, y, out: np.add(x, y, out=out),
+            "torch": lambda torch, x, y, out: torch.add(x, y, out=out),
+            "numba": numba_add,
+            "jax": lambda jax: lambda x, y: x + y,
+        },
+        work=lambda n: Work(flops=n, bytes=12 * n),
+        tuning=("block",),
     )
 ]

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tiledsl.bench import kernels, table
+import numpy as np
+import pytest
+
+from tiledsl.bench import kernels, limits, peers, table
 from tiledsl.bench.timing import Timing, compare
+from tiledsl.kernels.sample import Work
+
+
+class PlainNumba:
+    """numba's names without its compiler: the functions as Python runs them, which takes no time to compile."""
+
+    prange = range
+
+    @staticmethod
+    def njit(function=None, **options):  # type: ignore[no-untyped-def]
+        return function if function is not None else lambda function: function
 
 
 def test_candidates_take_turns() -> None:
@@ -26,14 +42,61 @@ def test_candidates_take_turns() -> None:
 
 
 def test_a_row_holds_times_and_ratios() -> None:
-    row = kernels.Row("softmax", "rows=2", 1, {"tiledsl": Timing(0.002, 0.003, 9), "numpy": Timing(0.006, 0.007, 9)})
-    assert table.show(row) == "| softmax | rows=2 | 1 | 2 (3) ms | 6 (7) ms | - | 3.00 | - |"
+    timings = {"tiledsl": Timing(0.002, 0.003, 9), "numpy": Timing(0.006, 0.007, 9), "numba": Timing(0.003, 0.004, 9)}
+    row = kernels.Row("softmax", {"rows": 2}, 1, timings, 0.75)
+    assert table.show(row, ["numpy", "torch", "numba"]) == "| softmax | rows=2 | 1 | 2 (3) ms | 75% | 3.00 |  | 1.50 | **1.50** |"
+    assert len(table.heading(["numpy", "torch", "numba"])[0].split("|")) == len(table.show(row, ["numpy", "torch", "numba"]).split("|"))
+
+
+def test_rows_are_written_as_csv_and_json(tmp_path: Path) -> None:
+    rows = [kernels.Row("softmax", {"rows": 2}, 1, {"tiledsl": Timing(0.002, 0.003, 9), "numpy": Timing(0.006, 0.007, 9)}, 0.75)]
+    table.write_csv(rows, tmp_path / "rows.csv")
+    table.write_json(rows, tmp_path / "rows.json")
+    found = json.loads((tmp_path / "rows.json").read_text())
+    assert [one["candidate"] for one in found] == ["tiledsl", "numpy"] and found[1]["ratio"] == pytest.approx(3)
+    with (tmp_path / "rows.csv").open() as file:
+        assert [one["best"] for one in csv.DictReader(file)] == ["0.002", "0.006"]
+
+
+def test_the_machine_has_limits() -> None:
+    """And a kernel's share of them is that of the nearer one."""
+    limit = limits.measured(1, 1)
+    assert 1e9 < limit.flops < 1e13 and 1e8 < limit.read < 1e12 and 1e8 < limit.triad < 1e12
+    limit = limits.Limits(1, flops=1e11, read=2e10, triad=1e10)
+    assert limit.share(Work(flops=1e9, bytes=1e6), 0.02) == pytest.approx(0.5)
+    assert limit.share(Work(flops=1e3, bytes=1e8), 0.02) == pytest.approx(0.5)
+    assert limit.share(Work(bytes=1e8, reads_only=True), 0.02) == pytest.approx(0.25)
+    assert limit.share(Work(bytes=1e6), 0.02) is None  # it may have stayed in a cache
+
+
+def test_a_peer_is_asked_for_nothing_that_it_does_not_know() -> None:
+    [sample] = [s for s in kernels.timed() if s.name == "attention"]
+    arrays, settings = sample.inputs(np.random.default_rng(0), 1, 16, 16, causal=True, blocks=(16, 16))
+    result = sample.run(*arrays, **settings, backend="cpu")
+    assert {name for name, _ in peers.candidates(sample, arrays, settings, result, 1, ["numpy", "numba"])} == set()
 
 
 def test_every_kernel_of_the_table_runs_next_to_its_rivals() -> None:
-    for sample in kernels.samples():
-        small = {name: min(extent, 64) for name, extent in sample.timed[0].items()}
-        assert {"tiledsl", *sample.rivals} - {"torch"} <= set(kernels.measure(sample, small, 1, 0.0))
+    for sample in kernels.timed():
+        small = {name: min(extent, 64) if isinstance(extent, int) else extent for name, extent in sample.timed[0].items()}
+        found = kernels.measure(sample, small, 1, 0.0, against=("numpy", "torch"))
+        assert {"tiledsl", *(set(sample.rivals) & set(peers.installed()) - {"numba", "jax"})} == set(found)
+
+
+def test_peers_compute_the_same() -> None:
+    """What is timed is the kernel's own result, as far as peers write it where it can be read."""
+    for sample in kernels.timed():
+        arrays, settings = sample.inputs(np.random.default_rng(0), **sample.tests[-1])
+        if any(a.dtype.name not in ("float32", "int32", "int64") for a in arrays):
+            continue
+        result = sample.run(*arrays, **settings, backend="cpu")
+        several = result if isinstance(result, tuple) else (result,)
+        asked = {name: value for name, value in settings.items() if name not in sample.tuning}
+        if "numba" in sample.rivals and peers.accepts(sample.rivals["numba"], asked):
+            out = [np.zeros_like(r) for r in several]
+            sample.rivals["numba"](PlainNumba, **asked)(*arrays, *out)
+            for x, y in zip(several, out, strict=True):
+                np.testing.assert_allclose(y, x, rtol=1e-4, atol=1e-4, err_msg=sample.name)
 
 
 def test_bench_is_a_command() -> None:
