@@ -155,8 +155,8 @@ SAMPLES = [
             _square(1024, dtype="i8"),
         ],
         rivals={
-            "numpy": lambda a, b, out: np.matmul(a, b, out=out),
-            "torch": lambda torch, a, b, out: torch.matmul(a, b, out=out),
+            "numpy": lambda a, b, out: np.matmul(a, b, out=out, dtype=out.dtype),
+            "torch": lambda torch, a, b, out: (torch._int_mm if a.dtype is torch.int8 else torch.matmul)(a, b, out=out),
             "jax": lambda jax: jax.numpy.matmul,
         },
         work=work,
