@@ -15,7 +15,7 @@ from tiledsl.ir.core import Block, Kernel, Op
 from tiledsl.ir.types import Elem, Pointer
 from tiledsl.waiting import waits
 
-from .arrange import histogram, sort
+from .arrange import histogram
 from .buffers import Arena
 from .coarsen import coarsen
 from .code import Code
@@ -30,6 +30,7 @@ from .machine import HostMachine
 from .memory import atomic_cas, atomic_rmw, store, store_block
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
+from .sort import sort
 from .stream import METADATA, large, order
 from .strips import steady
 from .types import Kind, decoded, literal, memory
