@@ -20,7 +20,7 @@ from .evaluate import assign
 from .points import Point
 from .types import Kind, is_float
 
-EXPONENT = {f16: 0x7C00, bf16: 0x7F80, f32: 0x7F800000, f64: 0x7FF0000000000000}  # the bits of infinity
+EXPONENT: dict[Elem, int] = {f16: 0x7C00, bf16: 0x7F80, f32: 0x7F800000, f64: 0x7FF0000000000000}  # the bits of infinity
 
 
 def sort(code: Code, op: Op) -> None:
