@@ -16,6 +16,7 @@ from .emit import Scalar
 from .evaluate import evaluate, vector_axis
 from .points import Index, Lanes, Point
 from .stream import goes_past, until_aligned, worth_streaming, write_whole
+from .turn import turned, turns
 from .types import Kind, decoded, encoded, is_float
 
 
@@ -40,13 +41,10 @@ def store_block(code: Code, op: Op) -> None:
     limits = {axis: (code.scalars[lo], code.scalars[hi]) for axis, (lo, hi) in bounds.items()}
     steps = [number(code.scalars[s]) for s in strides]
     axis = vector_axis(shape)
-    if (
-        axis is not None
-        and steps[axis] != 1
-        and 1 in steps
-        and apart([(s if isinstance(s, int) else None, n) for s, n in zip(steps, shape, strict=True)])
-    ):
+    lies_apart = apart([(s if isinstance(s, int) else None, n) for s, n in zip(steps, shape, strict=True)])  # so that order is free
+    if axis is not None and steps[axis] != 1 and 1 in steps and lies_apart:
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
+    turning = mask is None and len(shape) == 2 and steps[-1] == 1 and elem is not i1 and turns(code, value)
 
     long = mask is None and worth_streaming(elem, shape, axis, steps)
 
@@ -59,13 +57,32 @@ def store_block(code: Code, op: Op) -> None:
         else:
             write(code, elem, at, point, 1 if point.axis is None else steps[point.axis], stored, valid)
 
+    def put(row: Index, column: Index, stored: Lanes) -> None:
+        point = Point((row, column), 1, stored.lanes)
+        at = pointer(code, dereferenced(code, evaluate(code, base, point)), list(zip(point.indices, steps, strict=True)), elem)
+        write(code, elem, at, point, 1, stored, block_mask(code, point, shape, bounds, None))
+
     def lead(head: tuple[Index, ...], start: Scalar) -> Scalar:
         at = pointer(code, dereferenced(code, evaluate(code, base, Point(()))), list(zip(head, steps, strict=False)), elem)
         return until_aligned(code, elem, past, at, shape[-1], start)
 
+    def by_squares() -> list[str]:
+        turned(code, shape, elem, lambda place: evaluate(code, value, place), put)
+        return []
+
+    def by_rows() -> list[str]:
+        each(code, shape, body, axis, limits, lead=lead if long else None)
+        return []
+
     with code.nest():
         past = goes_past(code, elem, code.scalars[base]) if long else "false"
-        each(code, shape, body, axis, limits, lead=lead if long else None)
+        if turning and lies_apart:
+            by_squares()
+        elif turning:
+            size = code.b.call("i64", "llvm.abs.i64", ("i64", str(steps[0])), ("i1", "false"), immediate=(1,))
+            code.b.branch(code.b.value(f"icmp sge i64 {size}, {shape[1]}"), [], by_squares, by_rows)
+        else:
+            by_rows()
 
 
 # --- atomics: one lane after another

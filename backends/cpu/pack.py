@@ -6,20 +6,17 @@ a square of vectors at a time; gathering its elements one by one would take long
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import DType
 
-from .access import number, write_scratch
+from .access import write_scratch
 from .buffers import Scratch
-from .code import Code, each, spread, width
+from .code import Code, each, spread
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
 from .points import Index, Lanes, Point, at_constant
-from .types import Kind, vector
-
-SMALLEST = 4  # lanes of a square worth turning
+from .turn import side, turned, turns
+from .types import Kind
 
 
 def packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Scratch:
@@ -30,9 +27,12 @@ def packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> S
     def body(point: Point) -> None:
         write_scratch(code, piece, point, _converted(code, a, elem, behind(head, point)))
 
+    def put_row(row: Index, column: Index, lanes: Lanes) -> None:
+        write_scratch(code, piece, Point((row, column), 1, lanes.lanes), lanes)
+
     with code.nest():
-        if _turns(code, a):
-            _turned(code, a, elem, head, lambda row, column, lanes: write_scratch(code, piece, Point((row, column), 1, lanes.lanes), lanes))
+        if turns(code, a):
+            turned(code, a.type.shape, elem, lambda place: _converted(code, a, elem, behind(head, place)), put_row)
         else:
             each(code, shape, body, vector_axis(shape))
     return piece
@@ -71,8 +71,8 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
         write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
     with code.nest():
-        if _turns(code, b) and columns % _side(code, b) == 0:
-            _turned(code, b, elem, head, put)
+        if turns(code, b) and columns % side(code, b.type.shape) == 0:
+            turned(code, b.type.shape, elem, lambda place: _converted(code, b, elem, behind(head, place)), put)
         else:
             each(code, (k // group, n // columns, columns), body, 2 if columns > 1 else None)
 
@@ -132,75 +132,3 @@ def _divided(code: Code, column: Index, columns: int) -> tuple[Index, Index]:
 
 def _index(position: Scalar, depth: int, offset: int = 0) -> Index:
     return at_constant(position + offset) if isinstance(position, int) else Index(position, offset, depth)
-
-
-# --- turning squares
-
-
-def _side(code: Code, value: Value) -> int:
-    """Lanes of the squares that a tile is cut into."""
-    return min(width(code, extent) for extent in value.type.shape[-2:])
-
-
-def _turns(code: Code, value: Value) -> bool:
-    """Whether a tile's memory runs down its columns, and whole squares cover it."""
-    side = _side(code, value)
-    *batch, rows, columns = value.type.shape
-    return contiguous_axis(code, value) == len(batch) and side >= SMALLEST and not rows % side and not columns % side
-
-
-def contiguous_axis(code: Code, value: Value) -> int | None:
-    """The axis along which the memory behind a tile is contiguous, if one is."""
-    op = value.source
-    if not value.type.shape:
-        return None
-    if code.plan.kept(value):
-        return vector_axis(value.type.shape)
-    assert op is not None
-    if op.spec.name == "load_block":
-        steps = [number(code.scalars[s]) for s in op.operands[1 : 1 + value.type.rank]]
-        return next((axis for axis, step in enumerate(steps) if step == 1 and value.type.shape[axis] > 1), None)
-    if op.spec.name == "transpose":
-        axis = contiguous_axis(code, op.operands[0])
-        return None if axis is None else op.attrs["order"].index(axis)
-    if "elementwise" in op.spec.traits:
-        return next((axis for axis in (contiguous_axis(code, v) for v in op.operands) if axis is not None), None)
-    return None
-
-
-def _turned(code: Code, value: Value, elem: DType, head: tuple[Index, ...], put: Callable[[Index, Index, Lanes], None]) -> None:
-    """Read squares down their columns, hand out their rows: put(row, first column, lanes)."""
-    rows, columns = value.type.shape[-2:]
-    side, b = _side(code, value), code.b
-    with b.loop(0, columns, side) as across:
-        column = _index(across.index, b.depth)
-        with b.loop(0, rows, side) as down:
-            row = _index(down.index, b.depth)
-            places = [behind(head, Point((row, column.plus(k)), 0, side)) for k in range(side)]
-            vectors = [_converted(code, value, elem, place) for place in places]
-            texts = transposed(code, Kind(elem, side), [spread(code, elem, v, side) for v in vectors])
-            for k, text in enumerate(texts):
-                put(row.plus(k), column, Lanes(text, side, b.depth))
-
-
-def transposed(code: Code, kind: Kind, rows: list[str]) -> list[str]:
-    """As many vectors as they have lanes, rows and columns exchanged: swap the off-diagonal quarters of every square of
-    2s x 2s lanes, for s = half the side, a quarter, ... 1.
-
-        a b    a c
-        c d -> b d
-    """
-    lanes = len(rows)
-    s = lanes // 2
-    while s:
-        for i in (i for i in range(lanes) if not i & s):
-            upper = [lane if not lane & s else lanes + lane - s for lane in range(lanes)]
-            lower = [lane + s if not lane & s else lanes + lane for lane in range(lanes)]
-            rows[i], rows[i + s] = (_shuffled(code, kind, rows[i], rows[i + s], picks) for picks in (upper, lower))
-        s //= 2
-    return rows
-
-
-def _shuffled(code: Code, kind: Kind, x: str, y: str, picks: list[int]) -> str:
-    chosen = ", ".join(f"i32 {pick}" for pick in picks)
-    return code.b.value(f"shufflevector {kind.text} {x}, {kind.text} {y}, {vector('i32', kind.lanes)} <{chosen}>")

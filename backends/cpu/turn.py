@@ -1,0 +1,96 @@
+"""Squares of a tile turned in registers, where it is read along one axis and written along the other.
+
+Gathering the elements of a row one by one, each from another line of memory, takes many times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tiledsl.ir.core import Value
+from tiledsl.ir.types import Elem
+
+from .access import number
+from .code import Code, spread, width
+from .emit import Scalar
+from .evaluate import vector_axis
+from .points import Index, Lanes, Point, at_constant
+from .types import Kind, vector
+
+SMALLEST = 4  # lanes of a square worth turning
+
+
+def side(code: Code, shape: Sequence[int]) -> int:
+    """Lanes of the squares that the last two axes are cut into."""
+    return min(width(code, extent) for extent in shape[-2:])
+
+
+def turns(code: Code, value: Value) -> bool:
+    """Whether a tile's memory runs down its columns, and whole squares cover it."""
+    shape = value.type.shape
+    if len(shape) < 2 or contiguous_axis(code, value) != len(shape) - 2:
+        return False
+    lanes = side(code, shape)
+    return lanes >= SMALLEST and not shape[-2] % lanes and not shape[-1] % lanes
+
+
+def contiguous_axis(code: Code, value: Value) -> int | None:
+    """The axis along which the memory behind a tile is contiguous, if one is."""
+    op = value.source
+    if not value.type.shape:
+        return None
+    if code.plan.kept(value):
+        return vector_axis(value.type.shape)
+    assert op is not None
+    if op.spec.name == "load_block":
+        steps = [number(code.scalars[s]) for s in op.operands[1 : 1 + value.type.rank]]
+        return next((axis for axis, step in enumerate(steps) if step == 1 and value.type.shape[axis] > 1), None)
+    if op.spec.name == "transpose":
+        axis = contiguous_axis(code, op.operands[0])
+        return None if axis is None else op.attrs["order"].index(axis)
+    if "elementwise" in op.spec.traits:
+        return next((axis for axis in (contiguous_axis(code, v) for v in op.operands) if axis is not None), None)
+    return None
+
+
+def turned(
+    code: Code, shape: Sequence[int], elem: Elem, read: Callable[[Point], Lanes], put: Callable[[Index, Index, Lanes], None]
+) -> None:
+    """Read squares of a matrix down their columns, hand out their rows: put(row, first column, lanes)."""
+    rows, columns = shape[-2:]
+    lanes, b = side(code, shape), code.b
+    with b.loop(0, columns, lanes) as across:
+        column = _index(across.index, b.depth)
+        with b.loop(0, rows, lanes) as down:
+            row = _index(down.index, b.depth)
+            vectors = [read(Point((row, column.plus(k)), 0, lanes)) for k in range(lanes)]
+            texts = transposed(code, Kind(elem, lanes), [spread(code, elem, v, lanes) for v in vectors])
+            for k, text in enumerate(texts):
+                put(row.plus(k), column, Lanes(text, lanes, b.depth))
+
+
+def _index(position: Scalar, depth: int) -> Index:
+    return at_constant(position) if isinstance(position, int) else Index(position, 0, depth)
+
+
+def transposed(code: Code, kind: Kind, rows: list[str]) -> list[str]:
+    """As many vectors as they have lanes, rows and columns exchanged: swap the off-diagonal quarters of every square of
+    2s x 2s lanes, for s = half the side, a quarter, ... 1.
+
+        a b    a c
+        c d -> b d
+    """
+    lanes = len(rows)
+    s = lanes // 2
+    while s:
+        for i in (i for i in range(lanes) if not i & s):
+            upper = [lane if not lane & s else lanes + lane - s for lane in range(lanes)]
+            lower = [lane + s if not lane & s else lanes + lane for lane in range(lanes)]
+            rows[i], rows[i + s] = (_shuffled(code, kind, rows[i], rows[i + s], picks) for picks in (upper, lower))
+        s //= 2
+    return rows
+
+
+def _shuffled(code: Code, kind: Kind, x: str, y: str, picks: list[int]) -> str:
+    chosen = ", ".join(f"i32 {pick}" for pick in picks)
+    return code.b.value(f"shufflevector {kind.text} {x}, {kind.text} {y}, {vector('i32', kind.lanes)} <{chosen}>")
