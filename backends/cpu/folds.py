@@ -1,4 +1,4 @@
-"""Reductions and scans: folds along one axis in the order that the numerics contract fixes.
+"""Reductions: folds along one axis in the order that the numerics contract fixes.
 
 A reduction keeps P = min(L, 32) partial results; partial j takes elements j, j + P, j + 2P ... Along the last axis they
 are the lanes of a few vector registers; along another axis, or for an odd number of them, they are rows of a scratch tile.
@@ -119,7 +119,7 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
 def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[..., list[Lanes]]) -> list[list[Lanes]]:
     """Fold a long axis into `count` vectors per operand."""
     block, b = op.blocks[0], code.b
-    neutral = _neutral(block)
+    neutral = neutral_of(block)
     kinds = [Kind(v.type.elem, lanes) for v in op.operands]
     start = [neutral if neutral is not None else 0] * len(kinds)
     carried = [(kind.text, kind.constant(number)) for _ in range(count) for kind, number in zip(kinds, start, strict=True)]
@@ -146,7 +146,7 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
                 quick = folded(code, block, kinds[0], here[0], new[0]) if neutral is not None else None
                 both = [quick] if quick is not None else combine(code, block, [*here, *new])
                 if neutral is None:
-                    both = _unless_first(code, loop.index, 1, kinds, new, both)
+                    both = unless_first(code, loop.index, 1, kinds, new, both)
                 loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
         carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
     texts = [text for _, text in carried]
@@ -178,7 +178,7 @@ def _chosen(code: Code, where: str, kind: Kind, x: Lanes, y: Lanes) -> Lanes:
     return Lanes(code.b.value(f"select {mask} {where}, {kind.text} {texts[0]}, {kind.text} {texts[1]}"), kind.lanes, code.b.depth)
 
 
-def _unless_first(code: Code, index: Scalar, first: int, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
+def unless_first(code: Code, index: Scalar, first: int, kinds: list[Kind], new: list[Lanes], combined: list[Lanes]) -> list[Lanes]:
     """The elements themselves while index is below `first`, because there is nothing yet to combine them with."""
     if isinstance(index, int):
         return new if index < first else combined
@@ -190,7 +190,7 @@ def _unless_first(code: Code, index: Scalar, first: int, kinds: list[Kind], new:
     return chosen
 
 
-def _neutral(block: Block) -> int | float | None:
+def neutral_of(block: Block) -> int | float | None:
     """What a combining block of one op leaves every operand as it is, bit for bit."""
     if len(block.ops) != 2 or len(block.args) != 2:
         return None
@@ -244,7 +244,7 @@ def _reduce_rows(code: Code, op: Op) -> None:
                 old = [read_scratch(code, r, where, now=True) for r in rows]
                 both = combine(code, block, [*old, *new])
                 kinds = [Kind(v.type.elem, point.lanes) for v in op.operands]
-                new = _unless_first(code, position, partials, kinds, new, both)
+                new = unless_first(code, position, partials, kinds, new, both)
             for r, x in zip(rows, new, strict=True):
                 write_scratch(code, r, where, x)
 
@@ -301,39 +301,3 @@ def _halve(code: Code, op: Op, rows: list[Scratch], partials: int, inner: tuple[
 
             each(code, inner, element, along)
         halving.next = [upper]
-
-
-# --- scans
-
-
-def scan(code: Code, op: Op) -> None:
-    """Running combinations along one axis, vectors along the last other one."""
-    shape, axis = op.operands[0].type.shape, op.attrs["axis"]
-    length = shape[axis]
-    for result in op.results:
-        code.take(result)
-    others = [n for a, n in enumerate(shape) if a != axis]
-    along = vector_axis(tuple(others))
-    if along is not None and along < axis:
-        along = None  # lanes would lie far apart in memory
-    b, block = code.b, op.blocks[0]
-
-    def line(place: Point) -> None:
-        lanes = place.lanes
-        kinds = [Kind(v.type.elem, lanes) for v in op.operands]
-        with b.loop(0, length, 1, [(kind.text, kind.constant(0)) for kind in kinds]) as loop:
-            step = loop.index
-            if op.attrs["reverse"]:
-                step = length - 1 - step if isinstance(step, int) else b.value(f"sub i64 {length - 1}, {step}")
-            index = at_constant(step) if isinstance(step, int) else Index(step, 0, b.depth)
-            indices = (*place.indices[:axis], index, *place.indices[axis:])
-            point = place.moved(indices, None if place.axis is None else place.axis + (place.axis >= axis))
-            new = [evaluate(code, v, point) for v in op.operands]
-            old = [Lanes(text, lanes, b.depth) for text in loop.carried]
-            so_far = _unless_first(code, loop.index, 1, kinds, new, combine(code, block, [*old, *new]))
-            for result, x in zip(op.results, so_far, strict=True):
-                write_scratch(code, code.scratch[result], point, x)
-            loop.next = [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, so_far, strict=True)]
-
-    with code.nest():
-        each(code, others, line, along)

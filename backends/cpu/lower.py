@@ -25,11 +25,12 @@ from .elementwise import RULES
 from .emit import Builder
 from .engine import ENTRY, PARAMETERS
 from .evaluate import compute, evaluate, materialise
-from .folds import reduce, scan
+from .folds import reduce
 from .machine import HostMachine
 from .memory import atomic_cas, atomic_rmw, store, store_block
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
+from .scans import scan
 from .sort import sort
 from .stream import METADATA, large, order
 from .strips import steady
