@@ -1,42 +1,69 @@
-"""Counting the values of a tile."""
+"""Counting the values of a tile.
+
+Where each value belongs is computed in vectors; what falls into no bin goes behind the last. Neighbours often fall into the
+same bin, and an increment waits for the one before it to the same place: so there are several tables, added up in the end.
+"""
 
 from __future__ import annotations
 
 from tiledsl.ir.core import Op
-from tiledsl.ir.types import i64
+from tiledsl.ir.types import i1, i32, i64
 
-from .access import scratch_pointer, write_scratch
-from .code import Code, each
+from .access import read_scratch, scratch_pointer, write_scratch
+from .code import Code, each, spread
 from .elementwise import elementwise
 from .evaluate import evaluate, vector_axis
-from .points import Lanes, Point
+from .points import Index, Lanes, Point, at_constant
 from .types import Kind
+
+TABLES = 4
+ROOM = 1 << 15  # bytes that all tables may take: what the nearest cache holds
 
 
 def histogram(code: Code, op: Op) -> None:
     """Count the values of a tile."""
+    (length,), bins, b = op.operands[0].type.shape, op.attrs["bins"], code.b
+    tables = TABLES if length % TABLES == 0 and length > TABLES and 4 * TABLES * (bins + 1) <= ROOM else 1
+    piece = code.take(op.result)
+    places, counts = code.arena.take(i32, (length,)), code.arena.take(i32, (tables, bins + 1))
+
+    def increment(place: Point, table: int) -> None:
+        row = b.effect(f"getelementptr i32, ptr {scratch_pointer(code, counts).text}, i64 {table * (bins + 1)}")
+        where = b.effect(f"zext i32 {read_scratch(code, places, place, now=True).text} to i64")
+        at = b.effect(f"getelementptr i32, ptr {row}, i64 {where}")
+        more = b.effect(f"add i32 {b.effect(f'load i32, ptr {at}, align 4')}, 1")
+        b.line(f"store i32 {more}, ptr {at}, align 4")
+
+    def total(point: Point) -> None:
+        kind, text = Kind(i32, point.lanes), ""
+        for table in range(tables):
+            place = point.moved((at_constant(table), *point.indices), None if point.axis is None else 1)
+            one = spread(code, i32, read_scratch(code, counts, place, now=True), point.lanes)
+            text = b.value(f"add {kind.text} {text}, {one}") if text else one
+        write_scratch(code, piece, point, Lanes(text, point.lanes, b.depth))
+
+    with code.nest():
+        each(code, counts.shape, lambda point: write_scratch(code, counts, point, Lanes("0", 0, code.base)), 1)
+        each(code, (length,), lambda point: write_scratch(code, places, point, _place(code, op, point)), vector_axis((length,)))
+        with b.loop(0, length, tables) as loop:
+            for table in range(tables):
+                index = Index(loop.index, table, b.depth) if isinstance(loop.index, str) else at_constant(loop.index + table)
+                increment(Point((index,)), table)
+        each(code, (bins,), total, vector_axis((bins,)))
+    code.arena.give(places)
+    code.arena.give(counts)
+
+
+def _place(code: Code, op: Op, point: Point) -> Lanes:
+    """The bin of a value, as an i32; the one behind the last for what is not counted."""
     values, *mask = op.operands
-    bins, piece, b = op.attrs["bins"], code.take(op.result), code.b
-    with code.nest():
-        each(
-            code, op.result.type.shape, lambda p: write_scratch(code, piece, p, Lanes("0", 0, code.base)), vector_axis(op.result.type.shape)
-        )
-
-    def count(point: Point) -> None:
-        kind = Kind(values.type.elem, 0)
-        text = evaluate(code, values, point).text
-        place = elementwise(b, "cast", Kind(i64, 0), (kind,), text)
-        inside = b.value(f"icmp ult i64 {place}, {bins}")
-        if mask:
-            inside = b.value(f"and i1 {inside}, {evaluate(code, mask[0], point).text}")
-
-        def increment() -> str:
-            at = b.effect(f"getelementptr i32, ptr {scratch_pointer(code, piece).text}, i64 {place}")
-            more = b.effect(f"add i32 {b.effect(f'load i32, ptr {at}, align 4')}, 1")
-            b.line(f"store i32 {more}, ptr {at}, align 4")
-            return more
-
-        b.when(inside, "i32", increment, "0")
-
-    with code.nest():
-        each(code, values.type.shape, count, None)
+    bins, b = op.attrs["bins"], code.b
+    operands = [evaluate(code, v, point) for v in op.operands]
+    lanes = max(v.lanes for v in operands)
+    of, wide, result = Kind(values.type.elem, lanes), Kind(i64 if values.type.elem.bits > 32 else i32, lanes), Kind(i32, lanes)
+    value = elementwise(b, "cast", wide, (of,), spread(code, of.elem, operands[0], lanes))
+    inside = b.value(f"icmp ult {wide.text} {value}, {wide.constant(bins)}")  # a negative one is very large
+    if mask:
+        inside = b.value(f"and {wide.mask} {inside}, {spread(code, i1, operands[1], lanes)}")
+    place = elementwise(b, "cast", result, (wide,), value)
+    return Lanes(b.value(f"select {wide.mask} {inside}, {result.text} {place}, {result.text} {result.constant(bins)}"), lanes, b.depth)
