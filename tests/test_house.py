@@ -1,4 +1,4 @@
-"""The house keeps its own promises: who imports whom, what is documented, how large files are, what adding an op takes."""
+"""The house keeps its own promises: who imports whom, what is documented, how large files are."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import ROOT
-from hypothesis import Phase, given, settings
 
-from tiledsl import __main__ as command
 from tiledsl import config
-from tiledsl.interpreter import values
-from tiledsl.ir.core import Block, Builder, Kernel
-from tiledsl.ir.parser import parse
 from tiledsl.ir.spec import SPECS
-from tiledsl.ir.types import Tile, f32
-from tiledsl.ir.verify import verify
-from tiledsl.ops.elementwise import elementwise, floating
-from tiledsl.testing.programs import Case, cases
 
 # a module imports from the rows above its own, and from its neighbours where the third column names them
 LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
@@ -187,42 +177,3 @@ def test_files_can_be_read_in_one_sitting() -> None:
     for path in HOUSE:
         count = len(path.read_text().splitlines())
         assert count <= LONGEST, f"{path} has {count} lines"
-
-
-# --- adding an op
-
-
-def test_adding_an_elementwise_op_takes_one_declaration(capsys: pytest.CaptureFixture[str]) -> None:
-    """Declared, it is printed, parsed, verified, interpreted, documented and drawn by the generator."""
-    twice = elementwise(lambda x: x + x, "twice", "Two times x, as an op of a test.", arity=1, accepts=floating)
-    try:
-        build = Builder(Block())
-        x = build.emit(twice, build.emit(twice, build.emit(SPECS["constant"], value=1.5, type=Tile(f32, (4,)))))
-        kernel = Kernel("four", build.block)
-        again = parse(repr(kernel))
-        assert repr(again) == repr(kernel)
-        verify(again)
-        np.testing.assert_array_equal(values(kernel)[x], np.full(4, 6.0, np.float32))
-        command.main(["ops", "twice"])
-        assert "Two times x, as an op of a test." in capsys.readouterr().out
-        assert drawn_at_random("twice")
-    finally:
-        del SPECS["twice"]
-
-
-class Drawn(Exception):
-    """The generator drew the op."""
-
-
-def drawn_at_random(name: str) -> bool:
-    @settings(max_examples=500, derandomize=True, database=None, phases=[Phase.generate], report_multiple_bugs=False)
-    @given(cases())
-    def look(case: Case) -> None:
-        if any(op.spec.name == name for op in case.kernel.body.walk()):
-            raise Drawn
-
-    try:
-        look()
-    except Drawn:
-        return True
-    return False

@@ -32,6 +32,7 @@ class OpSpec:
     traits: frozenset[str]
     blocks: int  # how many blocks it owns
     ulp: float | None  # None: exact; else how far its definition may lie from `evaluate`, in fp32 ulps
+    definition: Callable[..., Any] | None  # of other ops, which a shared pass puts in its place
 
     def __str__(self) -> str:
         return self.name
@@ -41,6 +42,12 @@ class OpSpec:
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_spec_named, (self.name,))
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """In a definition: the op on terms; a number among them takes the type of the last term."""
+        last = next(x for x in reversed(operands) if not isinstance(x, int | float))
+        first, *others = (last.like(x) if isinstance(x, int | float) else x for x in operands)
+        return first.apply(self, *others, **attributes)
 
     @property
     def is_pure(self) -> bool:
@@ -62,6 +69,7 @@ def op(
     traits: Iterable[str] = (),
     blocks: int = 0,
     ulp: float | None = None,
+    definition: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], OpSpec]:
     """Declare an op. The decorated function is its typing rule.
 
@@ -69,6 +77,7 @@ def op(
     parameters are attributes, typed by their annotation; the docstring is the manual; `evaluate` is the meaning.
     A rule of an op that owns blocks also receives `blocks`. The `evaluate` of an op that is not pure, or owns
     blocks, receives the interpreter's `run` first; with the trait "typed" it also receives the operands' `types`.
+    An op with the trait "function" is one of the language, under its own name.
     """
 
     def declare(infer: Callable[..., Any]) -> OpSpec:
@@ -87,6 +96,7 @@ def op(
             traits=frozenset(traits),
             blocks=blocks,
             ulp=ulp,
+            definition=definition,
         )
         assert spec.doc, f"op {spec.name} has no docstring"
         assert spec.effect in EFFECTS, f"op {spec.name} has effect {effect}"
@@ -95,6 +105,11 @@ def op(
         return spec
 
     return declare
+
+
+def export(names: dict[str, Any]) -> None:
+    """Let `from module import *` take the ops that a module declares, and nothing else; `names` are its globals."""
+    names["__all__"] = [name for name, value in names.items() if isinstance(value, OpSpec)]
 
 
 def infer_results(spec: OpSpec, operands: Sequence[Tile], attrs: Mapping[str, Any], blocks: Sequence[Any] = ()) -> tuple[Tile, ...]:

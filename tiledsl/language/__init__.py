@@ -113,3 +113,6 @@ from .static import condition, range, static_assert, static_print, static_range
 from .tensor import tensor
 from .tuples import constexpr_type, tuple, tuple_type
 from .types import TRITON_MAX_TENSOR_NUMEL, block_type, const, pi32_t, str_to_ty, tensor_descriptor, tensor_descriptor_type, void
+
+# ops that are functions by their declaration
+globals().update({name: function for name, function in math.DECLARED.items() if name not in globals()})

@@ -164,6 +164,18 @@ def binary(build: Builder, spec: OpSpec, x: Any, y: Any, *, weak: bool = True) -
     return build.emit(spec, *operands(build, x, y, weak=weak))
 
 
+def together(build: Builder, values: Sequence[Any], *, weak: bool = True) -> tuple[Value, ...]:
+    """Any number of operands as tiles of one type and shape, which meet as two do."""
+    met = [unwrap(v) for v in values]
+    place = next((i for i, v in enumerate(met) if isinstance(v, Value)), 0)  # a tile, in whose type numbers may be
+    met[place] = tensor(build, met[place])
+    for _ in range(2):  # the second time, all are of the widest type
+        for i in range(len(met)):
+            if i != place:
+                met[place], met[i] = operands(build, met[place], met[i], weak=weak)
+    return broadcast(build, *met)
+
+
 def condition(build: Builder, x: Value) -> Value:
     """x as i1: whether it is not zero."""
     if isinstance(x.type.elem, Pointer):

@@ -47,12 +47,7 @@ _FLOATS, _WORDS = (_f32, _f64), (_i32, _u32, _i64, _u64)
 
 def _terms(ctx: _Context, values: tuple[Any, ...]) -> list[_Term]:
     """The arguments as tiles of one type and shape."""
-    build = ctx.build
-    tiles = [_coerce.tensor(build, v) for v in values]
-    for _ in range(2):  # the second time, all meet in the widest type
-        for i in range(1, len(tiles)):
-            tiles[0], tiles[i] = _coerce.operands(build, tiles[0], tiles[i], weak=False)
-    return [_Term(build, t) for t in _coerce.broadcast(build, *tiles)]
+    return [_Term(ctx.build, tile) for tile in _coerce.together(ctx.build, values, weak=False)]
 
 
 def _function(name: str, program: _Program, doc: str, arity: int = 1, accepts: tuple[_DType, ...] = _FLOATS) -> _Builtin:

@@ -5,6 +5,7 @@ Functions of floats take fp32 and fp64, and, beyond Triton, fp16 and bf16: these
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from enum import Enum
 from typing import Any
@@ -13,7 +14,7 @@ from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.formats import Special
-from ..ir.spec import OpSpec
+from ..ir.spec import SPECS, OpSpec
 from ..ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f16, f32, f64, i1, i32, i64, u32, u64
 from . import coerce
 from .core import Builtin, Context, beyond, builtin, is_tensor, method, unwrap
@@ -136,10 +137,7 @@ def where(ctx: Context, condition: Any, x: Any, y: Any) -> Value:
 def fma(ctx: Context, x: Any, y: Any, z: Any) -> Value:
     """x * y + z, rounded once."""
     build = ctx.build
-    a, b = coerce.operands(build, x, y, weak=False)
-    a, c = coerce.operands(build, a, z, weak=False)
-    b, c = coerce.operands(build, b, c, weak=False)
-    a, b, c = coerce.broadcast(build, a, b, c)
+    a, b, c = coerce.together(build, (x, y, z), weak=False)
     if a.type.elem.is_int:
         return build.emit(ops.add, build.emit(ops.mul, a, b), c)
     return build.emit(ops.fma, a, b, c)
@@ -260,8 +258,26 @@ def debug_barrier(ctx: Context) -> None:
     """Threads of one program meet; a program here is one thread, so nothing happens."""
 
 
+def _declared(spec: OpSpec) -> Builtin:
+    """The function that an op is by its declaration alone; operands meet as those of operators do."""
+    signature = inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in spec.operands])
+
+    def apply(ctx: Context, *args: Any, **kwargs: Any) -> Value:
+        beyond(ctx.build, f"triton.language has no `{spec.name}`", help="write it with the functions that Triton has")
+        return ctx.build.emit(spec, *coerce.together(ctx.build, signature.bind(*args, **kwargs).args))
+
+    apply.__name__, apply.__doc__ = spec.name, spec.doc
+    made = builtin(apply)
+    made.__signature__ = signature
+    return made
+
+
+DECLARED = {name: _declared(spec) for name, spec in SPECS.items() if "function" in spec.traits and name not in globals()}
+globals().update(DECLARED)
+
 __all__ = [
     "PropagateNan", "abs", "add", "assume", "cast", "ceil", "clamp", "cos", "debug_barrier", "div_rn", "erf", "exp", "exp2",
     "fdiv", "floor", "fma", "log", "log2", "max_constancy", "max_contiguous", "maximum", "minimum", "mul", "multiple_of",
     "rsqrt", "sigmoid", "sin", "sqrt", "sqrt_rn", "sub", "tanh", "umulhi", "where",
 ]  # fmt: skip
+__all__ += DECLARED

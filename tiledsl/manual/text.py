@@ -31,8 +31,10 @@ def op_entry(spec: OpSpec) -> str:
 
 
 def bound(spec: OpSpec) -> str:
-    """How exact an op is, as a sentence; nothing if it is correctly rounded or moves values only."""
-    return f"within {spec.ulp:g} ulp in fp32; replaced by exact ops before backends see it" if spec.ulp is not None else ""
+    """How exact an op is, as a sentence; nothing if it is correctly rounded or moves values only, and no other ops replace it."""
+    if spec.ulp is not None:
+        return f"within {spec.ulp:g} ulp in fp32; replaced by exact ops before backends see it"
+    return "exact; replaced by the ops it is made of before backends see it" if spec.definition else ""
 
 
 def signature(name: str, function: Any) -> str:

@@ -10,8 +10,7 @@ from .. import ops
 from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
 from ..ir.types import DType, Tile, dtype_of, f32, f64, i32, i64, u32, u64
-
-Number = int | float
+from ..ops.formula import Formula, Number
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ FORMATS = {f32: Format(i32, u32, 23, 127), f64: Format(i64, u64, 52, 1023)}
 
 
 @dataclass(frozen=True, eq=False)
-class Term:
+class Term(Formula):
     """A value and the builder that says more about it."""
 
     build: Builder
@@ -67,66 +66,6 @@ class Term:
     def apply(self, spec: OpSpec, *others: Term | Number, **attributes: Any) -> Term:
         terms = [other if isinstance(other, Term) else self.like(other) for other in others]
         return Term(self.build, self.build.emit(spec, self.value, *(term.value for term in terms), **attributes))
-
-    def __add__(self, other: Term | Number) -> Term:
-        return self.apply(ops.add, other)
-
-    def __sub__(self, other: Term | Number) -> Term:
-        return self.apply(ops.sub, other)
-
-    def __rsub__(self, other: Number) -> Term:
-        return self.like(other) - self
-
-    def __mul__(self, other: Term | Number) -> Term:
-        return self.apply(ops.mul, other)
-
-    def __truediv__(self, other: Term | Number) -> Term:
-        return self.apply(ops.div, other)
-
-    def __rtruediv__(self, other: Number) -> Term:
-        return self.like(other) / self
-
-    def __neg__(self) -> Term:
-        return self.apply(ops.neg)
-
-    def __abs__(self) -> Term:
-        return self.apply(ops.abs_)
-
-    def __lshift__(self, other: Term | Number) -> Term:
-        return self.apply(ops.shl, other)
-
-    def __rshift__(self, other: Term | Number) -> Term:
-        return self.apply(ops.shr, other)
-
-    def __and__(self, other: Term | Number) -> Term:
-        return self.apply(ops.and_, other)
-
-    def __or__(self, other: Term | Number) -> Term:
-        return self.apply(ops.or_, other)
-
-    def __xor__(self, other: Term | Number) -> Term:
-        return self.apply(ops.xor, other)
-
-    def __invert__(self) -> Term:
-        return self.apply(ops.not_)
-
-    def __lt__(self, other: Term | Number) -> Term:
-        return self.apply(ops.lt, other)
-
-    def __gt__(self, other: Term | Number) -> Term:
-        return self.apply(ops.gt, other)
-
-    def __ge__(self, other: Term | Number) -> Term:
-        return self.apply(ops.ge, other)
-
-    def equals(self, other: Term | Number) -> Term:
-        return self.apply(ops.eq, other)
-
-    def differs(self, other: Term | Number) -> Term:
-        return self.apply(ops.ne, other)
-
-    def cast(self, to: DType) -> Term:
-        return self.apply(ops.cast, to=to)
 
     @property
     def bits(self) -> Term:

@@ -1,75 +1,12 @@
 """The vocabulary of tile programs: every op, declared once, by family."""
 
-from .arrange import gather, histogram, sort
-from .contract import ACCUMULATORS, PARTIALS, dot, reduce, scan
-from .control import for_, if_, while_, yield_
-from .creation import arange, constant
-from .elementwise import (
-    abs_,
-    acos,
-    acosh,
-    add,
-    address,
-    and_,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitcast,
-    cast,
-    cbrt,
-    ceil,
-    cos,
-    cosh,
-    div,
-    eq,
-    erf,
-    exp,
-    exp2,
-    exp10,
-    expm1,
-    floor,
-    fma,
-    ge,
-    gt,
-    hypot,
-    idiv,
-    le,
-    log,
-    log1p,
-    log2,
-    log10,
-    lt,
-    maximum,
-    maximum_nan,
-    minimum,
-    minimum_nan,
-    mul,
-    ne,
-    neg,
-    not_,
-    offset,
-    or_,
-    pointer,
-    pow_,
-    rem,
-    round_,
-    rsqrt,
-    select,
-    shl,
-    shr,
-    sigmoid,
-    sin,
-    sinh,
-    sqrt,
-    sub,
-    tan,
-    tanh,
-    trunc,
-    umulhi,
-    xor,
-)
-from .grid import num_programs, program_id
-from .memory import Atomic, atomic_cas, atomic_rmw, load, load_block, split_block_operands, store, store_block
-from .shape import broadcast, reshape, slice_, transpose
+from .arrange import *
+from .contract import *
+from .contract import ACCUMULATORS, PARTIALS
+from .control import *
+from .creation import *
+from .elementwise import *
+from .grid import *
+from .memory import *
+from .memory import Atomic, split_block_operands
+from .shape import *

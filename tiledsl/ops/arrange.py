@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import require
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import Tile, dtype_of, i1, i32
 
 
@@ -68,3 +68,6 @@ def histogram(x: Tile, mask: Tile | None = None, *, bins: int) -> Tile:
     require(mask is None or mask == x.like(i1), f"mask {mask} does not match {x}")
     require(0 < bins <= 2**24, f"histogram of {bins} bins")
     return Tile(i32, (bins,))
+
+
+export(globals())

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import require
 from ..ir.core import Block
 from ..ir.printer import show_types
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import NARROW, Tile, bf16, dtype_of, f16, f32, f64, i8, i32, u8
 from . import exact
 
@@ -92,3 +92,6 @@ def scan(*xs: Tile, axis: int, reverse: bool, blocks: Sequence[Block]) -> tuple[
     block(result before it, element)."""
     _fold(xs, axis, blocks[0], "scan")
     return tuple(xs)
+
+
+export(globals())

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import require
 from ..ir.core import Block
 from ..ir.printer import show_types
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import Tile, i1, same
 
 
@@ -68,3 +68,6 @@ def if_(cond: Tile, *, blocks: Sequence[Block]) -> tuple[Tile, ...]:
 @op(lambda run, *values: values, effect="control", traits={"terminator"})
 def yield_(*values: Tile) -> None:
     """End a block and hand its values to the op that owns it."""
+
+
+export(globals())

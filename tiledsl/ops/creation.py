@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import require
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import DType, Tile, i32
 
 
@@ -35,3 +35,6 @@ def arange(*, start: int, stop: int) -> Tile:
     require(start < stop, f"the range {start}..{stop} is empty")
     require(-(2**31) <= start and stop <= 2**31, f"the range {start}..{stop} does not fit i32")
     return Tile(i32, (stop - start,))
+
+
+export(globals())

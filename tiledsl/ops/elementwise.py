@@ -8,6 +8,7 @@ pass replaces them by exact ones, and their definition may differ from the funct
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import TypeRuleError, require
-from ..ir.spec import OpSpec, op
+from ..ir.spec import OpSpec, export, op
 from ..ir.types import DType, Pointer, Tile, dtype_of, i1, i32, i64, same, u32, u64
 from . import exact
+from .formula import computed, result_of
 
 Accepts = Callable[[Tile], bool]
 
@@ -275,13 +277,13 @@ def pointer(x: Tile, *, to: DType) -> Tile:
 # --- functions with an error bound, which a shared pass turns into exact ops
 
 
-def inexact(function: Callable[..., Any], name: str, doc: str, *, arity: int = 1, ulp: float = 1.0) -> OpSpec:
+def inexact(function: Callable[..., Any], name: str, doc: str, *, arity: int = 1, ulp: float = 1.0, traits: tuple[str, ...] = ()) -> OpSpec:
     """Declare a function whose definition lies within ulp (in f32) of what NumPy computes in double precision."""
 
     def wide(*operands: np.ndarray) -> np.ndarray:
         return np.asarray(function(*(x.astype(np.float64) for x in operands))).astype(operands[0].dtype)
 
-    return elementwise(wide, name, doc, arity=arity, accepts=floating, ulp=ulp)
+    return elementwise(wide, name, doc, arity=arity, accepts=floating, ulp=ulp, traits=traits)
 
 
 exp = inexact(np.exp, "exp", "e to the power x.")
@@ -311,3 +313,27 @@ acosh = inexact(np.arccosh, "acosh", "The inverse of cosh from 1 on; NaN below."
 atanh = inexact(np.arctanh, "atanh", "The inverse of tanh; infinite at 1 and -1, NaN beyond.")
 exp10 = inexact(lambda x: np.power(10.0, x), "exp10", "10 to the power x.")
 hypot = inexact(np.hypot, "hypot", "The square root of x**2 + y**2, without overflow on the way.", arity=2)
+
+# --- ops that are made of others
+
+
+def composed(definition: Callable[..., Any], name: str, doc: str, *, accepts: Accepts = number, ulp: float | None = None) -> OpSpec:
+    """Declare an op, and the function `tl.<name>`, by a definition in other ops: its meaning, and what every backend runs.
+
+    The definition is written on terms of one type and shape: with Python's operators, and with the ops above as functions.
+    If all of these are exact, so is the op; else `ulp` says how far its result may lie from what NumPy makes of it."""
+    names = list(inspect.signature(definition).parameters)
+
+    def infer(*tiles: Tile) -> Tile:
+        tile = same(*tiles)
+        if not accepts(tile):
+            raise TypeRuleError(f"{name} is not defined for {tile}")
+        return tile.like(result_of(definition, dtype_of(tile), len(tiles)))
+
+    rule: Any = infer
+    rule.__name__, rule.__doc__ = name, doc
+    rule.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+    return op(computed(definition), traits=("elementwise", "function"), ulp=ulp, definition=definition)(rule)
+
+
+export(globals())  # the last line: every op above it

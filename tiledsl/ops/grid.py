@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import require
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import Tile, i32
 
 
@@ -24,3 +24,6 @@ def program_id(*, axis: int) -> Tile:
 def num_programs(*, axis: int) -> Tile:
     """How many programs the grid has along one axis."""
     return _axis(axis)
+
+
+export(globals())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import require
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import NARROW, Pointer, Tile, i1, i64, same
 
 
@@ -138,3 +138,6 @@ def store_block(base: Tile, value: Tile, *rest: Tile, checked: tuple[int, ...], 
     """Write a tile as a block of memory; operands as in load_block, with the value after the base. Lanes outside the
     bounds or without mask are not written; of lanes with one address the highest wins."""
     require(value == _check_block(base, value.shape, rest, checked, masked, False), f"cannot store {value} through {base}")
+
+
+export(globals())

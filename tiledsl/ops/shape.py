@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..errors import require
-from ..ir.spec import op
+from ..ir.spec import export, op
 from ..ir.types import Tile
 
 
@@ -45,3 +45,6 @@ def transpose(x: Tile, *, order: tuple[int, ...]) -> Tile:
     """Axis i of the result is axis order[i] of x."""
     require(sorted(order) == list(range(x.rank)), f"{list(order)} does not order the {x.rank} axes of {x}")
     return Tile(x.elem, tuple(x.shape[i] for i in order))
+
+
+export(globals())

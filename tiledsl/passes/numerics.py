@@ -1,9 +1,12 @@
-"""Replaces every op that is not exact by the program of exact ops that defines it."""
+"""Replaces every op that is made of others by its definition, until there are only exact ops that backends know."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..ir.core import Builder, Kernel, Op, Value
 from ..ir.rebuild import rebuild
+from ..ir.spec import OpSpec
 from ..ir.types import bf16, f16, f32
 from ..machine import Machine
 from ..numerics import FUNCTIONS
@@ -12,15 +15,24 @@ from ..numerics.term import Term
 
 def numerics(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel with exact ops only."""
-    return rebuild(kernel, define)
+    while any(definition_of(op.spec) for op in kernel.body.walk()):  # a definition may use ops that have one
+        kernel = rebuild(kernel, define)
+    return kernel
+
+
+def definition_of(spec: OpSpec) -> Callable[..., Term] | None:
+    """The program of other ops that stands for an op, if it has one: in its declaration, or by a file of `numerics`."""
+    return spec.definition or FUNCTIONS.get(spec)
 
 
 def define(build: Builder, op: Op, operands: list[Value]) -> Value | None:
-    """What stands for an op that is not exact; f16 and bf16 are computed in f32."""
-    if op.spec not in FUNCTIONS:
+    """What stands for an op that is made of others; f16 and bf16 are computed in f32."""
+    definition = definition_of(op.spec)
+    if definition is None:
         return None
     terms = [Term(build, value) for value in operands]
     elem = terms[0].elem
-    if elem in (f16, bf16):
-        return FUNCTIONS[op.spec](*(term.cast(f32) for term in terms)).cast(elem).value
-    return FUNCTIONS[op.spec](*terms).value
+    if elem not in (f16, bf16):
+        return definition(*terms).value
+    result = definition(*(term.cast(f32) for term in terms))
+    return (result.cast(elem) if result.elem is f32 else result).value
