@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -22,9 +23,13 @@ from .compiler.container import Image, from_bytes, to_bytes
 from .isa.manual import manual
 from .isa.state import Core, to_raw
 from .machine import T1_BASE, Npu
-from .simulator.run import decode, run_program
+from .simulator.fast import FastCore, Loaded, load
+from .simulator.native.library import PATIENCE
+from .simulator.run import decode, placed
+from .simulator.trace import Trace, replay
 from .timing import Clock
 
+MOST_IDLE = 4  # cores to keep
 MOST_TOGETHER = 256  # programs of a cooperative launch: the simulator keeps the memories of each
 
 
@@ -35,9 +40,11 @@ class Backend:
     name = "npu"
     passes = SHARED
 
-    def __init__(self, machine: Npu = T1_BASE):
-        self.machine = machine
+    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE):
+        """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it."""
+        self.machine, self.patience = machine, patience
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
+        self._idle: list[FastCore] = []  # cores that no launch uses
 
     def manual(self) -> str:
         """The manual of the machine's instructions, in Markdown."""
@@ -51,7 +58,7 @@ class Backend:
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
-        made, instructions = self._decode(program.binary)
+        made, loaded = self._decode(program.binary)
         dram = Memory([a for a in args if isinstance(a, Buffer)])
         arguments = [_argument(a, t) for a, t in zip(args, program.params, strict=True)]
         sizes = (tuple(grid) + (1, 1, 1))[:3]
@@ -59,7 +66,7 @@ class Backend:
         cores = min(self.machine.cores, max(programs, 1))
         share = self.machine.dram_bytes_per_cycle / cores
         turns = None
-        if options.cooperative and loops(instructions):
+        if options.cooperative and loops(loaded.instructions):
             require_room(programs, MOST_TOGETHER)
             turns = Turns(programs)
         # a program that takes turns has a clock of its own: where it waits, the queues of others are not held up
@@ -69,10 +76,13 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
         issued = [0] * programs
 
-        def run_one(number: int) -> None:
-            core = Core(self.machine, dram, arguments, places[number], sizes)
+        def observe(trace: Trace) -> None:
+            replay(trace, loaded.instructions, self.machine, clocks[trace.program % len(clocks)])
+
+        def run_one(number: int, core: FastCore) -> None:
             watch.enter(number)
-            issued[number] = run_program(core, instructions, made.lines, clocks[number % len(clocks)], Poll(stop, number))
+            with placed(core, loaded.instructions, made.lines):
+                issued[number] = core.run(number, places[number], observe, Poll(stop, number))
             watch.leave(number)
 
         def stop(number: int, pc: int, state: Hashable) -> None:
@@ -82,16 +92,30 @@ class Backend:
             if turns is not None:
                 turns.hand_over(number)
 
+        def run_alone(number: int) -> None:
+            with self._core(loaded, dram, arguments, sizes) as core:
+                run_one(number, core)
+
         if turns is not None:
-            turns.run(run_one)
+            turns.run(run_alone)
         else:
-            for number in range(programs):
-                run_one(number)
+            with self._core(loaded, dram, arguments, sizes) as core:
+                for number in range(programs):
+                    run_one(number, core)
         launch = self.machine.launch_us * self.machine.clock_mhz
         cycles = int(launch + max(sum(clock.now for clock in clocks[core::cores]) for core in range(cores)))
         busy = {unit: int(sum(c.busy[unit] for c in clocks)) for unit in "LWMVX"}
         details = {"busy": busy, "dram_bytes": sum(c.dram_bytes for c in clocks), "instructions": sum(issued), "programs": programs}
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
+
+    @contextmanager
+    def _core(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> Iterator[FastCore]:
+        """A core for some programs of a launch; its memories are kept for the next one."""
+        core = self._idle.pop() if self._idle else FastCore(self.machine, self.patience)
+        core.attach(loaded, dram, arguments, grid)
+        yield core
+        if len(self._idle) < MOST_IDLE:
+            self._idle.append(core)
 
 
 class Poll:
@@ -113,9 +137,9 @@ def loops(program: Sequence[Decoded]) -> bool:
     return any(one.instruction.name == "jump" and one["target"] <= pc for pc, one in enumerate(program))
 
 
-def _decoded(binary: bytes, machine: Npu) -> tuple[Image, list[Decoded]]:
+def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded]:
     made = from_bytes(binary, machine)
-    return made, decode(made.words)
+    return made, load(decode(made.words), machine)
 
 
 def _argument(value: Argument, kind: Tile) -> int:

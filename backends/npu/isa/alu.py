@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tiledsl import ops
+from tiledsl.errors import TypeRuleError
 from tiledsl.ir.spec import SPECS
-from tiledsl.ir.types import DType, i1
+from tiledsl.ir.types import DType, Tile, i1
 
 # the position in a table is the code in the instruction word: append, never reorder
 UNARY = ("neg", "abs", "not", "sqrt", "floor", "ceil", "trunc", "round")
@@ -33,6 +34,17 @@ def apply(name: str, result: DType, *operands: np.ndarray) -> np.ndarray:
 def result_type(name: str, operand: DType) -> DType:
     """The type of a result, from that of the operands."""
     return i1 if name in COMPARISONS else operand
+
+
+def defined(name: str, operand: DType) -> bool:
+    """Whether the language has an operation for operands of a type."""
+    spec, tile = SPECS[name], Tile(operand)
+    operands = [Tile(i1), tile, tile] if name == "select" else [tile] * len(spec.operands)
+    try:
+        spec.infer(*operands)
+    except TypeRuleError:
+        return False
+    return True
 
 
 def cast(values: np.ndarray, to: DType) -> np.ndarray:

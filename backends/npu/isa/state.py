@@ -18,6 +18,7 @@ SPACES = ("spm", "acc")
 DTYPE_NAMES = ("i1", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f16", "bf16", "f32", "f64")
 DTYPE_OF = tuple(DTYPES[name] for name in DTYPE_NAMES)
 MASK = (1 << 64) - 1
+POISON = 0xCD  # what the memories of a core hold before a program has written them
 
 
 class Trap(Exception):
@@ -108,10 +109,19 @@ def to_raw(values: np.ndarray, dtype: DType) -> int:
 class Core:
     """One core running one program of the grid."""
 
-    def __init__(self, machine: Npu, dram: Memory, arguments: Sequence[int], program: Sequence[int], grid: Sequence[int]):
+    def __init__(
+        self,
+        machine: Npu,
+        dram: Memory,
+        arguments: Sequence[int],
+        program: Sequence[int],
+        grid: Sequence[int],
+        memories: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
         self.machine, self.dram = machine, dram
         self.arguments, self.program, self.grid = list(arguments), list(program), list(grid)
-        self.memories = (np.full(machine.spm_bytes, 0xCD, np.uint8), np.full(machine.acc_bytes, 0xCD, np.uint8))
+        sizes = (machine.spm_bytes, machine.acc_bytes)
+        self.memories = memories or (np.full(sizes[0], POISON, np.uint8), np.full(sizes[1], POISON, np.uint8))
         self.r = [0] * machine.scalar_registers
         self.t: list[TileDescriptor | None] = [None] * machine.tile_descriptors
         self.g: list[GlobalDescriptor | None] = [None] * machine.global_descriptors

@@ -1,12 +1,14 @@
-"""Runs T1 programs: fetches decoded words, carries out what they mean, and tells observers what was issued.
+"""The reference interpreter of T1: fetches decoded words, carries out what they mean, and tells observers what was issued.
 
-Values come from the instructions' meanings alone. The timing model and the race checker are observers: they see every
-instruction with the core as it is at issue, and can change nothing.
+It is the definition of the machine, made to be read; `fast.py` runs programs quickly and must equal it. Values come from
+the instructions' meanings alone. Observers see every instruction with the core as it is at issue, and can change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -37,33 +39,55 @@ def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None,
     with np.errstate(all="ignore"):
         while core.running:
             pc = core.pc
-            if not 0 <= pc < end:
-                raise Trap("ILLEGAL", f"no instruction {pc} in a program of {end}")
-            one = program[pc]
             core.pc = pc + 1
+            if not 0 <= pc < end:
+                raise lost(pc, end)
+            one = program[pc]
             issued += 1
             if issued > limit:
-                raise Trap("WATCHDOG", f"more than {limit} instructions")
+                raise exhausted(limit)
             if observe is not None:
                 observe(core, pc, one)
             if core.chooses(one):
-                try:
-                    one.instruction.execute(core, *one.operands)
-                except (ValueError, TypeError, IndexError, AssertionError) as error:
-                    # types or shapes that the operation does not take
-                    raise Trap("UNSUPPORTED", f"{one.instruction.name}: {error}") from error
-                core.r[0] = 0
+                execute(core, one)
                 if core.pc <= pc and poll is not None and one.instruction.name == "jump":
                     poll(core, pc)
     return issued
+
+
+def execute(core: Core, one: Decoded) -> None:
+    """Carry out one instruction whose predicate holds."""
+    try:
+        one.instruction.execute(core, *one.operands)
+    except (ValueError, TypeError, IndexError, AssertionError) as error:
+        # types or shapes that the operation does not take
+        raise Trap("UNSUPPORTED", f"{one.instruction.name}: {error}") from error
+    core.r[0] = 0
+
+
+def lost(pc: int, end: int) -> Trap:
+    """A jump, or running on, went where the program is not."""
+    return Trap("ILLEGAL", f"no instruction {pc} in a program of {end}")
+
+
+def exhausted(limit: int) -> Trap:
+    """A program went on for too long."""
+    return Trap("WATCHDOG", f"more than {limit} instructions")
 
 
 def run_program(
     core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None], observe: Observer | None = None, poll: Poll | None = None
 ) -> int:
     """Run one program of a grid; what goes wrong names the program, the instruction and the user's line."""
-    try:
+    with placed(core, program, lines):
         return run(core, program, observe, poll)
+
+
+@contextmanager
+def placed(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> Iterator[None]:
+    """What goes wrong on a core, with the program of the grid, the instruction and the user's line: `core.pc` is behind it."""
+    try:
+        yield
     except MemoryFault as fault:
         place, note = _where(core, program, lines)
         d = fault.diagnostic
@@ -73,7 +97,7 @@ def run_program(
         raise TileError(str(trap), place, notes=(note,)) from trap
 
 
-def _where(core: Core, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, str]:
+def _where(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, str]:
     pc = core.pc - 1
     text = T1.show(program[pc]) if 0 <= pc < len(program) else "nothing"
     loc = lines[pc] if 0 <= pc < len(lines) else None

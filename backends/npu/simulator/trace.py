@@ -9,15 +9,17 @@ program, or one that takes turns). One row of `steps` per issued instruction:
     box       the row of `boxes` that it names; -1: none
     touched   how many elements a transfer moved, those inside its box and mask; -1: no transfer
 
-`tiles` and `boxes` hold the descriptors as they were at issue, each register's content once until it changes. Extents and
-strides are right-aligned: the innermost axis is the last of four, what stands before the first axis is 1 and 0. So
-equal rows cost the same, and costs can be computed once per distinct row. A jump was taken where the next pc is not pc + 1.
+A skipped instruction names nothing. `tiles` and `boxes` hold the descriptors as they were at issue, each register's content
+once until it changes. Extents and strides are right-aligned: the innermost axis is the last of four, what stands before the
+first axis is 1 and 0. So equal rows cost the same, and costs can be computed once per distinct row. A jump was taken where
+the next pc is not pc + 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -107,12 +109,15 @@ class Recorder:
 
     def __call__(self, core: Core, pc: int, one: Decoded) -> None:
         """One instruction, about to be carried out."""
+        if not core.chooses(one):
+            self.rows.append((pc, 0, (-1,) * OPERANDS, -1, -1))
+            return
         numbers = [self.tiles.setdefault(t, len(self.tiles)) for t in (core.t[i] for i in tile_operands(one)) if t is not None]
         numbers += [-1] * (OPERANDS - len(numbers))
         name = box_operand(one)
         g = None if name is None else core.g[name]
         box = -1 if g is None else self.boxes.setdefault(g, len(self.boxes))
-        self.rows.append((pc, int(core.chooses(one)), tuple(numbers), box, _touched(core, one)))
+        self.rows.append((pc, 1, tuple(numbers), box, touched(core, one)))
 
     def trace(self) -> Trace:
         """What has been recorded."""
@@ -124,9 +129,9 @@ class Recorder:
         )
 
 
-def _touched(core: Core, one: Decoded) -> int:
-    """How many elements a transfer will move."""
-    if one.instruction.unit not in ("L", "W") or not core.chooses(one):
+def touched(core: Core, one: Decoded) -> int:
+    """How many elements a transfer will move; -1 for other instructions."""
+    if one.instruction.unit not in ("L", "W") or one.instruction.name == "nop":
         return -1
     try:
         box = box_operand(one)
@@ -166,7 +171,7 @@ class Replayed:
         return self._boxes[index]
 
 
-def replay(trace: Trace, program: Sequence[Decoded], machine: Npu, observe: Callable[[Replayed, int, Decoded], None]) -> None:
+def replay(trace: Trace, program: Sequence[Decoded], machine: Npu, observe: Callable[[Any, int, Decoded], None]) -> None:
     """Show a trace to an observer, instruction by instruction, as the reference interpreter would have."""
     core = Replayed(machine, trace)
     for step in trace.steps:
