@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "config": {"errors"},
             "files": set(),
             "forks": set(),
+            "frames": {"config", "errors"},
             "epoch": set(),
             "errors": {"location"},
             "location": set(),

@@ -9,6 +9,7 @@ from typing import Any
 
 from .backend import registry
 from .errors import AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
+from .frames import entrance
 from .runtime.jit import Launchable
 from .runtime.launch import IGNORED
 
@@ -129,6 +130,7 @@ class Autotuner(Tuned):
         self.best_config: Config = self.configs[0]
         self.bench_time = 0.0
 
+    @entrance
     def run(self, *args: Any, grid: Any = None, warmup: bool = False, **kwargs: Any) -> Any:
         named = self._named(args, kwargs)
         config = self.configs[0] if len(self.configs) == 1 else self._choose(args, kwargs, named, grid)
@@ -312,6 +314,7 @@ class Heuristics(Tuned):
         super().__init__(fn)
         self.values = dict(values)
 
+    @entrance
     def run(self, *args: Any, grid: Any = None, warmup: bool = False, **kwargs: Any) -> Any:
         return self.fn.run(*args, grid=grid, warmup=warmup, **self._computed(args, kwargs))
 

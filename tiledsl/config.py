@@ -81,5 +81,6 @@ wait_limit = _variable(
 )
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")
 notes = _variable("TILEDSL_NOTES", _flag, False, "print what in a kernel goes beyond Triton, when it is compiled")
+traceback = _variable("TILEDSL_TRACEBACK", _flag, False, "show tiledsl's own frames, too, in the traceback of a mistake in a kernel")
 fuzz = _variable("TILEDSL_FUZZ", _count, 0, "examples of each random test; 0: few, as an ordinary run takes")
 sweep_seconds = _variable("TILEDSL_SWEEP_SECONDS", _count, 0, "when a sweep of triton.testing.perf_report stops; 0: after its last point")

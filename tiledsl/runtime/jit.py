@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .. import epoch, forks, messages
-from ..errors import Diagnostic, LaunchError, nearest
+from ..errors import Diagnostic, LaunchError, TileError, nearest
+from ..frames import entrance, trimmed
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
@@ -86,10 +87,12 @@ class Launchable(JITFunction):
             self._launchers[grid] = grid, Launcher(self, grid)
         return self._launchers[grid][1]
 
+    @entrance
     def run(self, *args: Any, grid: object, warmup: bool = False, **given: Any) -> Launched:
         """Launch over a grid, or only compile."""
         return self.warmup(*args, **given) if warmup else self.launch(grid, args, given)
 
+    @entrance
     def warmup(self, *args: Any, grid: object = None, **given: Any) -> Launched:
         """Compile for arguments like these; a dtype stands for an aligned array of it."""
         values, target = self._call(args, given)
@@ -191,11 +194,13 @@ class Launchable(JITFunction):
 
     # --- looking inside
 
+    @entrance
     def lower(self, *args: Any, **given: Any) -> Kernel:
         """The tile program for arguments like these, as the frontend makes it."""
         values, target = self._call(args, given)
         return _compiler().lower_function(self, self._signature(values, target))
 
+    @entrance
     def notes(self, *args: Any, **given: Any) -> tuple[Diagnostic, ...]:
         """What in the kernel for arguments like these goes beyond Triton; TILEDSL_STRICT_TRITON makes it an error."""
         return self.lower(*args, **given).notes
@@ -213,6 +218,7 @@ class Launchable(JITFunction):
         values, target = self._call(args, given)
         return _compiler().stages(self, self._signature(values, target), target.backend, target.options)
 
+    @entrance
     def show(self, *args: Any, stage: str = "final", grid: object = None, **given: Any) -> None:
         """Print one stage; an unknown one lists them."""
         seen = []
@@ -261,15 +267,18 @@ class Launcher:
         self.direct: Direct | None = None
 
     def __call__(self, *args: Any, **given: Any) -> Launched:
-        if self.direct is not None:
-            return self.direct.call(*args, **given)
-        if callable(self.grid) and self.kernel.learns and not self.kernel.pre_run_hooks:
-            try:
-                sizes = self.kernel.extents(self.grid, args, given)
-            except Exception:  # unless something else is wrong before
-                return self.slowly(*args, **given)
-            return self.kernel[sizes](*args, **given)
-        return self.slowly(*args, **given)
+        try:
+            if self.direct is not None:
+                return self.direct.call(*args, **given)
+            if callable(self.grid) and self.kernel.learns and not self.kernel.pre_run_hooks:
+                try:
+                    sizes = self.kernel.extents(self.grid, args, given)
+                except Exception:  # unless something else is wrong before
+                    return self.slowly(*args, **given)
+                return self.kernel[sizes](*args, **given)
+            return self.slowly(*args, **given)
+        except TileError as error:
+            raise trimmed(error)  # noqa: B904  the same error
 
     def slowly(self, *args: Any, **given: Any) -> Launched:
         """A launch by way of Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 from ...errors import AutotunerError, StaticAssertionError, TileError, UnsupportedSyntax
@@ -14,7 +15,10 @@ LINES_SHOWN = 12
 
 
 class CompilationError(OurCompilationError):
-    """A kernel cannot be compiled; `src`, `node` and `error_message` say where and why."""
+    """A kernel cannot be compiled; `src`, `node` and `error_message` say where and why. Lines count from the function's
+    first; `place` is the one in the file, where it is known."""
+
+    place: Loc | None = None
 
     def __init__(self, src: str | None, node: Any, error_message: str | None = None):
         super().__init__(error_message or "")
@@ -34,10 +38,11 @@ class CompilationError(OurCompilationError):
         else:
             shown = "\n".join([*self.src.split("\n")[:line][-LINES_SHOWN:], " " * column + "^"])
         place = "" if line is None else f"at {line}:{column}:\n"
-        return f"{place}{shown}" + (f"\n{self.error_message}" if self.error_message else "")
+        file = "" if self.place is None else f"\n  --> {self.place}"
+        return f"{place}{shown}{file}" + (f"\n{self.error_message}" if self.error_message else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.src, self.node, self.error_message)
+        return type(self), (self.src, self.node, self.error_message), {"place": self.place}
 
 
 class CompileTimeAssertionFailure(CompilationError, StaticAssertionError):
@@ -117,10 +122,14 @@ def _at(kind: type[CompilationError], loc: Loc, text: str, source_of: dict[tuple
     node = ast.Pass()
     if found is None:
         node.lineno, node.col_offset = loc.line, loc.column
-        return kind(None, node, text)
-    source, first, indent = found
-    node.lineno, node.col_offset = loc.line - first + 1, max(0, loc.column - indent)
-    return kind(source, node, text)
+        made = kind(None, node, text)
+    else:
+        source, first, indent = found
+        node.lineno, node.col_offset = loc.line - first + 1, max(0, loc.column - indent)
+        made = kind(source, node, text)
+    made.place = replace(loc, called_from=None)
+    made.args = (str(made),)
+    return made
 
 
 __all__ = [

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import TracebackType
 
 from ... import config
 from . import cuda
@@ -37,5 +39,18 @@ def main(arguments: Sequence[str]) -> int:
         cuda.install()
     sys.argv = list(arguments)
     sys.path[0] = str(script.resolve().parent)
-    runpy.run_path(str(script), run_name="__main__")
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except Exception as error:
+        # as Python reports it, from the script's first frame on
+        traceback.print_exception(error.with_traceback(_from_script(error.__traceback__)))
+        return 1
     return 0
+
+
+def _from_script(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames that started the script."""
+    own = (__file__, runpy.run_path.__code__.co_filename)  # the second is frozen, and has no path
+    while frames is not None and frames.tb_frame.f_code.co_filename in own:
+        frames = frames.tb_next
+    return frames
