@@ -15,7 +15,7 @@ from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
 from ..language.block_pointers import BlockPointer
-from ..language.core import METHODS, Builtin, beyond, constexpr, static_int, unwrap
+from ..language.core import LANGUAGE, METHODS, MODULES, Builtin, beyond, constexpr, static_int, unwrap
 from ..language.debug import assert_no_overflow
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
@@ -53,7 +53,8 @@ def name(frame: Frame, node: ast.Name) -> Any:
         return captured(frame, node, frame.function.lookup(node.id))
     except KeyError:
         known = [*frame.names, *frame.function.fn.__globals__]
-        raise frame.error(node, f"`{node.id}` is not defined", help=nearest(node.id, known)) from None
+        help = nearest(node.id, known) or f"give `{node.id}` a value before, or make it a parameter of `{frame.function.name}`"
+        raise frame.error(node, f"`{node.id}` is not defined", help=help) from None
 
 
 def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
@@ -83,17 +84,26 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
     if node.attr == "type" and (owner is None or isinstance(owner, (bool, int, float, str, tuple))):
         return type_of(owner)
     found = getattr(owner, node.attr, MISSING)
+    if is_room(found):
+        found = MISSING
     if isinstance(owner, Aggregate) and isinstance(found, JITFunction):
         fixed = isinstance(inspect.getattr_static(type(owner), node.attr), staticmethod)
         return found if fixed else BoundMethod(found, owner)
     if found is MISSING:
         what = f"module `{owner.__name__}`" if isinstance(owner, ModuleType) else coerce.describe(owner)
         spoken = ast.unparse(node.value)
-        help = nearest(node.attr, [n for n in dir(owner) if not n.startswith("_")]).replace("`", f"`{spoken}.", 1)
-        raise frame.error(node, f"{what} has no attribute `{node.attr}`", help=help)
+        offered = [n for n in dir(owner) if not n.startswith("_") and not is_room(getattr(owner, n, None))]
+        help = nearest(node.attr, offered).replace("`", f"`{spoken}.", 1)
+        raise frame.error(node, f"{what} has no attribute `{node.attr}`", help=help or f"dir({spoken}) lists what there is")
     if isinstance(found, Builtin) and getattr(type(owner), node.attr, None) is found:
         return BoundMethod(found, owner)
     return unwrap(found)
+
+
+def is_room(value: Any) -> bool:
+    """Whether a value is a file of the language that Python has made an attribute of it: `tl.shape` is no name of kernels."""
+    package, _, name = value.__name__.rpartition(".") if isinstance(value, ModuleType) else ("", "", "")
+    return package == LANGUAGE and name not in MODULES
 
 
 def type_of(value: Any) -> Any:

@@ -74,6 +74,17 @@ def describe(value: Any) -> str:
     return "None" if value is None else f"the {type(value).__name__} {value!r}"
 
 
+def no_number(pointer: Value) -> TypeRuleError:
+    """That a pointer stands where a number is needed: most often an array was passed for one."""
+    name = pointer.name or "p"
+    if pointer.type.shape:
+        return TypeRuleError(f"a tile of addresses, {pointer.type}, is no tile of numbers", help=f"read what is there: tl.load({name})")
+    return TypeRuleError(
+        f"`{name}` is an array, {pointer.type}, and stands for the address of its first element: it is no number",
+        help=f"pass a number, for example {name}.item(), or read an element: tl.load({name})",
+    )
+
+
 def cast(build: Builder, x: Value, to: DType) -> Value:
     """x in another element type."""
     return x if x.type.elem is to else build.emit(ops.cast, x, to=to)
@@ -103,7 +114,10 @@ def operands(build: Builder, x: Any, y: Any, *, weak: bool = True, dividing: boo
     x, y = unwrap(x), unwrap(y)
     a, b = weakened(build, x, y, dividing) if weak else (tensor(build, x), tensor(build, y))
     if isinstance(a.type.elem, Pointer) or isinstance(b.type.elem, Pointer):
-        require(a.type.elem == b.type.elem, f"operands differ: {a.type}, {b.type}")
+        for tile, other in ((a, b), (b, a)):
+            if isinstance(tile.type.elem, Pointer) and not isinstance(other.type.elem, Pointer):
+                raise no_number(tile)
+        require(a.type.elem == b.type.elem, f"operands differ: {a.type}, {b.type}", help="convert one with .to(...)")
         return broadcast_pair(build, a, b)
     to = promoted(dtype_of(a.type), dtype_of(b.type), dividing=dividing)
     return broadcast_pair(build, cast(build, a, to), cast(build, b, to))

@@ -12,6 +12,9 @@ from ..ir.core import Builder, Value
 from ..ir.types import Tile
 from ..messages import Message
 
+LANGUAGE = __package__
+MODULES = frozenset(("math", "random", "libdevice"))  # files of it that kernels name; of the others they name what is in them
+
 
 class constexpr:
     """A compile-time value: the annotation of a parameter or local, or `constexpr(v)` around a value."""

@@ -41,13 +41,16 @@ ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
 }
 
 
+LISTED = f"a tile has {', '.join(ATTRIBUTES)}, and many functions of tl as methods: tl.sum(x, 0) is x.sum(0)"
+
+
 def attribute(ctx: Context, x: Value, name: str) -> Any:
     """What x.name is: a compile-time fact, or a method bound to x."""
     if name in ATTRIBUTES:
         return ATTRIBUTES[name](ctx, x)
     if name in METHODS:
         return BoundMethod(METHODS[name], x)
-    raise TypeRuleError(f"a tile has no attribute `{name}`", help=nearest(name, [*ATTRIBUTES, *METHODS]))
+    raise TypeRuleError(f"a tile has no attribute `{name}`", help=nearest(name, [*ATTRIBUTES, *METHODS]) or LISTED)
 
 
 class BoundMethod:
