@@ -15,7 +15,7 @@ from tiledsl.ir.types import Pointer, Tile, i1, i32, i64
 from tiledsl.machine import Machine
 from tiledsl.passes.pipeline import Pass
 from tiledsl.testing.cases import Array, Case
-from tiledsl.testing.oracle import agrees_before_and_after
+from tiledsl.testing.oracle import RAW, agrees_before_and_after, compare
 
 SHAPES = ((5,), (4, 3), (1, 4), (3, 1), (2, 3, 2), (2, 2, 1))
 COMPARISONS = (ops.lt, ops.le, ops.gt, ops.ge)
@@ -27,8 +27,9 @@ STEPS = [Pass("simplify", passes.simplify, "as it comes before blocks"), BLOCKS,
 class Author:
     """Draws index tiles and masks of one shape."""
 
-    def __init__(self, draw: st.DrawFn, shape: tuple[int, ...], elem: Any):
+    def __init__(self, draw: st.DrawFn, shape: tuple[int, ...], elem: Any, lookups: bool = False):
         self.draw, self.shape, self.elem = draw, shape, elem
+        self.leaves = ("axis", "turned", "number", "scalar", *["rest"] * 3 * lookups)
         self.x, self.out = (Value(Tile(Pointer(i32)), name) for name in ("x", "out"))
         self.s, self.n = (Value(Tile(i32), name) for name in ("s", "n"))
         self.build = Builder(Block([self.x, self.out, self.s, self.n]))
@@ -50,13 +51,23 @@ class Author:
         column = self.emit(ops.reshape, lanes, shape=tuple(e if i == d else 1 for i, e in enumerate(shape)))
         return self.emit(ops.broadcast, column, shape=shape)
 
+    def rest(self, d: int) -> Value:
+        """What the index along one axis, moved, leaves when divided by a number."""
+        extent = self.shape[d]
+        moved = self.emit(ops.add, self.emit(ops.arange, start=0, stop=extent), self.emit(ops.broadcast, self.s, shape=(extent,)))
+        by = self.emit(ops.constant, value=self.draw(st.integers(1, 5)), type=Tile(i32, (extent,)))
+        column = self.emit(
+            ops.reshape, self.wide(self.emit(ops.rem, moved, by)), shape=tuple(extent if i == d else 1 for i in range(len(self.shape)))
+        )
+        return self.emit(ops.broadcast, column, shape=self.shape)
+
     def index(self, depth: int = 2) -> Value:
         shape = self.shape
-        kind = self.draw(
-            st.sampled_from(("axis", "turned", "number", "scalar") if not depth else ("sum", "difference", "minus", "times", "axis"))
-        )
+        kind = self.draw(st.sampled_from(self.leaves if not depth else ("sum", "difference", "minus", "times", "axis")))
         if kind == "axis":
             return self.axis(shape)
+        if kind == "rest":
+            return self.rest(self.draw(st.integers(0, len(shape) - 1)))
         if kind == "turned":
             return self.emit(ops.transpose, self.axis(shape[::-1]), order=tuple(reversed(range(len(shape)))))
         if kind == "number":
@@ -88,9 +99,9 @@ class Author:
 
 
 @st.composite
-def accesses(draw: st.DrawFn) -> Case:
+def accesses(draw: st.DrawFn, lookups: bool = False) -> Case:
     """A kernel that reads one affine tile and writes another, under masks."""
-    author = Author(draw, draw(st.sampled_from(SHAPES)), draw(st.sampled_from((i32, i64))))
+    author = Author(draw, draw(st.sampled_from(SHAPES)), draw(st.sampled_from((i32, i64))), lookups)
     middle = author.constant(MIDDLE, ())
     source = author.pointers(author.emit(ops.offset, author.x, middle), author.index())
     mask = author.mask()
@@ -116,6 +127,13 @@ def test_affine_accesses_become_the_blocks_they_are(case: Case) -> None:
     agrees_before_and_after(case, STEPS)
     kernel = passes.blocks(case.kernel, Machine("any"))
     assert not any(op.spec in (ops.load, ops.store) for op in kernel.body.walk())
+
+
+@settings(max_examples=examples(100))
+@given(accesses(lookups=True))
+def test_blocks_look_offsets_up(case: Case) -> None:
+    agrees_before_and_after(case, STEPS, Machine("any", offsets=True))
+    compare(case, (RAW, "cpu"))
 
 
 def test_a_mask_of_bounds_needs_no_lanes() -> None:

@@ -18,6 +18,7 @@ from .points import Index, Lanes, Point
 from .types import Kind, decoded, encoded, memory, suffix, vector
 
 Term = tuple[Index, Scalar]  # an index and its stride in elements
+Way = int | str | Value  # a stride, or the tile of offsets that an axis has instead
 WIDEST = 8  # bytes of the widest element
 
 
@@ -99,6 +100,53 @@ def _active(code: Code, point: Point) -> Lanes | None:
 # --- blocks
 
 
+def ways(code: Code, op: Op) -> list[Way]:
+    """How the indices of each axis of a block lie in memory: by a stride, or by offsets that are looked up."""
+    rest = op.operands[2:] if op.spec.name == "store_block" else op.operands[1:]
+    rank = (op.operands[1] if op.spec.name == "store_block" else op.result).type.rank
+    return [way_of(code, value) for value in rest[:rank]]
+
+
+def way_of(code: Code, value: Value) -> Way:
+    if not value.type.shape:
+        return number(code.scalars[value])
+    return 1 if value in code.close else value
+
+
+def start_of(code: Code, op: Op) -> Lanes:
+    """The address that the indices of a block count from."""
+    at = Lanes(code.scalars[op.operands[0]], 0, code.base)
+    firsts = [code.spacing[v].first for v in op.operands[1 : 1 + op.result.type.rank] if v in code.close]
+    return pointer(code, dereferenced(code, at), [(Index(first, 0, code.base), 1) for first in firsts], op.result.type.elem)
+
+
+def looked_up(code: Code, table: Value, index: Index, lanes: int) -> Lanes:
+    """The offset of an index, or of consecutive ones."""
+    return read_scratch(code, code.scratch[table], Point((index,), 0 if lanes else None, lanes))
+
+
+def element(code: Code, start: Lanes, point: Point, along: Sequence[Way], elem: Elem) -> tuple[Lanes, Scalar]:
+    """The address of a point's element, or of all its elements; and the stride between them, 0 if they are one or all given."""
+    terms: list[Term] = []
+    for axis, (index, way) in enumerate(zip(point.indices, along, strict=True)):
+        if not isinstance(way, Value):
+            terms.append((index, way))
+        elif axis != point.axis:
+            offset = looked_up(code, way, index, 0)
+            terms.append((Index(offset.text, 0, offset.depth), 1))
+    at = pointer(code, start, terms, elem)
+    if point.axis is None:
+        return at, 0
+    last = along[point.axis]
+    if not isinstance(last, Value):
+        return at, last
+    offsets = looked_up(code, last, point.indices[point.axis], point.lanes)
+    depth = max(at.depth, offsets.depth)
+    with code.b.at(depth):
+        kind = vector("i64", point.lanes)
+        return Lanes(code.b.value(f"getelementptr {memory(elem)}, ptr {at.text}, {kind} {offsets.text}"), point.lanes, depth), 0
+
+
 def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lanes]) -> Lanes:
     """A block of user memory at a point."""
     elem = op.result.type.elem
@@ -106,13 +154,13 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
     strides, bounds, mask, other = split_block_operands(
         op.operands[1:], len(shape), op.attrs["checked"], op.attrs["masked"], op.attrs["filled"]
     )
-    steps = [number(code.scalars[s]) for s in strides]
-    at = pointer(code, dereferenced(code, evaluate(op.operands[0])), list(zip(point.indices, steps, strict=True)), elem)
+    at, step = element(code, start_of(code, op), point, ways(code, op), elem)
     valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(mask))
     fill = None if other is None or valid is None else evaluate(other)
+    if at.lanes:
+        return _gather(code, elem, at, point.lanes, valid, fill)
     if point.axis is None:
         return _read(code, elem, at, valid, fill)
-    step = steps[point.axis]
     if step == 0 and (valid is None or not valid.lanes):
         return _read(code, elem, at, valid, fill)
     if step == 1:

@@ -116,4 +116,4 @@ def apart(axes: list[tuple[int | None, int]]) -> bool:
 def constant(value: Value) -> int | None:
     """The number a scalar is known to be."""
     source = value.source
-    return source.attrs["value"] if source is not None and source.spec.name == "constant" else None
+    return source.attrs["value"] if source is not None and source.spec.name == "constant" and not value.type.shape else None

@@ -86,7 +86,7 @@ def _follow(found: Product, tile: Value, axis: int) -> bool:
     found.tiles[op] = axis
     if op.spec in THROUGH:
         return _follow(found, op.operands[0], op.attrs["order"][axis] if op.spec is ops.transpose else axis)
-    if op.spec is not ops.load_block or op.attrs["masked"]:
+    if op.spec is not ops.load_block or op.attrs["masked"] or op.operands[1 + axis].type.shape:
         return False
     linear = Degrees(found)
     moving = {0} | {end for a, end in _ends(op) if a == axis}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,15 @@ Body = Callable[[Point], None]
 Lead = Callable[[tuple[Index, ...], Scalar], Scalar]
 
 
+@dataclass(frozen=True)
+class Spacing:
+    """How the elements of a tile of offsets follow each other."""
+
+    even: str  # whether all by the same step
+    first: str
+    step: str
+
+
 @dataclass
 class Code:
     """One function being written: what values are called, where tiles are, how deep we are."""
@@ -35,6 +44,9 @@ class Code:
     arena: Arena = field(default_factory=Arena)
     functions: dict[str, list[str]] = field(default_factory=dict)  # micro-kernels by name
     filling: set[Value] = field(default_factory=set)  # tiles being written down right now: compute, do not read
+    offsets: set[Value] = field(default_factory=set)  # tiles of offsets whose spacing is worth knowing
+    spacing: dict[Value, Spacing] = field(default_factory=dict)  # of tiles of offsets
+    close: frozenset[Value] = frozenset()  # tiles of offsets that are known to be consecutive numbers, here
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     large: str = "false"  # whether the launch writes more than the caches hold
@@ -42,6 +54,13 @@ class Code:
     poll: int = 0  # the slot of the function to call while waiting, after the parameters
     waits: dict[Op, int] = field(default_factory=dict)  # loops that may wait, by their number
     base: int = 0  # depth of the region around the current nest
+
+    @contextmanager
+    def knowing(self, tables: Iterable[Value]) -> Iterator[None]:
+        """Code that runs only where these tiles of offsets are consecutive numbers."""
+        before, self.close = self.close, self.close | frozenset(tables)
+        yield
+        self.close = before
 
     @contextmanager
     def nest(self) -> Iterator[None]:

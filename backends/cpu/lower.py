@@ -28,6 +28,7 @@ from .evaluate import compute, evaluate, materialise
 from .folds import reduce
 from .machine import HostMachine
 from .memory import atomic_cas, atomic_rmw, store, store_block
+from .offsets import spacing, worth_asking
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
 from .scans import scan
@@ -45,6 +46,7 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     made = plan(kernel, machine, distinct)
     code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
     code.waits = {wait.loop: number for number, wait in enumerate(waits(kernel))}
+    code.offsets = worth_asking(kernel, made)
     code.poll = PARAMETERS + len(kernel.body.args)
     b = code.b
     sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
@@ -109,6 +111,8 @@ def lower_op(code: Code, op: Op) -> None:
     elif is_virtual(op):
         if op.result in code.plan.memory and op.result not in code.plan.home:
             materialise(code, op.result)
+            if op.result in code.offsets:
+                code.spacing[op.result] = spacing(code, op.result)
     else:
         _scalar(code, op)
 

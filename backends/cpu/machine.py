@@ -15,6 +15,7 @@ from tiledsl.machine import Machine
 class HostMachine(Machine):
     """Numbers that shape the code but never its results."""
 
+    offsets: bool = True
     cpu: str = ""  # LLVM's name of the processor
     features: str = ""  # LLVM's list of instruction set extensions
     rows: int = 6  # of the register tile that a dot keeps in registers

@@ -7,7 +7,9 @@ packing takes longer than it saves: then B is read where it is, unless it is at 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import DType
@@ -16,6 +18,7 @@ from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
+from .offsets import all_of, closing, consecutive
 from .pack import packed_columns
 from .points import Index
 from .rows import in_place, walkable, whole_block
@@ -48,12 +51,29 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
 
     def packed() -> str:
         if piece is not None:
-            packed_columns(code, b, piece, (), head)
+            pack(piece, ())
             return scratch_pointer(code, piece).text
         assert slot is not None
-        packed_columns(code, b, slot.pieces, (slot.number,), head)
+        pack(slot.pieces, (slot.number,))
         slot.fill(code)
         return kept(slot)
+
+    def pack(into: Scratch, place: tuple[Index, ...]) -> None:
+        def copy() -> list[str]:
+            packed_columns(code, b, into, place, head)
+            return []
+
+        known = closing(code, b)
+        if not known:
+            copy()
+            return
+        with code.nest():
+            contiguous = all_of(code, [consecutive(code, table) for table in known])
+        code.b.branch(contiguous, [], partial(knowing, known, copy), copy)
+
+    def knowing(tables: list[Value], copy: Callable[[], list[str]]) -> list[str]:
+        with code.knowing(tables):
+            return copy()
 
     def kept(slot: Slot) -> str:
         with code.nest():

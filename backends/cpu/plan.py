@@ -61,7 +61,7 @@ class Plan:
             found[value] = found.get(value, True) and direct
         same = direct and ("elementwise" in value.source.spec.traits or value.source.spec.name in READS)
         for operand in value.source.operands:
-            self._collect(operand, same, found, seen, through)
+            self._collect(operand, same and operand.type.shape == value.type.shape, found, seen, through)
 
 
 def plan(kernel: Kernel, machine: Machine, distinct: bool) -> Plan:
@@ -181,13 +181,20 @@ def _costs(block: Block, made: Plan) -> dict[Value, int]:
 
 
 def _keep_reshaped(block: Block, made: Plan) -> None:
-    """Tiles that are seen under another shape, or at places which the data decide."""
+    """Tiles that are seen under another shape, or at places which the data decide; and offsets, which say such places."""
     for op in block.walk():
+        if op.spec.name == "load_block":
+            made.memory.update(table for table in tables(op).values() if table.source is not None and table.source.spec.name not in WHOLE)
         moved = op.spec.name == "reshape" and moved_axes(op.operands[0].type.shape, op.result.type.shape) is None
         if moved or op.spec.name == "gather":
             source = op.operands[0].source
             if source is not None and source.spec.name not in WHOLE:
                 made.memory.add(op.operands[0])
+
+
+def tables(load: Op) -> dict[int, Value]:
+    """The axes of a block whose indices have offsets instead of a stride, and the tiles of these."""
+    return {axis: way for axis, way in enumerate(load.operands[1 : 1 + load.result.type.rank]) if way.type.shape}
 
 
 def moved_axes(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int | None, ...] | None:

@@ -8,18 +8,19 @@ runs: a whole block is read in place, one at the edge is copied first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import DType
 from tiledsl.ops.memory import split_block_operands
 
-from .access import dereferenced, number, pointer, scratch_pointer
+from .access import number, pointer, scratch_pointer, start_of
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
+from .offsets import all_of, consecutive, stride_of
 from .pack import packed_rows
-from .points import Index, Lanes
+from .plan import tables
+from .points import Index
 
 
 @dataclass(frozen=True)
@@ -61,21 +62,23 @@ def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
 
 
 def walkable(code: Code, op: Op, elem: DType) -> bool:
-    """Whether a tile is a block of user memory with contiguous rows of the right type, masked by bounds at most."""
+    """Whether a tile is a block of user memory with rows of the right type, contiguous or found to be, masked by bounds at most."""
     if op.spec.name != "load_block" or op.result.type.rank != 2 or op.result.type.elem is not elem or op.attrs["masked"]:
         return False
-    return not code.plan.kept(op.result) and number(code.scalars[op.operands[2]]) == 1
+    down, along = (stride_of(code, way) for way in op.operands[1:3])
+    return not code.plan.kept(op.result) and down is not None and (along == 1 or 1 in tables(op) and along is not None)
 
 
 def in_place(code: Code, op: Op) -> Rows:
     """The rows of a block where they are."""
-    with code.nest():
-        base = dereferenced(code, Lanes(code.scalars[op.operands[0]], 0, code.base))
-        return Rows(base.text, code.b.mul(number(code.scalars[op.operands[1]]), op.result.type.elem.itemsize))
+    with code.nest(), code.knowing(tables(op).values()):
+        stride = stride_of(code, op.operands[1])
+        assert stride is not None
+        return Rows(start_of(code, op).text, code.b.mul(stride, op.result.type.elem.itemsize))
 
 
 def whole_block(code: Code, op: Op) -> str | None:
-    """Whether all of a block lies within its bounds; None if it is known to."""
+    """Whether all of a block lies within its bounds, and what offsets it has are those of contiguous rows; None if it is known to."""
     shape = op.result.type.shape
     _, bounds, *_ = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], False, op.attrs["filled"])
     tests: list[str] = []
@@ -85,7 +88,8 @@ def whole_block(code: Code, op: Op) -> str | None:
             tests.append(code.b.value(f"icmp sle i64 {low}, 0"))
         if not isinstance(high, int) or high < shape[axis]:
             tests.append(code.b.value(f"icmp sge i64 {high}, {shape[axis]}"))
-    return reduce(lambda x, y: code.b.value(f"and i1 {x}, {y}"), tests) if tests else None
+    tests += [code.spacing[table].even if axis == 0 else consecutive(code, table) for axis, table in tables(op).items()]
+    return all_of(code, tests) if tests else None
 
 
 def _copied(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:

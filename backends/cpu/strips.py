@@ -53,7 +53,7 @@ def _follows(value: Value, plan: Plan, aliases: Aliases, writes: list[Op], keys:
         if op is None or op.spec.name != "constant":
             keys[value] = None
         return isinstance(value.type.elem, Pointer) or value.type.elem.is_int
-    if plan.kept(value) or op is None:
+    if op is None or (plan.kept(value) and value not in plan.memory):
         return False
     if op.spec.name in READS and any(aliases.conflict(op, write) for write in writes):
         return False

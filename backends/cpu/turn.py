@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import Elem
 
-from .access import number
+from .access import ways
 from .code import Code, spread, width
 from .emit import Scalar
 from .evaluate import vector_axis
@@ -43,8 +43,7 @@ def contiguous_axis(code: Code, value: Value) -> int | None:
         return vector_axis(value.type.shape)
     assert op is not None
     if op.spec.name == "load_block":
-        steps = [number(code.scalars[s]) for s in op.operands[1 : 1 + value.type.rank]]
-        return next((axis for axis, step in enumerate(steps) if step == 1 and value.type.shape[axis] > 1), None)
+        return next((axis for axis, way in enumerate(ways(code, op)) if way == 1 and value.type.shape[axis] > 1), None)
     if op.spec.name == "transpose":
         axis = contiguous_axis(code, op.operands[0])
         return None if axis is None else op.attrs["order"].index(axis)

@@ -91,13 +91,21 @@ def split_block_operands(rest: Any, rank: int, checked: tuple[int, ...], masked:
     return strides, bounds, mask, other
 
 
+def _is_way(tile: Tile, extent: int) -> bool:
+    """Whether this may say how the indices of an axis lie in memory: a stride, or an offset for each of them."""
+    return tile in (Tile(i64), Tile(i64, (extent,)))
+
+
 def _check_block(base: Tile, shape: tuple[int, ...], rest: tuple[Tile, ...], checked: tuple[int, ...], masked: bool, filled: bool) -> Tile:
     require(isinstance(base.elem, Pointer) and not base.shape, f"the base of a block is a scalar pointer, got {base}")
     assert isinstance(base.elem, Pointer)
     require(min(shape, default=1) > 0, f"extents must be positive, got {list(shape)}")
     require(list(checked) == sorted(set(checked) & set(range(len(shape)))), f"checked axes {list(checked)} do not fit {list(shape)}")
-    expected = [Tile(i64)] * (len(shape) + 2 * len(checked)) + [Tile(i1, shape)] * masked + [Tile(base.elem.to)] * filled
-    require(list(rest) == expected, f"a block of {list(shape)} takes {expected}, got {list(rest)}")
+    ways, others = rest[: len(shape)], list(rest[len(shape) :])
+    for extent, way in zip(shape, ways, strict=False):
+        require(_is_way(way, extent), f"an axis of {extent} takes {Tile(i64)}, or {Tile(i64, (extent,))}, got {way}")
+    expected = [Tile(i64)] * (2 * len(checked)) + [Tile(i1, shape)] * masked + [Tile(base.elem.to)] * filled
+    require(len(ways) == len(shape) and others == expected, f"a block of {list(shape)} takes {expected}, got {others}")
     return Tile(base.elem.to, shape)
 
 
@@ -105,9 +113,8 @@ def _block_lanes(base: Any, shape: tuple[int, ...], rest: Any, checked: tuple[in
     """The addresses of a block, which lanes are valid, and the value of the others."""
     strides, bounds, mask, other = split_block_operands(rest, len(shape), checked, masked, filled)
     index = np.indices(shape, np.int64, sparse=True)
-    address = np.broadcast_to(
-        np.int64(base) + sum((i * int(s) * itemsize for i, s in zip(index, strides, strict=True)), np.int64(0)), shape
-    )
+    offsets = (s[i] if np.ndim(s) else i * int(s) for i, s in zip(index, strides, strict=True))
+    address = np.broadcast_to(np.int64(base) + sum((offset * itemsize for offset in offsets), np.int64(0)), shape)
     valid = np.ones(shape, bool) if mask is None else mask
     for d, (lo, hi) in bounds.items():
         valid = valid & (index[d] >= lo) & (index[d] < hi)
@@ -121,9 +128,10 @@ def _load_block(run: Any, base: Any, *rest: Any, shape: Any, checked: Any, maske
 
 @op(_load_block, effect="read", traits={"typed"})
 def load_block(base: Tile, *rest: Tile, shape: tuple[int, ...], checked: tuple[int, ...], masked: bool, filled: bool) -> Tile:
-    """Read the block of elements at base + sum of index[d] * stride[d]. After base come the strides (i64, in elements),
-    then lo and hi (i64) of each checked axis, then a mask if masked, then a scalar if filled. Lanes with an index outside
-    lo <= index < hi, or without mask, touch no memory and are the scalar, or 0."""
+    """Read the block of elements at base + sum of index[d] * stride[d]. After base come the strides (i64, in elements);
+    in place of a stride there may be a tile of an offset for every index of the axis. Then lo and hi (i64) of each checked
+    axis, then a mask if masked, then a scalar if filled. Lanes with an index outside lo <= index < hi, or without mask,
+    touch no memory and are the scalar, or 0."""
     return _check_block(base, shape, rest, checked, masked, filled)
 
 

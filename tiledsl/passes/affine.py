@@ -1,6 +1,8 @@
 """Which tiles follow from their index: element i of an affine tile is base + i0*step0 + i1*step1 + ...
 
 Base and steps are sums of products of scalars of the kernel. A tile of pointers counts in elements from a scalar pointer.
+What integers along one axis do otherwise (rows % M, numbers of pages) can be a part of it as well: offsets that are looked
+up, table0[i0] + table1[i1] + ...
 Masks become boxes: for each axis the indices between two such sums, conditions on scalars, and whatever remains.
 
 A pointer tile that a loop advances by the same amount everywhere stays affine: its steps are those it starts with, and
@@ -24,7 +26,7 @@ from .constants import constant_of
 
 # --- sums of products of scalars
 
-Product = tuple[Value, ...]  # of scalars, in order of first appearance
+Product = tuple[Value, ...]  # of scalars, and of one tile in a table; in order of first appearance
 Sum = dict[Product, int]  # product -> how many times; no zeros
 
 ZERO: Sum = {}
@@ -59,16 +61,23 @@ class Affine:
     steps: tuple[Sum, ...]
     pointer: Value | None = None  # what a tile of pointers counts from
     tame: bool = True  # made by adding scalars to index ranges, so that comparing it means comparing the numbers
+    tables: tuple[Sum, ...] = ()  # what is looked up, an axis each; empty if nothing is
 
     @property
     def uniform(self) -> bool:
-        return not any(self.steps)
+        return not any(self.steps) and not self.tables
+
+    def arranged(self, axes: Iterable[int | None]) -> Affine:
+        """With other axes: for each, which one it was."""
+        picks = list(axes)
+        steps, tables = (tuple(ZERO if a is None else axis[a] for a in picks) if axis else () for axis in (self.steps, self.tables))
+        return replace(self, steps=steps, tables=tables)
 
     def scalars(self) -> Iterator[Value]:
         """Every scalar of the kernel in it."""
         if self.pointer is not None:
             yield self.pointer
-        for part in (self.base, *self.steps):
+        for part in (self.base, *self.steps, *self.tables):
             for product in part:
                 yield from product
 
@@ -120,7 +129,8 @@ class Carried:
 class Forms:
     """The affine tiles and boxes of a kernel, and the scalars that its loops must carry for them."""
 
-    def __init__(self, kernel: Kernel):
+    def __init__(self, kernel: Kernel, tables: bool = False):
+        self.tables = tables
         self.affine: dict[Value, Affine] = {}
         self.boxes: dict[Value, Box] = {}
         self.carried: dict[Op, tuple[Carried, ...]] = {}
@@ -180,6 +190,10 @@ class Forms:
         form = rule(self, op, result.type) if rule is not None else None
         if form is not None and fits(form, result.type):
             self.affine[result] = form
+        elif self.tables and form is None and _signed(result.type) and sum(extent > 1 for extent in result.type.shape) == 1:
+            itself: Sum = {(result,): 1}
+            parts = tuple(itself if extent > 1 else ZERO for extent in result.type.shape)
+            self.affine[result] = Affine(ZERO, (ZERO,) * len(parts), None, False, parts)
 
     def loop(self, op: Op) -> None:
         """Assume of every affine tile the loop carries that its steps stay; drop those of which it turns out wrong."""
@@ -197,7 +211,7 @@ class Forms:
             again = False
             for i, end in ends.items():
                 start = places[i]
-                if end is None or end.steps != start.steps:
+                if end is None or end.steps != start.steps or end.tables != start.tables:
                     del places[i], self.affine[arguments[i]]
                 elif start.tame and not end.tame:
                     places[i] = replace(start, tame=False)
@@ -239,7 +253,7 @@ def fits(form: Affine, tile: Tile) -> bool:
     if form.pointer is not None or not isinstance(tile.elem, DType):
         return True
     numbers = [known(form.base), *map(known, form.steps)]
-    if None in numbers:
+    if None in numbers or form.tables:
         return True
     ends = [n * (extent - 1) for n, extent in zip(numbers[1:], tile.shape, strict=True) if n is not None]
     base = numbers[0] or 0
@@ -297,8 +311,11 @@ def _combined(forms: Forms, op: Op, times: int) -> Affine | None:
     x, y = map(forms.form, op.operands)
     if x is None or y is None:
         return None
-    steps = tuple(plus(a, b, times) for a, b in zip(x.steps, y.steps, strict=True))
-    return Affine(plus(x.base, y.base, times), steps, x.pointer, x.tame and y.tame or x.pointer is not None)
+    steps, tables = (
+        tuple(plus(a, b, times) for a, b in zip_longest(p, q, fillvalue=ZERO)) for p, q in ((x.steps, y.steps), (x.tables, y.tables))
+    )
+    tame = x.tame and y.tame or x.pointer is not None
+    return Affine(plus(x.base, y.base, times), steps, x.pointer, tame, tables if any(tables) else ())
 
 
 @affine(ops.mul)
@@ -310,9 +327,9 @@ def _mul(forms: Forms, op: Op, tile: Tile) -> Affine | None:
         x, y = y, x
     if not y.uniform:
         return None
-    steps = tuple(forms.times(s, y.base) for s in x.steps)
+    steps, tables = (tuple(forms.times(s, y.base) for s in parts) for parts in (x.steps, x.tables))
     tame = x.tame and y.tame and (known(y.base) in (-1, 0, 1) or None not in map(known, (x.base, y.base, *x.steps)))
-    return Affine(forms.times(x.base, y.base), steps, None, tame)
+    return Affine(forms.times(x.base, y.base), steps, None, tame, tables if any(tables) else ())
 
 
 @affine(ops.neg)
@@ -320,7 +337,8 @@ def _neg(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     x = forms.form(op.operands[0])
     if x is None or not _signed(tile):
         return None
-    return replace(x, base=plus(ZERO, x.base, -1), steps=tuple(plus(ZERO, s, -1) for s in x.steps))
+    steps, tables = (tuple(plus(ZERO, s, -1) for s in parts) for parts in (x.steps, x.tables))
+    return replace(x, base=plus(ZERO, x.base, -1), steps=steps, tables=tables)
 
 
 @affine(ops.cast)
@@ -331,7 +349,7 @@ def _cast(forms: Forms, op: Op, tile: Tile) -> Affine | None:
 @affine(ops.reshape)
 def _reshape(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     x, axes = forms.form(op.operands[0]), kept_axes(op.operands[0].type.shape, tile.shape)
-    return None if x is None or axes is None else replace(x, steps=tuple(ZERO if a is None else x.steps[a] for a in axes))
+    return None if x is None or axes is None else x.arranged(axes)
 
 
 @affine(ops.broadcast)
@@ -343,7 +361,7 @@ def _broadcast(forms: Forms, op: Op, tile: Tile) -> Affine | None:
 @affine(ops.slice_)
 def _slice(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     x = forms.form(op.operands[0])
-    if x is None:
+    if x is None or x.tables:
         return None
     base = x.base
     for step, start in zip(x.steps, op.attrs["starts"], strict=True):
@@ -355,7 +373,7 @@ def _slice(forms: Forms, op: Op, tile: Tile) -> Affine | None:
 @affine(ops.transpose)
 def _transpose(forms: Forms, op: Op, tile: Tile) -> Affine | None:
     x = forms.form(op.operands[0])
-    return None if x is None else replace(x, steps=tuple(x.steps[a] for a in op.attrs["order"]))
+    return None if x is None else x.arranged(op.attrs["order"])
 
 
 def kept_axes(before: tuple[int, ...], after: tuple[int, ...]) -> list[int | None] | None:
@@ -376,7 +394,7 @@ def _compare(swap: bool, or_equal: bool) -> Callable[[Forms, Op, Tile], Box | No
 
     def rule(forms: Forms, op: Op, tile: Tile) -> Box | None:
         x, y = map(forms.form, reversed(op.operands) if swap else op.operands)
-        if x is None or y is None or not _signed(op.operands[0].type) or not (x.tame and y.tame):
+        if x is None or y is None or not _signed(op.operands[0].type) or not (x.tame and y.tame) or x.tables or y.tables:
             return None
         # total + sum of index * step < 0
         total = plus(plus(x.base, y.base, -1), number(-1 if or_equal else 0))

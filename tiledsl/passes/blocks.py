@@ -2,6 +2,7 @@
 
     x + (pid * 64 + arange(64)), mask: < n      ->  base x + pid * 64, stride 1, 0 <= index < n - pid * 64
     a += BLOCK_K * stride in a loop             ->  the loop carries the scalar base; strides stay
+    x + (rows % M)[:, None] * n + arange(64)    ->  base x, an offset for every row instead of a stride, where the machine can
 
 What is not affine stays as it is: the access, or the part of its mask. Index arithmetic is scalar, in i64. The pointer
 tiles themselves are left to `dead`, if nothing else uses them.
@@ -10,6 +11,7 @@ tiles themselves are left to `dead`, if nothing else uses them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from .. import ops
@@ -25,17 +27,23 @@ INDEX = Tile(i64)
 
 def blocks(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel with block transfers where pointers are affine; itself if they nowhere are."""
-    forms = Forms(kernel)
+    forms = Forms(kernel, machine.offsets)
     accesses: dict[Op, tuple[Affine, Box]] = {}
     for op in kernel.body.walk():
         if op.spec in (ops.load, ops.store) and op.operands[0].type.shape:
             form = forms.form(op.operands[0])
-            if form is not None:
+            if form is not None and _is_block(op, form):
                 mask = _mask_of(op, op.operands)
                 accesses[op] = (form, everything(len(form.steps)) if mask is None else forms.box(mask))
     if not accesses:
         return kernel
     return _Rewrite(forms, accesses).kernel(kernel)
+
+
+def _is_block(op: Op, form: Affine) -> bool:
+    """Whether an access is better as a block: some axis at least has a stride."""
+    shape = op.operands[0].type.shape
+    return not form.tables or (op.spec is ops.load and any(not t and n > 1 for t, n in zip(form.tables, shape, strict=True)))
 
 
 def _mask_of(op: Op, operands: Sequence[Value]) -> Value | None:
@@ -99,8 +107,11 @@ class _Rewrite:
     def access(self, build: Copier, op: Op, operands: list[Value]) -> Any:
         form, box = self.accesses[op]
         base = self.pointer(build, form)
-        strides = [self.sum(build, step) for step in form.steps]
         shape = op.operands[0].type.shape
+        strides = [self.sum(build, step) for step in form.steps]
+        for axis, table in enumerate(form.tables):
+            if table:
+                strides[axis] = self.looked_up(build, shape[axis], strides[axis], table)
         checked, bounds = self.bounds(build, box, shape)
         mask = self.mask(build, box)
         rest = [*strides, *bounds, *([] if mask is None else [mask])]
@@ -196,6 +207,22 @@ class _Rewrite:
             out = value if out is None else self.once(build, ops.add, out, value)
         assert out is not None
         return self.once(build, ops.add, out, self.constant(build, last)) if last else out
+
+    def looked_up(self, build: Copier, extent: int, stride: Value, table: Sum) -> Value:
+        """The offset of every index of an axis: index * stride, and what is looked up."""
+        tile = Tile(i64, (extent,))
+        numbers = self.once(build, ops.cast, self.once(build, ops.arange, start=0, stop=extent), to=i64)
+        parts = [self.once(build, ops.mul, numbers, self.spread(build, stride, tile))] if not is_constant(stride, 0) else []
+        for product, count in table.items():
+            scale = self.sum(build, {tuple(v for v in product if not v.type.shape): count})
+            for value in (build.new_of[v] for v in product if v.type.shape):
+                flat = value if value.type.rank == 1 else self.once(build, ops.reshape, value, shape=(extent,))
+                found = flat if flat.type == tile else self.once(build, ops.cast, flat, to=i64)
+                parts.append(found if is_constant(scale, 1) else self.once(build, ops.mul, found, self.spread(build, scale, tile)))
+        return reduce(lambda x, y: self.once(build, ops.add, x, y), parts)
+
+    def spread(self, build: Copier, scalar: Value, tile: Tile) -> Value:
+        return self.once(build, ops.broadcast, scalar, shape=tile.shape)
 
     def quotient(self, build: Copier, bound: Bound) -> Value:
         """A bound as a scalar. Below zero it is rounded up, not down, which is the same to an index: too low."""
