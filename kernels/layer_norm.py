@@ -36,14 +36,15 @@ def layer_norm_kernel(x, out, weight, bias, mean, scale, columns, epsilon, BLOCK
 def layer_norm_backward_kernel(
     x, dy, dx, weight, mean, scale, partial_weight, partial_bias, rows, columns, GROUPS: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
-    """Every GROUPS-th row per program: dx for each of them, and their share of the gradients of weight and bias."""
+    """A share of the rows per program: dx for each of them, and their part of the gradients of weight and bias."""
     group = tl.program_id(0)
     at = tl.arange(0, BLOCK)
     inside = at < columns
     w = tl.load(weight + at, mask=inside, other=0.0).to(tl.float32)
     sum_weight = tl.zeros((BLOCK,), dtype=tl.float32)
     sum_bias = tl.zeros((BLOCK,), dtype=tl.float32)
-    for row in range(group, rows, GROUPS):
+    share = tl.cdiv(rows, GROUPS)
+    for row in range(group * share, tl.minimum(group * share + share, rows)):
         values = tl.load(x + row * columns + at, mask=inside, other=0.0).to(tl.float32)
         slope = tl.load(dy + row * columns + at, mask=inside, other=0.0).to(tl.float32)
         factor = tl.load(scale + row)

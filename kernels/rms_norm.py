@@ -29,13 +29,14 @@ def rms_norm_kernel(x, weight, out, scale, columns, epsilon, BLOCK: tl.constexpr
 
 @tiledsl.jit
 def rms_norm_backward_kernel(x, dy, dx, weight, scale, partial, rows, columns, GROUPS: tl.constexpr, BLOCK: tl.constexpr):
-    """Every GROUPS-th row per program: dx for each of them, and their share of the weight's gradient."""
+    """A share of the rows per program: dx for each of them, and their part of the weight's gradient."""
     group = tl.program_id(0)
     at = tl.arange(0, BLOCK)
     inside = at < columns
     w = tl.load(weight + at, mask=inside, other=0.0).to(tl.float32)
     sums = tl.zeros((BLOCK,), dtype=tl.float32)
-    for row in range(group, rows, GROUPS):
+    share = tl.cdiv(rows, GROUPS)
+    for row in range(group * share, tl.minimum(group * share + share, rows)):
         factor = tl.load(scale + row)
         normalised = tl.load(x + row * columns + at, mask=inside, other=0.0).to(tl.float32) * factor
         slope = tl.load(dy + row * columns + at, mask=inside, other=0.0).to(tl.float32)
