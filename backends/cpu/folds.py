@@ -8,9 +8,14 @@ Then the upper half is combined into the lower until one is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
+from tiledsl.ir.rebuild import Copier
+from tiledsl.ir.types import Tile, i1
 from tiledsl.ops.contract import PARTIALS
+from tiledsl.passes.simplify import visit as simplified
 
 from .access import read_scratch, write_scratch
 from .buffers import Scratch
@@ -117,19 +122,23 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
 
 
 def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[..., list[Lanes]]) -> list[list[Lanes]]:
-    """Fold a long axis into `count` vectors per operand."""
-    block, b = op.blocks[0], code.b
+    """Fold a long axis into `count` vectors per operand. Without a neutral element, the first ones are what folding begins with."""
+    block, b = in_order(op), code.b
     neutral = neutral_of(block)
     kinds = [Kind(v.type.elem, lanes) for v in op.operands]
-    start = [neutral if neutral is not None else 0] * len(kinds)
-    carried = [(kind.text, kind.constant(number)) for _ in range(count) for kind, number in zip(kinds, start, strict=True)]
     step = lanes * count
+    begin = 0 if neutral is not None else step
+    if neutral is not None:
+        first = [kind.constant(neutral) for _ in range(count) for kind in kinds]
+    else:
+        first = [spread(code, k.elem, x, lanes) for n in range(count) for k, x in zip(kinds, elements(at_constant(n * lanes)), strict=True)]
+    carried = list(zip([kind.text for _ in range(count) for kind in kinds], first, strict=True))
     split = next((s for s in (common_bounds(code, v) for v in op.operands) if s is not None), None)
-    pieces: list[tuple[Scalar, Scalar, frozenset[tuple[str, str]]]] = [(0, length, frozenset())]
+    pieces: list[tuple[Scalar, Scalar, frozenset[tuple[str, str]]]] = [(begin, length, frozenset())]
     if split is not None:
         _, top = clamped(code, split, length)
-        middle = floored(code, top, step)
-        pieces = [(0, middle, frozenset([split])), (middle, length, frozenset())]
+        middle = b.most(floored(code, top, step), begin)
+        pieces = [(begin, middle, frozenset([split])), (middle, length, frozenset())]
     for lo, hi, within in pieces:
         if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
             continue
@@ -145,12 +154,33 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
                 new = elements(index)
                 quick = folded(code, block, kinds[0], here[0], new[0]) if neutral is not None else None
                 both = [quick] if quick is not None else combine(code, block, [*here, *new])
-                if neutral is None:
-                    both = unless_first(code, loop.index, 1, kinds, new, both)
                 loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
         carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
     texts = [text for _, text in carried]
     return [[Lanes(t, lanes, b.depth) for t in texts[k * len(kinds) : (k + 1) * len(kinds)]] for k in range(count)]
+
+
+def in_order(op: Op) -> Block:
+    """The combining block for a partial result and an element behind it: which of two places comes first is known then."""
+    block, count = op.blocks[0], len(op.operands)
+    known = {(block.args[k], block.args[count + k]) for k, value in enumerate(op.operands) if ascending(value, op.attrs["axis"])}
+
+    def visit(build: Copier, inner: Op, operands: list[Value]) -> Any:
+        if inner.spec is ops.lt and tuple(inner.operands) in known:
+            return build.emit(ops.constant, value=True, type=Tile(i1, ()))
+        return simplified(build, inner, operands)
+
+    return Copier(Block(), {}, visit).copy_block(block) if known else block
+
+
+def ascending(value: Value, axis: int) -> bool:
+    """Whether every element along an axis is more than the one before."""
+    op, shape = value.source, value.type.shape
+    if op is not None and op.spec is ops.reshape and op.operands[0].type.rank == 1:
+        return shape[axis] == op.operands[0].type.size and ascending(op.operands[0], 0)
+    if op is not None and op.spec is ops.broadcast and op.operands[0].type.rank == len(shape):
+        return shape[axis] == op.operands[0].type.shape[axis] and ascending(op.operands[0], axis)
+    return op is not None and op.spec is ops.arange
 
 
 def _rest(

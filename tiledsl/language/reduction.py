@@ -81,15 +81,19 @@ def sum(ctx: Context, input: Value, axis: Any = None, keep_dims: bool = False, d
 def _better(spec: OpSpec) -> Combine:
     """The combination behind argmax and argmin: NaN loses, and of equals the lower index wins."""
 
+    at_least = {ops.gt: ops.ge, ops.lt: ops.le}[spec]
+
+    def beats(ctx: Context, x: Value, y: Value) -> Value:
+        if not x.type.elem.is_float:
+            return ctx.build.emit(spec, x, y)
+        reached = ctx.build.emit(at_least, y, x)  # also false if one is NaN
+        return ctx.build.emit(ops.and_, ctx.build.emit(ops.not_, reached), ctx.build.emit(ops.eq, x, x))
+
     def combine(ctx: Context, args: list[Value]) -> Sequence[Value]:
         value, index, other_value, other_index = args
         emit = ctx.build.emit
-        wins, equal, lower = emit(spec, value, other_value), emit(ops.eq, value, other_value), emit(ops.lt, index, other_index)
-        if value.type.elem.is_float:
-            nan, other_nan = emit(ops.ne, value, value), emit(ops.ne, other_value, other_value)
-            wins = emit(ops.or_, wins, emit(ops.and_, other_nan, emit(ops.not_, nan)))
-            equal = emit(ops.or_, equal, emit(ops.and_, nan, other_nan))
-        wins = emit(ops.or_, wins, emit(ops.and_, equal, lower))
+        lower = emit(ops.lt, index, other_index)
+        wins = emit(ops.and_, emit(ops.not_, beats(ctx, other_value, value)), emit(ops.or_, beats(ctx, value, other_value), lower))
         return [emit(ops.select, wins, value, other_value), emit(ops.select, wins, index, other_index)]
 
     return combine
