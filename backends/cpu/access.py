@@ -12,7 +12,7 @@ from tiledsl.ir.types import Elem, i1
 from tiledsl.ops.memory import split_block_operands
 
 from .buffers import Scratch, row_major
-from .code import Code, clamped, lanes_below, splatted, spread
+from .code import Code, clamped, counting, splatted, spread
 from .emit import Scalar
 from .points import Index, Lanes, Point
 from .types import Kind, decoded, encoded, memory, suffix, vector
@@ -186,22 +186,25 @@ def block_mask(
 def _inside(code: Code, index: Index, limits: tuple[str, str], extent: int, lanes: int) -> list[Lanes]:
     """lo <= index < hi, for one index of an axis or for consecutive ones."""
     with code.b.at(code.base):
-        lo, hi = clamped(code, limits, extent)  # so that differences to indices cannot overflow
+        lo, hi = clamped(code, limits, extent)
+    if lanes:
+        place = counting(code, index, lanes, 0)  # extents fit an i32
+        return [_compared(code, place, how, limit) for how, limit in (("sge", lo), ("slt", hi)) if (how, limit) != ("sge", 0)]
     depth = max(index.depth, code.base)
-    found = []
     with code.b.at(depth):
         start = code.b.add(index.base or 0, index.offset)
-        if lo != 0:
-            if lanes:
-                before = lanes_below(code, code.b.sub(lo, start), lanes)
-                found.append(Lanes(code.b.value(f"xor {vector('i1', lanes)} {before}, splat (i1 true)"), lanes, depth))
-            else:
-                found.append(Lanes(code.b.value(f"icmp sge i64 {start}, {lo}"), 0, depth))
-        if lanes:
-            found.append(Lanes(lanes_below(code, code.b.sub(hi, start), lanes), lanes, depth))
-        else:
-            found.append(Lanes(code.b.value(f"icmp slt i64 {start}, {hi}"), 0, depth))
-    return found
+        found = [Lanes(code.b.value(f"icmp slt i64 {start}, {hi}"), 0, depth)]
+        return found if lo == 0 else [Lanes(code.b.value(f"icmp sge i64 {start}, {lo}"), 0, depth), *found]
+
+
+def _compared(code: Code, place: Lanes, how: str, limit: Scalar) -> Lanes:
+    """Which of some consecutive indices are below a limit, or not below it."""
+    with code.b.at(code.base):
+        short = str(limit) if isinstance(limit, int) else code.b.value(f"trunc i64 {limit} to i32")
+        bound = splatted(code, "i32", short, place.lanes)
+    depth = max(place.depth, code.base)
+    with code.b.at(depth):
+        return Lanes(code.b.value(f"icmp {how} {vector('i32', place.lanes)} {place.text}, {bound}"), place.lanes, depth)
 
 
 def conjunction(code: Code, masks: list[Lanes]) -> Lanes | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tiledsl.ir.core import Op, Value
-from tiledsl.ir.types import Elem
+from tiledsl.ir.types import Elem, i32
 
 from .buffers import Arena, Scratch
 from .emit import Builder, Scalar
@@ -243,3 +243,18 @@ def spread(code: Code, elem: Elem, value: Lanes, lanes: int) -> str:
         return value.text
     with code.b.at(max(value.depth, code.base)):
         return splatted(code, register(elem), value.text, lanes)
+
+
+def counting(code: Code, index: Index, lanes: int, start: int) -> Lanes:
+    """start + index, as i32."""
+    first = start + index.offset
+    steps = "<" + ", ".join(f"i32 {first + k}" for k in range(lanes)) + ">"
+    if index.base is None:
+        return Lanes(steps if lanes else str(first), lanes, code.base)
+    depth = max(index.depth, code.base)
+    with code.b.at(depth):
+        low = code.b.value(f"trunc i64 {index.base} to i32")
+        if not lanes:
+            return Lanes(low if first == 0 else code.b.value(f"add i32 {low}, {first}"), 0, depth)
+        wide = spread(code, i32, Lanes(low, 0, depth), lanes)
+        return Lanes(code.b.value(f"add {vector('i32', lanes)} {wide}, {steps}"), lanes, depth)

@@ -9,16 +9,15 @@ from collections.abc import Callable
 
 from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Op, Value
-from tiledsl.ir.types import i32
 
 from .access import load_block, load_pointers, read_scratch, write_scratch
 from .buffers import Scratch
-from .code import Code, each, spread
+from .code import Code, counting, each, spread
 from .elementwise import RULES, elementwise
 from .gather import read_gathered
 from .plan import moved_axes
 from .points import Index, Lanes, Point, at_constant
-from .types import Kind, literal, vector
+from .types import Kind, literal
 
 
 def evaluate(code: Code, value: Value, point: Point) -> Lanes:
@@ -128,21 +127,6 @@ def _constant(code: Code, op: Op, point: Point) -> Lanes:
 
 def _arange(code: Code, op: Op, point: Point) -> Lanes:
     return counting(code, point.indices[0], point.lanes if point.axis == 0 else 0, op.attrs["start"])
-
-
-def counting(code: Code, index: Index, lanes: int, start: int) -> Lanes:
-    """start + index, as i32."""
-    first = start + index.offset
-    steps = "<" + ", ".join(f"i32 {first + k}" for k in range(lanes)) + ">"
-    if index.base is None:
-        return Lanes(steps if lanes else str(first), lanes, code.base)
-    depth = max(index.depth, code.base)
-    with code.b.at(depth):
-        low = code.b.value(f"trunc i64 {index.base} to i32")
-        if not lanes:
-            return Lanes(low if first == 0 else code.b.value(f"add i32 {low}, {first}"), 0, depth)
-        wide = spread(code, i32, Lanes(low, 0, depth), lanes)
-        return Lanes(code.b.value(f"add {vector('i32', lanes)} {wide}, {steps}"), lanes, depth)
 
 
 def _broadcast(code: Code, op: Op, point: Point) -> Lanes:
