@@ -103,4 +103,4 @@ def test_bench_is_a_command() -> None:
     root = Path(__file__).parent.parent
     ran = subprocess.run([sys.executable, "-m", "tiledsl"], cwd=root, capture_output=True, text=True)
     assert ran.returncode == 0
-    assert "bench [kernels...]" in ran.stdout
+    assert "bench [KERNEL...]" in ran.stdout

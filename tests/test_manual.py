@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tiledsl import __main__ as command
 from tiledsl import config
 from tiledsl import language as tl
 from tiledsl.ir.spec import SPECS
@@ -21,7 +22,7 @@ PAGES = sorted(FOLDER.glob("*.md"))
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_page_is_what_the_declarations_say(name: str) -> None:
-    assert (FOLDER / name).read_text() == MADE[name], "write it again: python -m tiledsl docs"
+    assert (FOLDER / name).read_text() == MADE[name], "write it again: python -m tiledsl docs --update"
 
 
 def test_every_function_of_the_language_and_every_op_has_an_entry() -> None:
@@ -40,6 +41,17 @@ def test_links_lead_somewhere(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#]*)(?:#[^)]*)?\)", prose):
         assert not target or target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_a_manual_written_elsewhere_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["docs", str(tmp_path)]) == 0
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in PAGES}
+    assert "](../" not in "".join(p.read_text() for p in tmp_path.iterdir())
+    before = {p: p.stat().st_mtime_ns for p in PAGES}
+    capsys.readouterr()
+    assert command.main(["docs"]) == 0
+    assert capsys.readouterr().out.split() == [str(p) for p in PAGES]
+    assert before == {p: p.stat().st_mtime_ns for p in PAGES}, "reading where they are writes none"
 
 
 def test_the_first_page_leads_to_the_others() -> None:

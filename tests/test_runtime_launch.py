@@ -388,7 +388,7 @@ error: the launch of `kernel` is missing the compile-time argument `BLOCK`
   --> test_runtime_launch.py:L:C, in kernel
   |     def kernel(x, BLOCK: tl.constexpr):
   |                   ^^^^^^^^^^^^^^^^^^^
-note: it was called with `BLOK=`
+note: it was called with `BLOK=`, which is no parameter
 help: pass BLOCK=..."""
     )
 
@@ -409,7 +409,10 @@ def test_an_unknown_keyword_names_the_nearest(axpy, arrays):
     assert (
         refusal(KeyError, lambda: axpy[(1,)](*arrays, 5, num_wraps=4))
         == """\
-Keyword argument num_wraps was specified but unrecognised: it is neither a parameter of `axpy` nor an option
+error: Keyword argument num_wraps was specified but unrecognised: it is neither a parameter of `axpy` nor an option
+  --> test_runtime_launch.py:L:C, in axpy
+  |     def axpy(x, y, out, n, a=2.0, BLOCK: tl.constexpr = 16):
+  |     ^^^
 note: parameters: x, y, out, n, a, BLOCK
 note: options: num_threads, num_cpu_threads, backend, enable_fp_fusion, deterministic, fast_math, debug, launch_cooperative_grid
 help: did you mean `num_warps`?"""

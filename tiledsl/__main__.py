@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from .backend import registry
 from .bench import table
 from .compat.triton import alias
 from .compat.triton import run as script
-from .errors import TileError
+from .errors import TileError, nearest
 from .ir.parser import parse
 from .ir.spec import SPECS
 from .ir.verify import verify
@@ -23,33 +24,53 @@ from .testing.mutants import runner
 
 
 def show_ops(arguments: Sequence[str]) -> int:
-    """ops [names...]: what every op takes, does and gives, or those named."""
-    unknown = [name for name in arguments if name not in SPECS]
+    """ops [NAME...]: what every op takes, does and gives, or those named."""
+    parser = _parser(show_ops)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an op; all if none is named")
+    names = parser.parse_args(arguments).names
+    unknown = [name for name in names if name not in SPECS]
     for name in unknown:
-        print(f"there is no op `{name}`", file=sys.stderr)
+        print(f"there is no op `{name}`", *_help(name, SPECS), file=sys.stderr)
     for spec in SPECS.values():
-        if not arguments or spec.name in arguments:
+        if not names or spec.name in names:
             print(f"{manual.op_entry(spec)}\n")
     return 1 if unknown else 0
 
 
 def write_docs(arguments: Sequence[str]) -> int:
-    """docs [folder]: write the pages of the reference, to where the package keeps them if no folder is named."""
-    for page in manual.write(*map(Path, arguments[:1])):
-        print(page)
+    """docs [FOLDER]: where the pages of the manual are; or write all of them into a folder."""
+    parser = _parser(write_docs)
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="where to write them")
+    parser.add_argument("--update", action="store_true", help="write those that are made from declarations to where the package keeps them")
+    options = parser.parse_args(arguments)
+    if options.folder is None:
+        found = manual.write(manual.FOLDER) if options.update else sorted(manual.FOLDER.glob("*.md"))
+    else:
+        found = manual.publish(options.folder)
+    print(*found, sep="\n")
     return 0
 
 
 def show_config(arguments: Sequence[str]) -> int:
-    """config: every environment variable, what it does and what it is now."""
+    """config [NAME...]: every environment variable, or those named: what it does and what it is now."""
+    parser = _parser(show_config)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a variable; all if none is named")
+    names = parser.parse_args(arguments).names
+    known = [variable.name for variable in config.VARIABLES]
+    unknown = [name for name in names if name not in known]
+    for name in unknown:
+        print(f"there is no variable `{name}`", *_help(name, known), file=sys.stderr)
     for variable in config.VARIABLES:
-        print(f"{variable.name:22} {variable.help}\n{'':22} now {variable()!r}")
-    return 0
+        if not names or variable.name in names:
+            print(f"{variable.name:22} {variable.help}\n{'':22} now {variable()!r}")
+    return 1 if unknown else 0
 
 
 def show_isa(arguments: Sequence[str]) -> int:
-    """isa [backend]: the manual of a backend's instructions."""
-    backend = registry.find(arguments[0] if arguments else "npu")
+    """isa [BACKEND]: the manual of a backend's instructions."""
+    parser = _parser(show_isa)
+    parser.add_argument("backend", nargs="?", default="npu", metavar="BACKEND", help=f"{', '.join(registry.names())} (%(default)s)")
+    backend = registry.find(parser.parse_args(arguments).backend)
     manual = getattr(backend, "manual", None)
     print(manual() if callable(manual) else f"`{backend.name}` has no instruction set of its own")
     return 0
@@ -57,30 +78,37 @@ def show_isa(arguments: Sequence[str]) -> int:
 
 def show(arguments: Sequence[str]) -> int:
     """show FILE.tile [--after PASS]: the kernel of a file, checked; after all shared passes up to one, or `all`."""
-    file, *rest = arguments or [""]
-    if not file or (rest and (rest[0] != "--after" or len(rest) != 2)):
-        print(show.__doc__, file=sys.stderr)
+    parser = _parser(show)
+    parser.add_argument("file", type=Path, metavar="FILE.tile", help="a kernel in text, as kernel.show(...) prints it")
+    parser.add_argument("--after", metavar="PASS", help="a shared pass, or `all`")
+    options = parser.parse_args(arguments)
+    steps = [*(step.name for step in SHARED), "all"]
+    if options.after and options.after not in steps:
+        print(f"there is no pass `{options.after}`; passes: {', '.join(steps)}", *_help(options.after, steps), file=sys.stderr)
         return 1
-    kernel = parse(Path(file).read_text(), file)
+    kernel = parse(options.file.read_text(), str(options.file))
     verify(kernel)
-    if rest:
-        steps = [step.name for step in SHARED]
-        if rest[1] not in [*steps, "all"]:
-            print(f"there is no pass `{rest[1]}`; passes: {', '.join(steps)}, all", file=sys.stderr)
-            return 1
-        kernel = pipeline.run(kernel, SHARED, Machine("shown"), stop_after="" if rest[1] == "all" else rest[1], verify=True)
+    if options.after:
+        kernel = pipeline.run(kernel, SHARED, Machine("shown"), stop_after="" if options.after == "all" else options.after, verify=True)
     print(kernel, end="")
     return 0
 
 
 def check(arguments: Sequence[str]) -> int:
-    """check [backend [programs]]: every op on every type, and random programs, against the interpreter, bit for bit."""
+    """check [BACKEND [PROGRAMS]]: every op on every type, and random programs, against the interpreter, bit for bit."""
+    parser = _parser(check)
+    parser.add_argument(
+        "backend", nargs="?", metavar="BACKEND", help=f"{', '.join(registry.names())}; if none is named, {registry.default()}"
+    )
+    parser.add_argument("programs", nargs="?", type=int, default=50, metavar="PROGRAMS", help="how many random programs (%(default)s)")
+    options = parser.parse_args(arguments)
     if find_spec("hypothesis") is None:
         print("random programs need Hypothesis: pip install 'tiledsl[test]'", file=sys.stderr)
         return 1
     conformance = import_module("tiledsl.testing.conformance")
-    name = arguments[0] if arguments else registry.default()
-    rows = conformance.check(name, programs=int(arguments[1]) if len(arguments) > 1 else 50)
+    name = options.backend or registry.default()
+    registry.find(name)
+    rows = conformance.check(name, programs=options.programs)
     for row in rows:
         print(row)
     for row in rows:
@@ -92,12 +120,12 @@ def check(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """run [--quick] script.py [arguments...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
+    """run [--quick] SCRIPT [ARGUMENTS...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
     return script.main(arguments)
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """bench [kernels...]: tiledsl, NumPy and PyTorch side by side, and how long compiling takes; -h for options."""
+    """bench [KERNEL...]: tiledsl, NumPy and PyTorch side by side, and how long compiling takes; -h for options."""
     return table.main(arguments)
 
 
@@ -122,15 +150,35 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run a subcommand; without one, list them."""
-    command = COMMANDS.get(arguments[0]) if arguments else None
-    if command is None:
-        print("python -m tiledsl ...", *(c.__doc__ for c in COMMANDS.values()), sep="\n  ")
-        return 1 if arguments and arguments[0] not in ("-h", "--help") else 0
+    name, *rest = arguments or ["-h"]
+    if name in ("-h", "--help"):
+        print("python -m tiledsl ...", *(c.__doc__ for c in COMMANDS.values()), "", "python -m tiledsl COMMAND -h says more", sep="\n  ")
+        return 0
+    if name not in COMMANDS:
+        print(f"there is no command `{name}`; commands: {', '.join(COMMANDS)}", *_help(name, COMMANDS), file=sys.stderr)
+        return 2
     try:
-        return command(arguments[1:])
+        return COMMANDS[name](rest)
     except TileError as error:
         print(error, file=sys.stderr)
-        return 1
+    except OSError as error:  # a file that is not there, or a folder
+        if error.filename is None:
+            raise
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _parser(command: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    """What reads the arguments of a command, with its sentence as description."""
+    name = next(name for name, function in COMMANDS.items() if function is command)
+    said = (command.__doc__ or "").partition(": ")[2]
+    return argparse.ArgumentParser(f"python -m tiledsl {name}", description=said[:1].upper() + said[1:])
+
+
+def _help(name: str, known: Iterable[str]) -> list[str]:
+    """The nearest of the names, as a line, if one is near."""
+    near = nearest(name, list(known))
+    return [f"\nhelp: {near}"] if near else []
 
 
 if __name__ == "__main__":

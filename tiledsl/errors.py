@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .location import Loc
 
@@ -29,8 +29,14 @@ class TileError(Exception):
     def at(self, loc: Loc | None) -> TileError:
         """The same error with a place, if it has none yet."""
         if self.diagnostic.loc is None and loc is not None:
-            d = self.diagnostic
-            self.diagnostic = Diagnostic(d.message, loc, d.label, d.notes, d.help)
+            self.diagnostic = replace(self.diagnostic, loc=loc)
+            self.args = (str(self.diagnostic),)
+        return self
+
+    def advise(self, help: str) -> TileError:
+        """The same error with something to try, if it names nothing yet."""
+        if not self.diagnostic.help:
+            self.diagnostic = replace(self.diagnostic, help=help)
             self.args = (str(self.diagnostic),)
         return self
 

@@ -135,12 +135,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, everything if not given: {', '.join([*names, LATENCY])}"
     )
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--seconds", type=float, default=4.0, help="per row")
-    parser.add_argument(
-        "--against", nargs="+", choices=peers.PEERS, default=peers.PEERS, help="peers, of those installed; all if not given"
-    )
-    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="numbers of threads (1 2)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="per row (%(default)s)")
+    against = f"of {', '.join(peers.PEERS)}: those that are installed; all if not given"
+    parser.add_argument("--against", nargs="+", choices=peers.PEERS, default=peers.PEERS, metavar="PEER", help=against)
+    parser.add_argument("--backend", default="cpu", help="(%(default)s)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw the ratios there; needs matplotlib")

@@ -8,8 +8,10 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any
 
+from .. import language
 from ..errors import TypeRuleError
 from ..ir.core import Value
 from ..language import coerce
@@ -25,7 +27,7 @@ from ..language.tensor import ATTRIBUTES, BoundMethod, attribute, tensor
 from ..language.types import block_type, get_int_dtype
 from .frame import DEEPEST_CALL, Frame, Returned, expression
 from .function import JITFunction
-from .sequences import SEQUENCES
+from .sequences import SEQUENCES, indexed, items
 from .syntax import check
 
 
@@ -35,7 +37,7 @@ def call(frame: Frame, node: ast.Call) -> Any:
     args: list[Any] = []
     for arg in node.args:
         if isinstance(arg, ast.Starred):
-            args += frame.evaluate(arg.value)
+            args += items(frame.evaluate(arg.value), "`*` in a call")
         else:
             args.append(frame.evaluate(arg))
     kwargs: dict[str, Any] = {}
@@ -71,9 +73,21 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
     if _compile_time(callee):
         return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
-    written = inspect.isfunction(callee)
-    help = f"decorate `{spoken}` with @tiledsl.jit" if written else "call functions of tl, jit functions and those of Python's math"
-    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=help)
+    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=_instead(callee, spoken))
+
+
+def _instead(callee: Any, spoken: str) -> str:
+    """What to write for a call that a kernel cannot contain."""
+    name = getattr(callee, "__name__", "")
+    if isinstance(callee, ModuleType):
+        return f"it is a module: call a function of it, {spoken}...(...)"
+    if isinstance(getattr(language, name, None), (Builtin, Library)):
+        return f"use tl.{name}"
+    if inspect.isfunction(callee):
+        return f"decorate `{spoken}` with @tiledsl.jit"
+    if inspect.ismethod(callee):
+        return f"write `{name}` as a function with @tiledsl.jit, outside of the class"
+    return "call functions of tl, jit functions and those of Python's math"
 
 
 def _require_fitting(special: Callable[..., Any], spoken: str, frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -107,20 +121,23 @@ def call_builtin(frame: Frame, callee: Builtin, args: Sequence[Any], kwargs: Map
     try:
         given = callee.__signature__.bind(*args, **kwargs).arguments
     except TypeError as error:
-        raise TypeRuleError(f"tl.{callee.__name__}: {error}", help=f"tl.{callee.__name__}{_spoken_signature(callee)}") from None
+        raise TypeRuleError(f"tl.{callee.__name__}: {error}", help=_spoken(callee)) from None
     if name := callee.misfit(given):
         wanted = " or ".join(callee.takes[name].values())
-        raise TypeRuleError(f"tl.{callee.__name__} takes {wanted} as `{name}`, got {coerce.describe(given[name])}")
+        taken = f"tl.{callee.__name__} takes {wanted} as `{name}`, got {coerce.describe(given[name])}"
+        raise TypeRuleError(taken, help=_spoken(callee))
     try:
         return callee.enter(frame, args, kwargs)
     except TypeRuleError as error:
         error.from_builtin = True  # type: ignore[attr-defined]
+        error.advise(_spoken(callee))
         raise
 
 
-def _spoken_signature(callee: Builtin) -> str:
+def _spoken(callee: Builtin) -> str:
+    """A builtin as it is called: its name and its parameters."""
     shown = [p.replace(annotation=p.empty) for p in callee.__signature__.parameters.values()]
-    return str(callee.__signature__.replace(parameters=shown))
+    return f"tl.{callee.__name__}{callee.__signature__.replace(parameters=shown)}"
 
 
 @cache
@@ -232,7 +249,7 @@ SPECIAL: dict[Any, Callable[..., Any]] = {
     builtins.float: _number(float),
     builtins.int: _number(int),
     builtins.bool: _number(bool),
-    builtins.len: lambda frame, x: x.type.shape[0] if isinstance(x, Value) else len(x),
+    builtins.len: lambda frame, x: indexed(x.type.shape, 0, "its shape") if isinstance(x, Value) else len(x),
     builtins.isinstance: _isinstance,
     builtins.getattr: lambda frame, owner, name, *default: _get(frame, unwrap(owner), unwrap(name), *default),
     builtins.hasattr: lambda frame, owner, name: _has(unwrap(owner), unwrap(name)),

@@ -323,7 +323,8 @@ def _format(frame: Frame, node: ast.expr) -> str:
     assert isinstance(node, ast.FormattedValue)
     value = unwrap(frame.evaluate(node.value))
     if isinstance(value, Value):
-        raise frame.error(node, "an f-string takes compile-time values only")
+        help = f"print it beside the text: tl.device_print('...', {ast.unparse(node.value)})"
+        raise frame.error(node, "an f-string takes compile-time values only", help=help)
     spec = formatted(frame, node.format_spec) if isinstance(node.format_spec, ast.JoinedStr) else ""
     return format(repr(value) if node.conversion == ord("r") else value, spec)
 
@@ -366,11 +367,14 @@ def subscript(frame: Frame, node: ast.Subscript) -> Any:
     if isinstance(index, Value):
         known = static_int(index)
         if known is None:
-            raise frame.error(node, f"a tuple is indexed by a compile-time int, got {index.type}")
+            help = "index it by a number, a tl.constexpr or the index of a tl.static_range; tl.where chooses between tiles"
+            raise frame.error(node, f"a tuple is indexed by a compile-time int, got {index.type}", help=help)
         index = known
+    if isinstance(owner, tuple) and isinstance(index, int):
+        return unwrap(sequences.indexed(owner, index, ast.unparse(node.value)))
     return unwrap(owner[index])
 
 
 @expression(ast.Starred)
 def starred(frame: Frame, node: ast.Starred) -> Any:
-    raise frame.error(node, "a starred expression stands only in a call or a tuple")
+    raise frame.error(node, "a starred expression stands only in a call or a tuple", help="leave the star out")

@@ -109,7 +109,8 @@ class Frame:
             raise error.at(self.loc(node)) from error.__cause__
         except (ArithmeticError, ValueError, TypeError, AttributeError, IndexError) as error:
             # compile-time values are computed by Python, and so may fail as Python does
-            raise self.error(node, f"{type(error).__name__}: {error}") from error
+            help = "this was computed while compiling: tl.static_print(...) shows such values"
+            raise self.error(node, f"{type(error).__name__}: {error}", help=help) from error
         except RecursionError:
             raise self.error(node, "the expression is nested too deeply") from None
 

@@ -49,7 +49,7 @@ class JITFunction:
         self.params = formals(fn)
         self.arg_names = [p.name for p in self.params]
         self.file, self.first_line = fn.__code__.co_filename, fn.__code__.co_firstlineno
-        self._lines = lines_of(fn)
+        self.lines = lines_of(fn)  # of the whole file
         self.__name__, self.__qualname__, self.__doc__, self.__module__ = fn.__name__, fn.__qualname__, fn.__doc__, fn.__module__
         self.__wrapped__ = fn
 
@@ -87,7 +87,7 @@ class JITFunction:
 
     @cached_property
     def _parsed(self) -> tuple[str, ast.FunctionDef]:
-        return parse_function(self.fn, self._lines)
+        return parse_function(self.fn, self.lines)
 
     def lookup(self, name: str) -> object:
         """What a free name means now: a variable of an enclosing function, a global, or a builtin; KeyError if nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops
@@ -30,7 +30,22 @@ def items(value: Any, what: str) -> tuple[Any, ...]:
             return tuple(range(*bounds))  # type: ignore[arg-type]
         raise TypeRuleError(f"{what} takes a range of compile-time ints", help="declare its bounds `tl.constexpr`, or write a loop")
     help = f"reduce a tile with tl.{what}" if what in ("sum", "min", "max") else "write a loop over a range and index the tile"
-    raise TypeRuleError(f"{what} takes a tuple, got {coerce.describe(value)}", help=help if isinstance(value, Value) else "")
+    raise TypeRuleError(
+        f"{what} takes a tuple, got {coerce.describe(value)}", help=help if isinstance(value, Value) else "pass a tuple, such as (1, 2)"
+    )
+
+
+def indexed(items: Sequence[Any], at: Any, what: str) -> Any:
+    """One of several that are known when compiling; outside of them, what there is."""
+    if isinstance(at, int) and not -len(items) <= at < len(items):
+        if not items:
+            raise TypeRuleError(f"{what} is empty: there is no element {at}", help=SHAPELESS)
+        raise TypeRuleError(f"{what} has {len(items)} elements: there is no element {at}", help=f"the last is {what}[{len(items) - 1}]")
+    return items[at]
+
+
+# the shape of an argument is asked for by those who think of its array
+SHAPELESS = "a scalar has no axes; of an array a kernel gets an address and no shape: pass its extents, too"
 
 
 def zipped(frame: Frame, *sequences: Any, strict: Any = False) -> tuple[Any, ...]:

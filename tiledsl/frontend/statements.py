@@ -10,7 +10,7 @@ from typing import Any
 from .. import ops
 from ..errors import CompilationError, TileError, UnsupportedSyntax
 from ..ir.core import Block, Value
-from ..ir.types import dtype_of
+from ..ir.types import Pointer, dtype_of
 from ..language import coerce
 from ..language.core import beyond, constexpr, static_int, unwrap
 from ..language.debug import device_assert
@@ -83,9 +83,12 @@ def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
     assert isinstance(target, (ast.Tuple, ast.List))
     items = unwrap(value)
     if not isinstance(items, (tuple, list)):
-        raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names")
+        raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names", help=APART)
     for part, item in zip(target.elts, _spread(frame, target, tuple(items), node), strict=True):
         bind_target(frame, part.value if isinstance(part, ast.Starred) else part, item, node)
+
+
+APART = "index it, as in x[0], or use tl.split for a tile whose last axis has two elements"
 
 
 def _spread(frame: Frame, target: ast.Tuple | ast.List, items: tuple[Any, ...], node: ast.AST) -> tuple[Any, ...]:
@@ -94,7 +97,7 @@ def _spread(frame: Frame, target: ast.Tuple | ast.List, items: tuple[Any, ...], 
     starred = next((i for i, part in enumerate(target.elts) if isinstance(part, ast.Starred)), None)
     if starred is None:
         if len(items) != names:
-            raise frame.error(node, f"{len(items)} values for {names} names")
+            raise frame.error(node, f"{len(items)} values for {names} names", help="write one name per value")
         return items
     beyond(frame.at(target).build, "a starred target is not supported", "name every element")
     rest = len(items) - (names - 1)
@@ -283,7 +286,10 @@ def _bounds(frame: Frame, node: ast.For, bounds: Range) -> list[Value]:
     tiles = [coerce.tensor(build, b) for b in (bounds.start, bounds.stop, bounds.step)]
     for tile in tiles:
         if not tile.type.elem.is_int or tile.type.shape:
-            raise frame.error(node.iter, f"the bounds of a loop are scalar ints, got {tile.type}")
+            if isinstance(tile.type.elem, Pointer):
+                raise coerce.no_number(tile)
+            help = "reduce it to a scalar, for example with tl.max" if tile.type.shape else "convert it with .to(tl.int32)"
+            raise frame.error(node.iter, f"the bounds of a loop are scalar ints, got {tile.type}", help=help)
     index = dtype_of(tiles[0].type)
     for tile in tiles[1:]:
         index = coerce.promoted(index, dtype_of(tile.type))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ..errors import UnsupportedSyntax
 from ..location import Loc
 from ..source import nodes
+from . import precedence
 from .function import JITFunction
 
 LOOPS = (ast.For, ast.While)
@@ -16,10 +17,10 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     # AST class: what it is, what to do
     ast.Lambda: ("`lambda` is not supported", "define a function with @tiledsl.jit"),
     ast.FunctionDef: ("a nested function is not supported", "define it outside, with @tiledsl.jit"),
-    ast.AsyncFunctionDef: ("`async` is not supported", ""),
+    ast.AsyncFunctionDef: ("`async` is not supported", "define it outside, with @tiledsl.jit and `def`"),
     ast.ClassDef: ("a class inside a kernel is not supported", "define it outside"),
     ast.Try: ("`try` is not supported", "kernels raise no exceptions"),
-    ast.With: ("`with` is not supported", ""),
+    ast.With: ("`with` is not supported", "write the statements without it: programs hold no resources"),
     ast.Delete: ("`del` is not supported", "leave it out: a value lasts as long as it is used"),
     ast.Global: ("`global` is not supported", "pass a pointer and store through it"),
     ast.Nonlocal: ("`nonlocal` is not supported", "return the value"),
@@ -27,11 +28,11 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.ImportFrom: ("`import` inside a kernel is not supported", "import at the top of the file"),
     ast.Dict: ("a dict is not supported", "use separate variables, or a tuple"),
     ast.Set: ("a set is not supported", "use a tuple"),
-    ast.DictComp: ("a dict comprehension is not supported", ""),
-    ast.SetComp: ("a set comprehension is not supported", ""),
-    ast.Yield: ("`yield` is not supported", ""),
-    ast.YieldFrom: ("`yield` is not supported", ""),
-    ast.Await: ("`await` is not supported", ""),
+    ast.DictComp: ("a dict comprehension is not supported", "write a list comprehension over a tuple, or separate variables"),
+    ast.SetComp: ("a set comprehension is not supported", "write a list comprehension over a tuple"),
+    ast.Yield: ("`yield` is not supported", "store results through a pointer, or return them all from a jit function"),
+    ast.YieldFrom: ("`yield` is not supported", "store results through a pointer, or return them all from a jit function"),
+    ast.Await: ("`await` is not supported", "leave it out: a call has its result"),
     ast.Match: ("`match` is not supported", "use `if`"),
     ast.MatMult: ("the operator `@` is not supported", "use tl.dot"),
 }
@@ -41,7 +42,7 @@ def check(function: JITFunction) -> None:
     """Raise UnsupportedSyntax for the first thing in a function that a kernel cannot contain."""
     for statement in function.tree.body:
         for node, in_loop in _walk(statement):
-            problem = REFUSED.get(type(node)) or (type(node) in LOOKED_AT and _problem(node, in_loop))
+            problem = REFUSED.get(type(node)) or (type(node) in LOOKED_AT and _problem(node, in_loop, function))
             if problem:
                 message, help = problem
                 raise UnsupportedSyntax(message, location(function, node if hasattr(node, "lineno") else statement), help=help)
@@ -64,14 +65,19 @@ def _walk(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
 LOOKED_AT = (ast.Return, ast.Compare, ast.Assign, *LOOPS, ast.Starred, ast.Subscript, ast.Attribute)
 
 
-def _problem(node: ast.AST, in_loop: bool) -> tuple[str, str] | None:
+def _problem(node: ast.AST, in_loop: bool, function: JITFunction) -> tuple[str, str] | None:
     if isinstance(node, ast.Return) and in_loop:
         return (
             "Cannot have `return` statements inside `while` or `for` statements in triton",
             "set a variable, leave the loop with `break`, and return the variable after it",
         )
+    if isinstance(node, ast.Compare):
+        return precedence.problem(node, function.lines)
     if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-        return "only plain names can be assigned: tiles and tuples are values", "make a new tile, for example with tl.where"
+        help = "make a new tile, for example with tl.where"
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Slice, ast.Tuple)):
+            help += f"; memory is written with tl.store({ast.unparse(node.value)} + {ast.unparse(node.slice)}, value)"
+        return "only plain names can be assigned: tiles and tuples are values", help
     return None
 
 

@@ -172,7 +172,7 @@ class Tile:
 
 def dtype_of(tile: Tile) -> DType:
     """The element type of a tile that is no tile of pointers."""
-    require(isinstance(tile.elem, DType), f"{tile} is a tile of pointers")
+    require(isinstance(tile.elem, DType), f"{tile} is a tile of pointers", help="read what is there: tl.load(p)")
     assert isinstance(tile.elem, DType)
     return tile.elem
 

@@ -15,6 +15,7 @@ from .core import unwrap
 from .dtypes import short_name
 
 Number = bool | int | float
+LONGEST = 80  # characters of a value in a message
 LITERAL_INTS = (i32, u32, i64, u64)
 LARGEST_F32, SMALLEST_F32 = 3.4028234663852886e38, 1.1754943508222875e-38
 
@@ -71,7 +72,8 @@ def describe(value: Any) -> str:
     value = unwrap(value)
     if isinstance(value, Value):
         return str(value.type)
-    return "None" if value is None else f"the {type(value).__name__} {value!r}"
+    shown = " ".join(repr(value).split())
+    return "None" if value is None else f"the {type(value).__name__} {shown if len(shown) <= LONGEST else shown[: LONGEST - 4] + ' ...'}"
 
 
 def no_number(pointer: Value) -> TypeRuleError:
@@ -138,6 +140,9 @@ def weakened(build: Builder, x: Any, y: Any, dividing: bool = False) -> tuple[Va
     return (x, beside(y, x)) if isinstance(x, Value) else (beside(x, y), y)
 
 
+MEETING = "extents meet if they are equal or one of them is 1: x[:, None] adds an axis of 1"
+
+
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape in which tiles meet: aligned at the last axis, extents equal or one."""
     rank = max(map(len, shapes))
@@ -147,7 +152,7 @@ def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
         largest = max(extents)
         if any(n not in (1, largest) for n in extents):
             spoken = " and ".join(str(list(s)) for s in dict.fromkeys(shapes))
-            raise TypeRuleError(f"cannot broadcast {spoken}: axis {axis} has extents {', '.join(map(str, extents))}")
+            raise TypeRuleError(f"cannot broadcast {spoken}: axis {axis} has extents {', '.join(map(str, extents))}", help=MEETING)
         out.append(largest)
     return tuple(out)
 

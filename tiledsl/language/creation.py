@@ -61,7 +61,9 @@ def arange(ctx: Context, start: int, end: int) -> Value:
     """The int32 tile start, start + 1, ... end - 1; both are compile-time ints."""
     first, last = static_int(start), static_int(end)
     if first is None or last is None:
-        raise TypeRuleError("arange's arguments must be of type tl.constexpr", help="declare the parameter `tl.constexpr`")
+        unknown = next(unwrap(n) for n in (start, end) if static_int(n) is None)
+        help = "declare the parameter `tl.constexpr`" if isinstance(unknown, Value) else f"pass ints, got {coerce.describe(unknown)}"
+        raise TypeRuleError("arange's arguments must be of type tl.constexpr", help=help)
     require(last > first, f"arange's end argument must be greater than the start argument, got {first}..{last}")
     count = last - first
     if count & (count - 1):

@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Value
-from ..ir.types import DType, dtype_of, i1, i32
+from ..ir.types import DType, Pointer, dtype_of, i1, i32
 from . import coerce
 from .arrange import pick
 from .core import Context, beyond, static_int
@@ -47,7 +47,10 @@ def _complete(x: Value, items: tuple[Any, ...]) -> tuple[Any, ...]:
     while used > x.type.rank and _is_whole(items[-1]):  # colons past the last axis mean nothing, as in Triton
         items, used = items[:-1], used - 1
     if used > x.type.rank:
-        raise TypeRuleError(f"unsupported tensor index: {used} axes are indexed, but {x.type} has {x.type.rank}")
+        refusal = f"unsupported tensor index: {used} axes are indexed, but {x.type} has {x.type.rank}"
+        if isinstance(x.type.elem, Pointer):
+            raise TypeRuleError(refusal, help=f"read memory with tl.load({x.name or 'p'} + index), write it with tl.store")
+        raise TypeRuleError(refusal, help="a scalar has no elements to choose from" if not x.type.shape else f"give at most {x.type.rank}")
     at = places[0] if places else len(items)
     return (*items[:at], *[WHOLE] * (x.type.rank - used), *items[at + 1 :])
 

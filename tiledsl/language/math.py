@@ -40,6 +40,8 @@ def _unary(name: str, spec: OpSpec, doc: str, accepts: tuple[DType, ...]) -> Bui
     def apply(ctx: Context, x: Any) -> Value:
         tile = coerce.tensor(ctx.build, x)
         refusal = f"Expected dtype {[short_name(t) for t in accepts]} but got {_spoken(tile)}"
+        if isinstance(tile.type.elem, Pointer):
+            raise coerce.no_number(tile)
         convert = "convert it first: x.to(tl.float32)"
         require(tile.type.elem in (*accepts, *converted), refusal, help=convert)
         if tile.type.elem in converted:

@@ -63,7 +63,7 @@ def load(
     plain = boundary_check is None or (unwrap(boundary_check) == () and not unwrap(padding_option))
     require(plain, "`padding_option` or `boundary_check` argument is not supported for loading a tensor of pointers")
     other = unwrap(other)
-    require(other is None or unwrap(mask) is not None, "`other` cannot be provided without `mask`")
+    require(other is None or unwrap(mask) is not None, "`other` cannot be provided without `mask`", help="add mask=...")
     lanes = _mask(build, mask)
     if lanes is None:
         return build.emit(ops.load, pointer)
@@ -136,7 +136,8 @@ def _atomic(name: str, kind: Atomic, doc: str) -> Any:
         _check_order(sem, scope)
         elem = pointee(pointer)
         refused = elem.bits < 32 and (elem.is_int or kind not in (Atomic.ADD, Atomic.XCHG))
-        require(not refused, f"{name} does not support {short_name(elem)}")
+        wide = "float32" if elem.is_float else "int32"
+        require(not refused, f"{name} does not support {short_name(elem)}", help=f"pass an array of {wide}: x.astype(np.{wide})")
         tile = _value(ctx.build, pointer, val, name)
         return ctx.build.emit(ops.atomic_rmw, pointer, tile, *_lanes(ctx.build, pointer, mask), kind=kind)
 
@@ -153,11 +154,14 @@ atomic_xor = _atomic("atomic_xor", Atomic.XOR, "Bitwise exclusive or into memory
 atomic_xchg = _atomic("atomic_xchg", Atomic.XCHG, "Put a value into memory.")
 
 
+WIDER = "pass an array of int32: x.astype(np.int32)"
+
+
 @builtin
 def atomic_cas(ctx: Context, pointer: Value, cmp: Any, val: Any, sem: str | None = None, scope: str | None = None) -> Value:
     """Write val where memory holds cmp; returns what was there before."""
     _check_order(sem, scope)
-    require(pointee(pointer).bits >= 16, f"atomic_cas does not support {short_name(pointee(pointer))}")
+    require(pointee(pointer).bits >= 16, f"atomic_cas does not support {short_name(pointee(pointer))}", help=WIDER)
     expected, new = _value(ctx.build, pointer, cmp, "atomic_cas"), _value(ctx.build, pointer, val, "atomic_cas")
     return ctx.build.emit(ops.atomic_cas, pointer, expected, new)
 

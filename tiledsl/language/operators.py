@@ -11,7 +11,7 @@ from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
 from ..ir.types import DType, Pointer, dtype_of, f32, i1, i8, i16, i32, i64
-from .coerce import binary, broadcast_pair, cast, operands, promoted, tensor, weakened
+from .coerce import binary, broadcast_pair, cast, no_number, operands, promoted, tensor, weakened
 from .core import is_tensor, unwrap
 from .dtypes import short_name
 
@@ -67,7 +67,8 @@ def _integers(symbol: str, spec: OpSpec, *, floats: bool = False) -> Callable[..
         x, y = unwrap(x), unwrap(y)
         a, b = weakened(build, x, y, dividing=True)
         for tile in (a, b):
-            require(isinstance(tile.type.elem, DType), f"`{symbol}` is not defined for {tile.type}")
+            if isinstance(tile.type.elem, Pointer):
+                raise no_number(tile)
         if (a.type.elem.is_float or b.type.elem.is_float) and not floats:
             raise TypeRuleError(f"`{symbol}` takes integers, got {a.type} and {b.type}", help="use `/`, or convert with .to(tl.int32)")
         if a.type.elem.is_int and b.type.elem.is_int:
@@ -77,11 +78,14 @@ def _integers(symbol: str, spec: OpSpec, *, floats: bool = False) -> Callable[..
     return apply
 
 
+INTEGERS = "convert with x.to(tl.int32); the bits of a float are x.to(tl.int32, bitcast=True)"
+
+
 def _bits(symbol: str, spec: OpSpec) -> Callable[..., Value]:
     def apply(build: Builder, x: Any, y: Any) -> Value:
         a, b = operands(build, x, y)
         for tile in (a, b):
-            require(tile.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `{symbol}` takes integers")
+            require(tile.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `{symbol}` takes integers", help=INTEGERS)
         return build.emit(spec, a, b)
 
     return apply
@@ -92,7 +96,7 @@ def _shift_right(build: Builder, x: Any, y: Any) -> Value:
     left = unwrap(x)
     signed = isinstance(left, int) or isinstance(left, Value) and left.type.elem.is_signed
     a, b = operands(build, x, y)
-    require(a.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `>>` takes integers")
+    require(a.type.elem.is_int, f"invalid operands of type {a.type} and {b.type}: `>>` takes integers", help=INTEGERS)
     elem = dtype_of(a.type)
     if not signed or elem.is_signed or elem is i1:
         return build.emit(ops.shr, a, b)
@@ -160,11 +164,12 @@ def apply_unary(build: Builder, name: str, x: Any) -> Any:
             return ON_VALUES[name](x)
         except TypeError as error:
             raise TypeRuleError(str(error)) from None
-    require(isinstance(x.type.elem, DType), f"the operand is a pointer, {x.type}")
+    if isinstance(x.type.elem, Pointer):
+        raise no_number(x)
     if name == "USub":
         return build.emit(ops.neg, x)
     if name == "Invert":
-        require(x.type.elem.is_int, f"`~` takes integers, got {x.type}")
+        require(x.type.elem.is_int, f"`~` takes integers, got {x.type}", help=INTEGERS)
         return build.emit(ops.not_, x)
     if name == "Not":
         return build.emit(ops.not_, logical(x, "not"))

@@ -233,7 +233,8 @@ def dot(
     if a.type.elem is not b.type.elem and _is_fp8(a) and _is_fp8(b):
         a, b = coerce.cast(build, a, f16), coerce.cast(build, b, f16)  # which holds every fp8 number
     elem = dtype_of(a.type)
-    require(elem is b.type.elem, f"Both operands must be same dtype. Got {short_name(elem)} and {_name(b)}")
+    same = f"Both operands must be same dtype. Got {short_name(elem)} and {_name(b)}"
+    require(elem is b.type.elem, same, help="convert one: b.to(a.dtype)")
     if elem not in ACCUMULATORS:
         raise TypeRuleError(f"Unsupported lhs dtype {short_name(elem)}", help="dot takes fp16, bf16, fp32, fp64, int8 and uint8")
     limit = unwrap(max_num_imprecise_acc)
@@ -265,12 +266,16 @@ def _name(x: Value) -> str:
     return short_name(x.type.elem) if isinstance(x.type.elem, DType) else str(x.type.elem)
 
 
+RANKS = "a row and a column are x[None, :] and x[:, None]; a product of two vectors is tl.sum(a * b, axis=0)"
+
+
 def _dot_shape(a: Tile, b: Tile) -> tuple[int, ...]:
-    require(a.rank == b.rank and a.rank >= 2, f"dot takes two-dimensional tiles, or batches of them, got {a} and {b}")
+    require(a.rank == b.rank and a.rank >= 2, f"dot takes two-dimensional tiles, or batches of them, got {a} and {b}", help=RANKS)
     require(a.shape[:-2] == b.shape[:-2], f"the batches differ: {a} and {b}")
     fits = a.shape[-1] == b.shape[-2]
     shapes = f"first input shape {list(a.shape)} and second input shape {list(b.shape)}"
-    require(fits, f"{shapes} are not compatible for matmul: {a.shape[-1]} against {b.shape[-2]}")
+    help = "transpose one: tl.dot(a, tl.trans(b))" if a.shape[-1] == b.shape[-1] else "load tiles of M x K and K x N"
+    require(fits, f"{shapes} are not compatible for matmul: {a.shape[-1]} against {b.shape[-2]}", help=help)
     return (*a.shape[:-1], b.shape[-1])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,7 @@ from . import examples, text
 from .deviations import DEVIATIONS
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs"
-WRITTEN = "<!-- written by `python -m tiledsl docs`; change the declarations, not this file -->"
+WRITTEN = "<!-- written by `python -m tiledsl docs --update`; change the declarations, not this file -->"
 SECTIONS = {  # title: the module of the language that declares them
     "Programs, ranges, constants": "creation",
     "Shapes": "shape",
@@ -61,6 +62,21 @@ def write(folder: Path = FOLDER) -> list[Path]:
     for name, page in pages().items():
         (folder / name).write_text(page)
     return [folder / name for name in PAGES]
+
+
+def publish(folder: Path) -> list[Path]:
+    """Write the whole manual into a folder, with the pages that are written by hand."""
+    found = write(folder)
+    if folder.resolve() != FOLDER:
+        for name in HANDMADE:
+            (folder / name).write_text(_without_ways_out((FOLDER / name).read_text()))
+            found.append(folder / name)
+    return found
+
+
+def _without_ways_out(page: str) -> str:
+    """A page without links to what lies beside the manual, in the sources."""
+    return re.sub(r"\[([^]]*)\]\(\.\./[^)]*\)", r"\1", page)
 
 
 # --- the language

@@ -66,7 +66,8 @@ def _require_known(passes: Sequence[Pass], wanted: Sequence[str]) -> None:
     known = [step.name for step in passes]
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known))
+            stage = f"kernel.show(arguments, stage={name!r}) prints a stage that is no pass, such as frontend or llvm"
+            raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known) or stage)
 
 
 def enabled(passes: Sequence[Pass], options: object = None) -> list[Pass]:

@@ -244,7 +244,10 @@ def _wrong_device(slot: Slot, device: str) -> LaunchError:
 
 
 def _unsupported_element(name: str, slot: Slot) -> LaunchError:
-    return ArgumentError(f"`{slot.name}` has elements of type {name}", notes=[f"element types: {', '.join(DTYPES)}"])
+    help = f"pass {slot.name}.astype(np.float32), or a view of its bytes, such as {slot.name}.view(np.float32)"
+    if name[:1] in ("<", ">") and name[1:2] in "fiu":
+        help = f"pass {slot.name}.astype({slot.name}.dtype.newbyteorder('=')): kernels read this machine's order of bytes"
+    return ArgumentError(f"`{slot.name}` has elements of type {name}", notes=[f"element types: {', '.join(DTYPES)}"], help=help)
 
 
 # the data pointer comes first in NumPy's public struct (PyArrayObject_fields), after the object header
@@ -312,7 +315,11 @@ def _rule_for(value: object) -> Rule:
 
 
 def _refuse(value: object, slot: Slot, out: list[Bound]) -> Key:
-    advice = f"declare `{slot.name}: tl.constexpr`" if isinstance(value, str) else ""
+    advice = f"declare `{slot.name}: tl.constexpr`"
+    if isinstance(value, complex):
+        advice = "pass the real and the imaginary part"
+    if isinstance(value, (list, set, dict, range)):
+        advice = "pass a NumPy array, or a tuple of numbers"
     raise ArgumentError(
         f"`{slot.name}` is {_a(type(value).__name__)}, which a kernel does not take", notes=[f"it takes {SUPPORTED}"], help=advice
     )

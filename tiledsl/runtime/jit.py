@@ -22,7 +22,7 @@ from ..memory import Buffer
 from . import cache, uniform
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
-from .launch import Launched, Target, extents, target_of
+from .launch import Launched, Meta, Target, extents, target_of
 from .specialize import Binder
 
 if TYPE_CHECKING:
@@ -125,7 +125,10 @@ class Launchable(JITFunction):
 
     def _call(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], Target]:
         values, rest = self._binder.bind(args, given)
-        return values, target_of(rest, debug=self.debug, kernel=self.name, parameters=self.arg_names)
+        try:
+            return values, target_of(rest, debug=self.debug, kernel=self.name, parameters=self.arg_names)
+        except LaunchError as error:
+            raise error.at(self.place()) from None
 
     def _version(self, values: list[Any], target: Target) -> tuple[Compiled, list[Bound]]:
         """The compiled version for these values, and what it is called with."""
@@ -157,7 +160,7 @@ class Launchable(JITFunction):
 
     def _sizes(self, grid: object, values: list[Any]) -> tuple[int, int, int]:
         try:
-            return extents(grid, lambda: dict(zip(self._binder.names, values, strict=True)))
+            return extents(grid, lambda: Meta(zip(self._binder.names, values, strict=True)))
         except LaunchError as error:
             raise error.at(self.place()) from None
 

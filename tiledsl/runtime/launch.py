@@ -38,7 +38,7 @@ class Target:
         return f"{self.backend.name}: {kept}, debug={self.debug}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Launched:
     """What a launch returns: the compiled kernel, and what the backend reports of this run."""
 
@@ -49,6 +49,11 @@ class Launched:
     def asm(self) -> Mapping[str, str]:
         """The stages of the compiled kernel as text."""
         return self.kernel.program.text
+
+    def __repr__(self) -> str:
+        seen = {"seconds": self.report and self.report.seconds, "cycles": self.report and self.report.cycles}
+        measured = "".join(f", {value:.4g} {name}" for name, value in seen.items() if value is not None)
+        return f"<launch of {self.kernel.name}{measured}; asm: {', '.join(self.asm)}>"
 
 
 _targets: dict[object, Target] = {}
@@ -96,7 +101,7 @@ def _flag(name: str, value: Any) -> bool:
 def extents(grid: object, arguments: Callable[[], Mapping[str, Any]]) -> Grid:
     """The three extents of a grid: one to three ints, one int, or a function of the bound arguments that gives either."""
     if callable(grid):
-        grid = grid(arguments())
+        grid = _computed(grid, arguments())
     if type(grid) is tuple and len(grid) == 1 and type(grid[0]) is int and 0 <= grid[0] <= MOST:
         return (grid[0], 1, 1)
     try:
@@ -109,6 +114,25 @@ def extents(grid: object, arguments: Callable[[], Mapping[str, Any]]) -> Grid:
         raise LaunchError(f"a grid axis counts 0 to {MOST} programs, got {tuple(axes)}", help=_GRID)
     x, y, z = (*axes, 1, 1)[:3]
     return (x, y, z)
+
+
+class Meta(dict[str, Any]):
+    """The arguments of a launch by name, as a grid that is a function receives them."""
+
+    def __missing__(self, name: object) -> Any:
+        notes = [f"arguments: {', '.join(self)}"]
+        help = nearest(name, list(self)) if isinstance(name, str) else ""
+        raise UnknownArgument(f"the grid asks for {name!r}, which is no argument", notes=notes, help=help or "ask for one of these")
+
+
+def _computed(grid: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
+    """What a function gives for the arguments."""
+    try:
+        return grid(arguments)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # it was called, and failed
+        raise LaunchError(f"a grid that is a function takes the arguments, by name: {error}", help=_GRID) from None
 
 
 _GRID = "kernel[(n,)](...), kernel[(n, m)](...) or kernel[lambda args: (tiledsl.cdiv(args['n'], args['BLOCK']),)](...)"

@@ -11,6 +11,7 @@ from ..frontend.function import Formal, JITFunction
 from ..frontend.signature import Parameter, Signature
 from ..ir.types import Pointer, Tile
 from .arguments import Bound, Key, Slot, declared_element, parameter
+from .launch import IGNORED, USED
 
 
 class Binder:
@@ -47,7 +48,7 @@ class Binder:
             fixed = len(params) - 1
             values[fixed:] = [tuple(values[fixed:])] if len(values) >= fixed else []
         if len(values) > len(params):
-            raise self._error(f"takes {len(params)} arguments, got {len(values)}")
+            raise self._error(f"takes {len(params)} arguments, got {len(values)}", help=f"its parameters: {', '.join(self.names)}")
         used = 0
         for p in params[len(values) :]:
             if p.name in given:
@@ -64,7 +65,7 @@ class Binder:
         rest = {name: value for name, value in given.items() if name not in self._known}
         if len(rest) + used != len(given):
             twice = next(name for name in self.names[: len(args)] if name in given)
-            raise self._error(f"got two values for `{twice}`", twice)
+            raise self._error(f"got two values for `{twice}`", twice, help=f"leave out `{twice}=`, or the positional one")
         return values, rest
 
     def key(self, values: Sequence[Any], out: list[Bound]) -> tuple[Key, ...]:
@@ -90,8 +91,10 @@ class Binder:
 
     def _missing(self, p: Formal, given: Mapping[str, Any]) -> ArgumentError:
         what = "the compile-time argument" if p.is_constexpr else "the argument"
-        close = next((f"it was called with `{name}=`" for name in given if nearest(name, [p.name])), "")
-        return self._error(f"is missing {what} `{p.name}`", p.name, notes=[close] if close else [], help=f"pass {p.name}=...")
+        other = [f"`{name}=`" for name in given if name not in (*self.names, *USED, *IGNORED)]
+        they = "which is no parameter" if len(other) == 1 else "which are no parameters"
+        notes = [f"it was called with {', '.join(other)}, {they}"] if other else []
+        return self._error(f"is missing {what} `{p.name}`", p.name, notes=notes, help=f"pass {p.name}=...")
 
     def _error(self, message: str, name: str = "", **more: Any) -> ArgumentError:
         return ArgumentError(f"the launch of `{self.function.name}` {message}", self.function.place(name), **more)

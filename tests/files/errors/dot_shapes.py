@@ -18,3 +18,4 @@ kernel[(1,)](np.zeros(512, np.float32))
 #   --> dot_shapes.py:11:48, in kernel
 #   11 |     tl.store(x + i[:, None] * 32 + j[None, :], tl.dot(a, a))
 #      |                                                ^^^^^^^^^^^^
+# help: transpose one: tl.dot(a, tl.trans(b))

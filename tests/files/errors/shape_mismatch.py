@@ -20,3 +20,4 @@ kernel[(1,)](np.zeros(64, np.float32))
 #      |                                    ^^^^^
 # note: `a` is f32[64], made at shape_mismatch.py:9:9, in kernel
 # note: `b` is f32[32], made at shape_mismatch.py:10:9, in kernel
+# help: extents meet if they are equal or one of them is 1: x[:, None] adds an axis of 1

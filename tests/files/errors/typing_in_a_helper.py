@@ -25,3 +25,4 @@ kernel[(1,)](np.zeros(64, np.float32))
 # note: called from typing_in_a_helper.py:15:21, in kernel
 #   15 |     tl.store(x + i, normalised(tl.load(x + i)))
 #      |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^
+# help: tl.sum(input, axis=None, keep_dims=False, dtype=None)

@@ -12,6 +12,9 @@ def kernel(x):
 kernel[(1,)](np.zeros(64, np.float32), backend="cpuu")
 
 # expect:
-# LaunchError: there is no backend `cpuu`
+# LaunchError: error: there is no backend `cpuu`
+#   --> unknown_backend.py:8:1, in kernel
+#    8 | def kernel(x):
+#      | ^^^
 # note: backends: cpu, interpreter, npu
 # help: did you mean `cpu`?
