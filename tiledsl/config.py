@@ -79,6 +79,8 @@ num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU laun
 wait_limit = _variable(
     "TILEDSL_WAIT_LIMIT", _seconds, 5.0, "seconds after which programs that all wait for each other are an error; 0: wait for ever"
 )
+npu_check = _variable("TILEDSL_NPU_CHECK", _flag, False, "npu looks for races and for reads of scratchpad that nothing has written")
+npu_order = _variable("TILEDSL_NPU_ORDER", _count, 0, "the same, and npu's queues run in an order that this seed chooses; 0: off")
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")
 notes = _variable("TILEDSL_NOTES", _flag, False, "print what in a kernel goes beyond Triton, when it is compiled")
 traceback = _variable("TILEDSL_TRACEBACK", _flag, False, "show tiledsl's own frames, too, in the traceback of a mistake in a kernel")

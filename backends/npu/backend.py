@@ -23,6 +23,7 @@ from .compiler.container import Image, from_bytes, to_bytes
 from .isa.manual import manual
 from .isa.state import Core, to_raw
 from .machine import T1_BASE, Npu
+from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
@@ -40,9 +41,10 @@ class Backend:
     name = "npu"
     passes = SHARED
 
-    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE):
-        """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it."""
-        self.machine, self.patience = machine, patience
+    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE, checks: Checks | None = None):
+        """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it.
+        `checks`: what the checking simulator looks at; none: launches use the fast one, unless the environment says otherwise."""
+        self.machine, self.patience, self.checks = machine, patience, checks
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
         self._idle: list[FastCore] = []  # cores that no launch uses
 
@@ -60,7 +62,7 @@ class Backend:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
         made, loaded = self._decode(program.binary)
         dram = Memory([a for a in args if isinstance(a, Buffer)])
-        arguments = [_argument(a, t) for a, t in zip(args, program.params, strict=True)]
+        arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
         sizes = (tuple(grid) + (1, 1, 1))[:3]
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
@@ -79,7 +81,7 @@ class Backend:
         def observe(trace: Trace) -> None:
             replay(trace, loaded.instructions, self.machine, clocks[trace.program % len(clocks)])
 
-        def run_one(number: int, core: FastCore) -> None:
+        def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
             with placed(core, loaded.instructions, made.lines):
                 issued[number] = core.run(number, places[number], observe, Poll(stop, number))
@@ -109,12 +111,17 @@ class Backend:
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
 
     @contextmanager
-    def _core(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> Iterator[FastCore]:
+    def _core(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> Iterator[FastCore | CheckedCore]:
         """A core for some programs of a launch; its memories are kept for the next one."""
-        core = self._idle.pop() if self._idle else FastCore(self.machine, self.patience)
+        checks = self.checks or asked_for()
+        core: FastCore | CheckedCore
+        if checks is not None:
+            core = CheckedCore(self.machine, checks)
+        else:
+            core = self._idle.pop() if self._idle else FastCore(self.machine, self.patience)
         core.attach(loaded, dram, arguments, grid)
         yield core
-        if len(self._idle) < MOST_IDLE:
+        if isinstance(core, FastCore) and len(self._idle) < MOST_IDLE:
             self._idle.append(core)
 
 
@@ -142,7 +149,7 @@ def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded]:
     return made, load(decode(made.words), machine)
 
 
-def _argument(value: Argument, kind: Tile) -> int:
+def argument(value: Argument, kind: Tile) -> int:
     """What `arg` puts into a register."""
     if isinstance(value, Buffer):
         return value.address

@@ -1,124 +1,123 @@
-"""The race checker: from the words alone, are any two conflicting accesses of different queues ordered?
+"""The static checker: from the words alone, are any two conflicting accesses of different queues ordered, on every way through?
 
-It is a reader of its own: it knows nothing of how the compiler placed tokens. Descriptors are followed through the words
-that set them; a wait hears all that its post's queue knew then. Code is read from top to bottom, so nothing may be under
-way where a jump starts or lands, and descriptors set before a landing count for nothing after it.
+It is a reader of its own: it knows nothing of how the compiler placed tokens. First descriptors are followed through the words
+that set them; where ways meet, only what all of them agree on is known. Then the state of the queues (`order`) is followed
+along every way, through loops too, until nothing new turns up: tokens may cross the edges of a loop, if they balance.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from tiledsl.backend.isa import Decoded
 
-from .isa.instructions import NO_SEMAPHORE, NO_TILE, T1, UNITS
+from .isa.instructions import NO_TILE, T1
 from .isa.state import DTYPE_OF, TileDescriptor, Trap
 from .machine import Npu
+from .order import DRAM, EVERYWHERE, Access, Order, queue_of, queues_of, tokens_of
 
-Queue = tuple[str, int]
-Access = tuple[int, int, int, bool]
-SCALAR: Queue = ("S", 0)
-EVERYWHERE = 1 << 40
+MOST_WAYS = 600  # states of the queues at one instruction; structured code has two or three
+Tiles = dict[int, tuple[TileDescriptor, bool]]  # what is known of descriptor registers, and whether a register has moved them
 
 
 def verify(words: Sequence[int], machine: Npu) -> None:
-    """Raise a trap RACE, SEM_UNDERFLOW, SEM_LEAK or ILLEGAL if a program's order is not established by its words."""
+    """Raise a trap RACE, SEM_UNDERFLOW, SEM_OVERFLOW, SEM_LEAK or ILLEGAL if a program's order is not established by its words."""
     program = [T1.decode(word) for word in words]
+    known = _descriptors(program)
+    touched = [None if tiles is None else tuple(_accesses(one, tiles)) for one, tiles in zip(program, known, strict=True)]
     landings = {one["target"] for one in program if one.instruction.name.startswith("jump")}
-    reader = _Reader(machine)
-    for pc, one in enumerate(program):
-        if pc in landings:
-            reader.boundary(pc, "is jumped to")
-            reader.tiles.clear()
-        reader.read(pc, one)
-        if one.instruction.name.startswith("jump"):
-            reader.boundary(pc, "jumps")
-    for semaphore, posts in reader.posted.items():
-        if posts:
-            raise Trap("SEM_LEAK", f"s{semaphore} is posted by instruction {posts[0][0]} and never waited for")
+    seen: dict[int, set[Any]] = {}
+    ways = [(0, Order(queues_of(machine)))]
+    while ways:
+        pc, state = ways.pop()
+        while pc is not None and pc < len(program):
+            if pc in landings:
+                summary = state.summary()
+                before = seen.setdefault(pc, set())
+                if summary in before:
+                    break
+                before.add(summary)
+                if len(before) > MOST_WAYS:
+                    raise Trap("UNSUPPORTED", f"at instruction {pc} the queues can be in more than {MOST_WAYS} states")
+            accesses = touched[pc]
+            assert accesses is not None
+            _step(state, pc, program[pc], accesses)
+            after = list(_successors(pc, program[pc]))
+            ways += [(other, state.copy()) for other in after[1:]]
+            pc = after[0] if after else None
 
 
-@dataclass
-class _Reader:
-    machine: Npu
-    tiles: dict[int, TileDescriptor] = field(default_factory=dict)
-    anywhere: set[int] = field(default_factory=set)  # descriptors that a register has moved
-    knows: dict[Queue, dict[Queue, int]] = field(default_factory=lambda: defaultdict(dict))
-    history: dict[Queue, dict[Access, int]] = field(default_factory=lambda: defaultdict(dict))  # the last of each, by pc
-    posted: dict[int, deque[tuple[int, dict[Queue, int]]]] = field(default_factory=lambda: defaultdict(deque))
-    running: dict[Queue, int] = field(default_factory=dict)  # the last instruction of each engine, by pc
+def _step(state: Order, pc: int, one: Decoded, accesses: Sequence[Access]) -> None:
+    waits, post = tokens_of(one)
+    state.issue(pc, queue_of(one), accesses, waits, post)
+    if one.instruction.name in ("barrier", "halt"):
+        state.settle()
+    if one.instruction.name == "halt":
+        state.end()
 
-    def read(self, pc: int, one: Decoded) -> None:
-        name = one.instruction.name
-        if name in ("barrier", "halt"):
-            self._settle()
-            return
-        if name in ("tset", "tdim", "tadv"):
-            self._describe(one)
-            return
-        queue = (UNITS[one["unit"]] if name == "nop" else one.instruction.unit, one.common["channel"])
-        mine = self.knows[queue]
-        if queue != SCALAR:
-            _hear(mine, self.knows[SCALAR])
-        for wait in (one.common["wait0"], one.common["wait1"]):
-            if wait != NO_SEMAPHORE:
-                if not self.posted[wait]:
-                    raise Trap("SEM_UNDERFLOW", f"instruction {pc} waits for s{wait}, which nothing has posted")
-                _hear(mine, self.posted[wait].popleft()[1])
-        for access in self._accesses(one):
-            self._ordered(pc, queue, access)
-            self.history[queue][access] = pc
-        if queue != SCALAR:
-            self.running[queue] = pc
-        if one.common["post"] != NO_SEMAPHORE:
-            self.posted[one.common["post"]].append((pc, mine | {queue: pc}))
 
-    def boundary(self, pc: int, why: str) -> None:
-        """A place where control flow meets or parts."""
-        if self.running:
-            raise Trap("RACE", f"instruction {pc} {why} while instruction {max(self.running.values())} may be under way")
+def _successors(pc: int, one: Decoded) -> Iterator[int]:
+    """Where a program may go on after an instruction."""
+    name, always = one.instruction.name, one.common["when"] == 0
+    if name in ("halt", "jump") and always:
+        yield from () if name == "halt" else (one["target"],)
+        return
+    yield pc + 1
+    if name.startswith("jump"):
+        yield one["target"]
 
-    def _settle(self) -> None:
-        for state in (self.knows, self.history, self.running):
-            state.clear()
 
-    def _describe(self, one: Decoded) -> None:
-        number = one["to"]
-        if one.instruction.name == "tset":
-            self.tiles[number] = TileDescriptor(one["space"], DTYPE_OF[one["dtype"]], one["base"])
-            self.anywhere.discard(number)
-        elif one.instruction.name == "tdim":
-            t = self.tiles[number]
-            self.tiles[number] = TileDescriptor(t.space, t.dtype, t.base, (*t.extents, one["extent"]), (*t.strides, one["stride"]))
-        else:
-            self.anywhere.add(number)
+# --- what descriptors are --------------------------------------------------------------------------------------------------
 
-    def _accesses(self, one: Decoded) -> list[Access]:
-        found: list[Access] = [(2, 0, EVERYWHERE, trait == "dram_write") for trait in one.instruction.traits]
-        for (label, where), number in zip(one.instruction.fields, one.operands, strict=True):
-            if where.prefix == "t" and where.role in ("read", "write") and number != NO_TILE:
-                if number not in self.tiles:
-                    raise Trap("ILLEGAL", f"{one.instruction.name}: {label} = t{number} is not set on every way to here")
-                t = self.tiles[number]
-                low, high = (0, EVERYWHERE) if number in self.anywhere else t.span()
-                found.append((t.space, low, high, where.role == "write"))
-        return found
 
-    def _ordered(self, pc: int, queue: Queue, access: Access) -> None:
-        space, low, high, writes = access
-        mine = self.knows[queue]
-        for other, accesses in self.history.items():
-            if other in (queue, SCALAR):
+def _descriptors(program: Sequence[Decoded]) -> list[Tiles | None]:
+    """What is known of descriptors before each instruction; None where no way leads."""
+    known: list[Tiles | None] = [None] * len(program)
+    if program:
+        known[0] = {}
+    work = [0] if program else []
+    while work:
+        pc = work.pop()
+        here = known[pc]
+        assert here is not None
+        after = _described(here, program[pc])
+        for target in _successors(pc, program[pc]):
+            if target >= len(program):
                 continue
-            for (where, first, after, wrote), earlier in accesses.items():
-                conflict = where == space and first < high and low < after and (writes or wrote)
-                if conflict and mine.get(other, -1) < earlier:
-                    raise Trap("RACE", f"instructions {earlier} and {pc} touch bytes {max(first, low)} to {min(after, high)}, unordered")
+            before = known[target]
+            met = after if before is None else {n: t for n, t in before.items() if after.get(n) == t}
+            if before is None or len(met) < len(before):
+                known[target] = met
+                work.append(target)
+    return known
 
 
-def _hear(mine: dict[Queue, int], other: dict[Queue, int]) -> None:
-    for queue, pc in other.items():
-        if mine.get(queue, -1) < pc:
-            mine[queue] = pc
+def _described(tiles: Tiles, one: Decoded) -> Tiles:
+    """What is known after an instruction."""
+    name = one.instruction.name
+    if name not in ("tset", "tdim", "tadv"):
+        return tiles
+    number = one["to"]
+    rest = {n: t for n, t in tiles.items() if n != number}
+    if one.common["when"] != 0 or name != "tset" and number not in tiles:
+        return rest
+    if name == "tset":
+        return rest | {number: (TileDescriptor(one["space"], DTYPE_OF[one["dtype"]], one["base"]), False)}
+    t, moved = tiles[number]
+    if name == "tadv":
+        return rest | {number: (t, True)}
+    return rest | {number: (replace(t, extents=(*t.extents, one["extent"]), strides=(*t.strides, one["stride"])), moved)}
+
+
+def _accesses(one: Decoded, tiles: Tiles) -> Iterator[Access]:
+    for trait in sorted(one.instruction.traits):
+        yield Access(DRAM, 0, EVERYWHERE, trait == "dram_write")
+    for (label, where), number in zip(one.instruction.fields, one.operands, strict=True):
+        if where.prefix == "t" and where.role in ("read", "write") and number != NO_TILE:
+            if number not in tiles:
+                raise Trap("ILLEGAL", f"{one.instruction.name}: {label} = t{number} is not set on every way to here")
+            t, moved = tiles[number]
+            low, high = (-EVERYWHERE, EVERYWHERE) if moved else t.span()
+            yield Access(t.space, low, high, where.role == "write")

@@ -39,6 +39,9 @@ class TileDescriptor:
     extents: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.extents)} at byte {self.base} of {SPACES[self.space]}, strides {list(self.strides)}"
+
     @property
     def size(self) -> int:
         count = 1
@@ -65,6 +68,10 @@ class GlobalDescriptor:
     strides: tuple[int, ...] = ()
     valid: tuple[tuple[int, int] | None, ...] = ()
     fill: int = 0
+
+    def __str__(self) -> str:
+        inside = ", ".join("all" if v is None else f"{v[0]} to {v[1]}" for v in self.valid)
+        return f"{self.dtype}{list(self.extents)} at address {self.base:#x}, strides {list(self.strides)}, valid: {inside or 'all'}"
 
     def addresses(self) -> np.ndarray:
         """The byte address of every element."""
@@ -133,6 +140,15 @@ class Core:
         """Whether an instruction's predicate lets it be carried out."""
         when = one.common["when"]
         return when == 0 or (self.r[when] != 0) != bool(one.common["unless"])
+
+    def shown(self, one: Decoded) -> list[str]:
+        """What the registers and descriptors that an instruction names hold, for people."""
+        lines = []
+        for (_, where), number in zip(one.instruction.fields, one.operands, strict=True):
+            table: Sequence[object] = {"r": self.r, "t": self.t, "g": self.g}.get(where.prefix, ())
+            if number < len(table) and table[number] is not None and f"{where.prefix}{number} is" not in " ".join(lines):
+                lines.append(f"{where.prefix}{number} is {table[number]}")
+        return lines
 
     def tile(self, index: int) -> TileDescriptor:
         found = self.t[index]

@@ -183,6 +183,12 @@ class FastCore:
         row[Record.FUNCTION] = found
         row[Record.TYPES] = sum(code << 8 * i for i, code in enumerate(types)) | max(boxed, 0) << 32
 
+    def shown(self, one: Decoded) -> list[str]:
+        """What the registers and descriptors that an instruction names hold, for people."""
+        core = self._reference()
+        self._bring(core, one)
+        return core.shown(one)
+
     def _reference(self) -> Core:
         """A core for the reference interpreter, on the same memories, with the same registers."""
         if self._core is None:
@@ -196,12 +202,7 @@ class FastCore:
         one = self.loaded.instructions[pc]
         core.pc = pc + 1
         words[Head.PC] = pc + 1  # where faults look
-        named = [(w.prefix, n) for (_, w), n in zip(one.instruction.fields, one.operands, strict=True) if w.prefix in "tg" and n != NO_TILE]
-        for prefix, number in named:
-            if prefix == "t" and number < len(core.t):
-                core.t[number] = _tile(self.tiles[number])
-            elif prefix == "g" and number < len(core.g):
-                core.g[number] = _box(self.boxes[number])
+        named = self._bring(core, one)
         count = touched(core, one)
         execute(core, one)
         words[: layout.REGISTERS] = core.r
@@ -212,6 +213,17 @@ class FastCore:
         self.steps["touched"][words[Head.STEP_COUNT]] = count
         words[Head.STEP_COUNT] += 1
         words[Head.ISSUED] += 1
+
+    def _bring(self, core: Core, one: Decoded) -> list[tuple[str, int]]:
+        """Give the reference interpreter the descriptors that an instruction names; which ones those are."""
+        fields = zip(one.instruction.fields, one.operands, strict=True)
+        named = [(w.prefix, n) for (_, w), n in fields if w.prefix in "tg" and n != NO_TILE]
+        for prefix, number in named:
+            if prefix == "t" and number < len(core.t):
+                core.t[number] = _tile(self.tiles[number])
+            elif prefix == "g" and number < len(core.g):
+                core.g[number] = _box(self.boxes[number])
+        return named
 
     def _write_back(self, core: Core, prefix: str, number: int) -> None:
         """A descriptor that the reference interpreter may have set."""

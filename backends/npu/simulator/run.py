@@ -89,16 +89,17 @@ def placed(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -
     try:
         yield
     except MemoryFault as fault:
-        place, note = _where(core, program, lines)
+        place, notes = _where(core, program, lines)
         d = fault.diagnostic
-        raise MemoryFault(d.message, place, label=d.label, notes=(*d.notes, note), help=d.help) from None
+        raise MemoryFault(d.message, place, label=d.label, notes=(*d.notes, *notes), help=d.help) from None
     except Trap as trap:
-        place, note = _where(core, program, lines)
-        raise TileError(str(trap), place, notes=(note,)) from trap
+        place, notes = _where(core, program, lines)
+        raise TileError(str(trap), place, notes=notes) from trap
 
 
-def _where(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, str]:
+def _where(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, tuple[str, ...]]:
     pc = core.pc - 1
-    text = T1.show(program[pc]) if 0 <= pc < len(program) else "nothing"
+    known = 0 <= pc < len(program)
+    text = T1.show(program[pc]) if known else "nothing"
     loc = lines[pc] if 0 <= pc < len(lines) else None
-    return loc, f"program {tuple(core.program)}, instruction {pc}: {text}"
+    return loc, (f"program {tuple(core.program)}, instruction {pc}: {text}", *(core.shown(program[pc]) if known else ()))

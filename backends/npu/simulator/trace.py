@@ -70,10 +70,15 @@ class Trace:
 Sink = Callable[[Trace], None]
 
 
+def tile_fields(one: Decoded) -> list[tuple[str, str, int]]:
+    """Label, role and register of each operand whose tile an instruction uses, in the order of its fields."""
+    fields = zip(one.instruction.fields, one.operands, strict=True)
+    return [(label, w.role, n) for (label, w), n in fields if w.prefix == "t" and w.role in ("read", "write") and n != NO_TILE]
+
+
 def tile_operands(one: Decoded) -> tuple[int, ...]:
     """The tile registers whose contents an instruction uses, in the order of its fields."""
-    fields = zip(one.instruction.fields, one.operands, strict=True)
-    return tuple(number for (_, where), number in fields if where.prefix == "t" and where.role in ("read", "write") and number != NO_TILE)
+    return tuple(number for _, _, number in tile_fields(one))
 
 
 def box_operand(one: Decoded) -> int | None:
