@@ -32,7 +32,7 @@ def verify(words: Sequence[int], machine: Npu) -> None:
     ways = [(0, Order(queues_of(machine)))]
     while ways:
         pc, state = ways.pop()
-        while pc is not None and pc < len(program):
+        while pc < len(program):
             if pc in landings:
                 summary = state.summary()
                 before = seen.setdefault(pc, set())
@@ -45,8 +45,10 @@ def verify(words: Sequence[int], machine: Npu) -> None:
             assert accesses is not None
             _step(state, pc, program[pc], accesses)
             after = list(_successors(pc, program[pc]))
+            if not after:
+                break
             ways += [(other, state.copy()) for other in after[1:]]
-            pc = after[0] if after else None
+            pc = after[0]
 
 
 def _step(state: Order, pc: int, one: Decoded, accesses: Sequence[Access]) -> None:

@@ -143,9 +143,10 @@ class Core:
 
     def shown(self, one: Decoded) -> list[str]:
         """What the registers and descriptors that an instruction names hold, for people."""
-        lines = []
+        lines: list[str] = []
+        tables: dict[str, Sequence[object]] = {"r": self.r, "t": self.t, "g": self.g}
         for (_, where), number in zip(one.instruction.fields, one.operands, strict=True):
-            table: Sequence[object] = {"r": self.r, "t": self.t, "g": self.g}.get(where.prefix, ())
+            table = tables.get(where.prefix, ())
             if number < len(table) and table[number] is not None and f"{where.prefix}{number} is" not in " ".join(lines):
                 lines.append(f"{where.prefix}{number} is {table[number]}")
         return lines
