@@ -81,6 +81,7 @@ wait_limit = _variable(
 )
 npu_check = _variable("TILEDSL_NPU_CHECK", _flag, False, "npu looks for races and for reads of scratchpad that nothing has written")
 npu_order = _variable("TILEDSL_NPU_ORDER", _count, 0, "the same, and npu's queues run in an order that this seed chooses; 0: off")
+debug = _variable("TILEDSL_DEBUG", _flag, False, "decorated kernels debug: assertions, overflow, and on the CPU every access is checked")
 strict_triton = _variable("TILEDSL_STRICT_TRITON", _flag, False, "refuse kernels that Triton would not compile")
 notes = _variable("TILEDSL_NOTES", _flag, False, "print what in a kernel goes beyond Triton, when it is compiled")
 traceback = _variable("TILEDSL_TRACEBACK", _flag, False, "show tiledsl's own frames, too, in the traceback of a mistake in a kernel")

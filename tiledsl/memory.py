@@ -85,6 +85,12 @@ def regions_of(buffers: Sequence[Buffer]) -> list[Region]:
     return regions
 
 
+def spans_of(buffers: Sequence[Buffer]) -> list[tuple[int, int]]:
+    """As many spans of addresses as there are buffers, which cover them; empty ones where buffers overlap."""
+    found = [(r.start, r.stop) for r in regions_of(buffers)]
+    return [*found, *[(0, 0)] * (len(buffers) - len(found))]
+
+
 Update = Callable[[np.ndarray, int], np.ndarray]  # (old value, lane) -> new value, both of one element
 Piece = tuple[np.ndarray, Region, np.ndarray]  # lanes, the region they touch, their byte offsets in it
 
@@ -142,7 +148,10 @@ class Memory:
     def _each(self, elem: DType, address: np.ndarray, mask: np.ndarray | None, update: Update) -> np.ndarray:
         shape = np.shape(address)
         out = np.zeros(shape, elem.numpy).reshape(-1)
-        for lane in _lanes(address, mask):
+        where = _lanes(address, mask)
+        for _ in self._locate(elem, np.ravel(address)[where], "write", shape, where):
+            pass  # the lane that is outside is one of these, not of the single ones below
+        for lane in where:
             one = np.ravel(address)[lane : lane + 1]
             old = self.load(elem, one)
             out[lane] = old[0]
@@ -160,29 +169,15 @@ class Memory:
             lanes = np.flatnonzero(index == i)
             at = address[lanes] - (self.starts[i] if i >= 0 else 0)
             if i < 0:
-                raise self._outside(verb, elem, int(address[lanes[0]]), shape, int(where[lanes[0]]))
+                raise outside(self.regions, verb, elem, int(address[lanes[0]]), shape, int(where[lanes[0]]))
             region = self.regions[i]
             beyond = np.flatnonzero(at + elem.itemsize > region.stop - region.start)
             if beyond.size:
                 lane = lanes[beyond[0]]
-                raise self._outside(verb, elem, int(address[lane]), shape, int(where[lane]))
+                raise outside(self.regions, verb, elem, int(address[lane]), shape, int(where[lane]))
             if verb == "write" and not region.writable:
                 raise MemoryFault(f"the kernel writes to `{'`, `'.join(region.names)}`, which is read-only", help="pass a writable array")
             yield lanes, region, at
-
-    def _outside(self, verb: str, elem: DType, address: int, shape: tuple[int, ...], lane: int) -> MemoryFault:
-        def distance(r: Region) -> int:
-            return max(r.start - address, address - r.stop, 0)
-
-        near = min(self.regions, key=distance, default=None)
-        place = f" (lane {list(map(int, np.unravel_index(lane, shape)))} of {list(shape)})" if shape else ""
-        if near is None:
-            return MemoryFault(f"the kernel {verb}s{place}, but no array was passed")
-        element, count = (address - near.start) // elem.itemsize, (near.stop - near.start) // elem.itemsize
-        return MemoryFault(
-            f"{verb} outside `{'`, `'.join(near.names)}`: element {element} of {count}{place}",
-            help="mask the lanes that lie outside, or pass the right size",
-        )
 
     def _require_written(self, region: Region, at: np.ndarray, elem: DType, shape: tuple[int, ...], lanes: np.ndarray) -> None:
         assert region.written is not None
@@ -190,6 +185,23 @@ class Memory:
         if fresh.size:
             place = f" (lane {list(map(int, np.unravel_index(lanes[fresh[0]], shape)))} of {list(shape)})" if shape else ""
             raise MemoryFault(f"read of `{region.names[0]}` element {at[fresh[0]] // elem.itemsize}, which nothing has written{place}")
+
+
+def outside(regions: Sequence[Region], verb: str, elem: DType, address: int, shape: Sequence[int], lane: int) -> MemoryFault:
+    """What is wrong with a lane of an access that lies in none of the regions."""
+
+    def distance(r: Region) -> int:
+        return max(r.start - address, address - r.stop, 0)
+
+    near = min(regions, key=distance, default=None)
+    place = f" (lane {list(map(int, np.unravel_index(lane, shape)))} of {list(shape)})" if shape else ""
+    if near is None:
+        return MemoryFault(f"the kernel {verb}s{place}, but no array was passed")
+    element, count = (address - near.start) // elem.itemsize, (near.stop - near.start) // elem.itemsize
+    return MemoryFault(
+        f"{verb} outside `{'`, `'.join(near.names)}`: element {element} of {count}{place}",
+        help="mask the lanes that lie outside, or pass the right size",
+    )
 
 
 def _lanes(address: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

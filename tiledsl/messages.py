@@ -3,6 +3,9 @@
 A kernel that may say something has one more parameter, an array of 64-bit words. Word 0 counts the words that records
 take, word 1 is the number of an assertion that failed (0: none). A record is the number of its message, the three program
 ids, and one word per element. Records that do not fit are counted and dropped.
+
+Behind the records stands what a kernel that checks its accesses needs: the first access outside of all arrays that it met, and
+where the arrays lie.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from .location import Loc
 
 HEADER, RECORD = 2, 4  # words before the records, and before the elements of one
 CAPACITY = 1 << 18  # words for records
+OUTSIDE = HEADER + CAPACITY  # of an access outside: the number of its message (0: none), the lane, its address
+SPARE = OUTSIDE + 3  # a word that nobody reads
+SPANS = SPARE + 1  # the first address and the one after the last of every region of memory that may be touched
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,19 @@ class Message:
     loc: Loc | None
     is_assertion: bool = False
     hex: bool = False
-    operands: tuple[tuple[str, tuple[int, ...]], ...] = ()  # element type and shape of each value printed
+    operands: tuple[tuple[str, tuple[int, ...]], ...] = ()  # element type and shape of each value printed, or accessed
+    access: str = ""  # of a check that an access is inside: "read" or "write"
 
     def record(self) -> list[Any]:
         """As plain data, to be kept in a file."""
-        place = self.loc and [self.loc.file, self.loc.line, self.loc.column, self.loc.end_column, self.loc.function]
-        return [self.text, place, self.is_assertion, self.hex, self.operands]
+        return [self.text, self.loc and self.loc.plain(), self.is_assertion, self.hex, self.operands, self.access]
 
     @staticmethod
     def of(record: Sequence[Any]) -> Message:
         """The message that made a record."""
-        text, place, is_assertion, as_hex, operands = record
+        text, place, is_assertion, as_hex, operands, access = record
         shapes = tuple((str(elem), tuple(map(int, shape))) for elem, shape in operands)
-        return Message(text, Loc(*place) if place else None, is_assertion, as_hex, shapes)
+        return Message(text, Loc.of(place), is_assertion, as_hex, shapes, access)
 
     @property
     def words(self) -> int:
@@ -50,13 +56,15 @@ class Message:
         return RECORD + sum(int(np.prod(shape, dtype=int)) for _, shape in self.operands)
 
 
-def empty() -> np.ndarray:
-    """A buffer for one launch."""
-    return np.zeros(HEADER + CAPACITY, np.int64)
+def empty(spans: Sequence[tuple[int, int]] = ()) -> np.ndarray:
+    """A buffer for one launch of a kernel that may touch these addresses, as far as it checks."""
+    words = np.zeros(SPANS + 2 * len(spans), np.int64)
+    words[SPANS:] = np.asarray(spans, np.int64).reshape(-1)
+    return words
 
 
-def deliver(messages: Sequence[Message], buffer: np.ndarray) -> None:
-    """Print what was printed, then raise AssertionFailed if an assertion failed."""
+def tell(messages: Sequence[Message], buffer: np.ndarray) -> None:
+    """Print what was printed."""
     at, end = HEADER, HEADER + min(int(buffer[0]), CAPACITY)
     while at < end and buffer[at]:
         message = messages[int(buffer[at]) - 1]
@@ -65,6 +73,16 @@ def deliver(messages: Sequence[Message], buffer: np.ndarray) -> None:
         at += message.words
     if buffer[0] > CAPACITY:
         print(f"... {int(buffer[0]) - CAPACITY} more values were not kept")
+
+
+def outside(messages: Sequence[Message], buffer: np.ndarray) -> tuple[Message, int, int] | None:
+    """The first access outside of all arrays: its message, the lane, the address; None if there was none."""
+    number, lane, address = map(int, buffer[OUTSIDE:SPARE])
+    return (messages[number - 1], lane, address) if number else None
+
+
+def require_held(messages: Sequence[Message], buffer: np.ndarray) -> None:
+    """Raise AssertionFailed if an assertion failed."""
     if buffer[1]:
         failed = messages[int(buffer[1]) - 1]
         raise AssertionFailed(f"device-side assertion failed: {failed.text}" if failed.text else "device-side assertion failed", failed.loc)

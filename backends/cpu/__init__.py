@@ -54,9 +54,10 @@ class Ready:
 
 
 class Backend:
-    """Compiles for, and runs on, this machine. Reads and writes are not checked; use the interpreter to find bad ones."""
+    """Compiles for, and runs on, this machine. Reads and writes are checked only where a kernel does so, as when debugging."""
 
     name = "cpu"
+    unchecked = True
 
     def __init__(self) -> None:
         self._machine: HostMachine | None = None  # another one than the host, to compile for

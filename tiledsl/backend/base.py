@@ -54,7 +54,9 @@ class Report:
 
 
 class Backend(Protocol):
-    """A target. `launch` runs a program over a grid of up to three axes, x fastest."""
+    """A target. `launch` runs a program over a grid of up to three axes, x fastest.
+
+    One that reads and writes wherever a pointer leads says so by `unchecked = True`: when debugging, kernels then check it."""
 
     name: str
 

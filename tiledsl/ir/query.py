@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .core import Block, Kernel, Op, Value
 from .spec import OpSpec
+from .types import Pointer
 
 
 def users(block: Block) -> dict[Value, list[Op]]:
@@ -57,3 +60,30 @@ def needed(kernel: Kernel) -> set[Op]:
 
     scan(kernel.body)
     return keep
+
+
+def origins(block: Block) -> dict[Value, Sequence[Value]]:
+    """For every value, those that an address in it may come from: pointers come from pointers, or else from any operand."""
+    found: dict[Value, Sequence[Value]] = {}
+
+    def link(op: Op) -> None:
+        carried = op.operands[len(op.operands) - len(op.results) :]
+        yields = [inner.yields for inner in op.blocks if len(inner.yields) == len(op.results)]
+        for i, result in enumerate(op.results):
+            initial = [carried[i]] if op.blocks[0].args else []
+            found[result] = [*initial, *(y[i] for y in yields)]
+        for inner in op.blocks:
+            arguments = inner.args[len(inner.args) - len(op.results) :]
+            for i, argument in enumerate(arguments):
+                found[argument] = [carried[i], *(y[i] for y in yields)]
+
+    for op in block.walk():
+        if op.blocks and op.spec.effect == "control":
+            link(op)
+            continue
+        if op.spec.effect in ("read", "write"):
+            continue  # what comes from memory is no parameter
+        pointers = [v for v in op.operands if isinstance(v.type.elem, Pointer)]
+        for result in op.results:
+            found[result] = pointers if isinstance(result.type.elem, Pointer) and pointers else op.operands
+    return found

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from .. import epoch, forks, messages
+from .. import config, epoch, forks, messages
 from ..errors import Diagnostic, LaunchError, TileError, nearest
 from ..frames import entrance, trimmed
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
 from ..ir.core import Kernel, Op
-from ..ir.types import i64
-from ..memory import Buffer
+from ..ir.types import DTYPES, i64
+from ..memory import Buffer, outside, regions_of, spans_of
 from . import cache, uniform
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
@@ -49,7 +49,7 @@ class Launchable(JITFunction):
         launch_metadata: Callable[..., Any] | None = None,
         version: object = None,
     ):
-        super().__init__(fn, noinline=bool(noinline), debug=bool(debug))
+        super().__init__(fn, noinline=bool(noinline), debug=config.debug() if debug is None else bool(debug))
         self.repr, self.launch_metadata, self.version = repr, launch_metadata, version
         self._binder = Binder(self, do_not_specialize or (), do_not_specialize_on_alignment or ())
         self._versions: dict[tuple[Target, tuple[Key, ...]], Compiled] = {}
@@ -116,11 +116,19 @@ class Launchable(JITFunction):
         return Launched(compiled, target.backend.launch(compiled.program, sizes, bound, target.options))
 
     def _listening(self, compiled: Compiled, sizes: tuple[int, int, int], bound: list[Bound], target: Target) -> Launched:
-        """A launch of a kernel that may say something: prints it, or raises what it asserts."""
-        words = messages.empty()
+        """A launch of a kernel that may say something: prints it, or raises what it asserts, or what it may not touch."""
+        arrays = [b for b in bound if isinstance(b, Buffer)]
+        words = messages.empty(spans_of(arrays) if any(m.access for m in compiled.messages) else ())
         buffer = Buffer(words.ctypes.data, words.nbytes, i64, True, words, "messages")
-        report = target.backend.launch(compiled.program, sizes, [*bound, buffer], target.options)
-        messages.deliver(compiled.messages, words)
+        try:
+            report = target.backend.launch(compiled.program, sizes, [*bound, buffer], target.options)
+        finally:  # whatever else came of it: a program that reads outside may wait in vain
+            messages.tell(compiled.messages, words)
+            if (found := messages.outside(compiled.messages, words)) is not None:
+                message, lane, address = found
+                ((elem, shape),) = message.operands
+                raise outside(regions_of(arrays), message.access, DTYPES[elem], address, shape, lane).at(message.loc)
+        messages.require_held(compiled.messages, words)
         return Launched(compiled, report)
 
     def _call(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], Target]:

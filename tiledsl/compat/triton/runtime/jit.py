@@ -118,7 +118,8 @@ class JITFunction(Launchable, KernelInterface):
         self.used_global_vals: dict[tuple[str, int], tuple[Any, Any]] = {}
         super().__init__(fn, **_known(fn, {name: value for name, value in options.items() if name not in _CLASHING}))
         self._clash: str | None = _clash(self, options.get("do_not_specialize") or ())
-        self._repr, self.debug, self.noinline = options.get("repr"), options.get("debug"), bool(options.get("noinline"))  # type: ignore[assignment]
+        debug = options.get("debug", self.debug or None)  # as TILEDSL_DEBUG says
+        self._repr, self.debug, self.noinline = options.get("repr"), debug, bool(options.get("noinline"))  # type: ignore[assignment]
         self.do_not_specialize = options.get("do_not_specialize") or []
         self.do_not_specialize_on_alignment = options.get("do_not_specialize_on_alignment") or []
         self.module, self._fn_name = fn.__module__, f"{fn.__module__}.{fn.__qualname__}"
