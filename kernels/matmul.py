@@ -14,7 +14,7 @@ import tiledsl.language as tl
 from .arrays import dtype_name, empty, normal, numpy_dtype, strides
 from .sample import UNIT, Call, Sample, Work, rounding
 
-BLOCKS = (64, 64, 64)  # rows, columns and depth of what a program multiplies at a time
+BLOCK, DEPTH = 64, 64  # rows and columns, and depth, of what a program multiplies at a time
 
 
 @tiledsl.jit
@@ -61,7 +61,7 @@ def matmul(
     b: Any,
     out: Any = None,
     activation: str | None = None,
-    blocks: tuple[int, int, int] = BLOCKS,
+    blocks: tuple[int, int, int] | None = None,
     group: int = 8,
     **launch: Any,
 ) -> Any:
@@ -72,12 +72,19 @@ def matmul(
     name = dtype_name(a)
     out = empty(a, (m, n), "i32" if name == "i8" else name) if out is None else out
     sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
-    block_m, block_n, block_k = blocks
+    block_m, block_n, block_k = blocks or suitable(m, n)
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
         a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),
         ACTIVATION=activation, SUM=sums, BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
     )  # fmt: skip
     return out
+
+
+def suitable(m: int, n: int) -> tuple[int, int, int]:
+    """Blocks of 64 rows and columns; where there are fewer rows, wider ones, that long rows of b are read on end."""
+    rows = min(BLOCK, tiledsl.next_power_of_2(m))
+    columns = BLOCK * BLOCK // rows
+    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // 2)))), DEPTH  # two programs at least
 
 
 def inputs(rng: np.random.Generator, m: int, n: int, k: int, dtype: str = "f32", transposed: bool = False, **settings: Any) -> Call:

@@ -24,7 +24,7 @@ from .points import Index, Lanes, at_constant
 from .rows import Rows, rows_of
 from .types import Kind, register, vector
 
-AHEAD = 24  # rows of B in user memory are fetched into the second level of caches so much before they are needed
+AHEAD = 16  # rows of B in user memory are fetched into the second level of caches so much before they are needed
 LINE = 64
 PAIRS = {  # multiply 16-bit integers and add neighbours: feature and name, by 32-bit lanes; LLVM joins the sum, where it can
     4: ("+sse2", "llvm.x86.sse2.pmadd.wd"),

@@ -24,7 +24,7 @@ from .points import Index
 from .rows import in_place, walkable, whole_block
 from .strips import Slot, slot_of
 
-DEPTH = 32  # steps of k that rows in user memory are taken at a time
+DEPTH = 16  # steps of k that rows in user memory are taken at a time
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
         code.b.branch(slot.full, [], list, lambda: [packed()][:0])
         return Panels(kept(slot), *steps)
 
-    depth = next(steps for steps in (DEPTH, 16, 8, k) if k % steps == 0)
+    depth = next(steps for steps in (DEPTH, 8, k) if k % steps == 0)
 
     def there() -> list[str]:
         rows = in_place(code, op)
