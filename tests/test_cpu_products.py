@@ -9,12 +9,17 @@ import pytest
 from cpu_kernels import CPU, agree, tame
 
 from tiledsl.backend.base import Options
+from tiledsl.backends import cpu
 from tiledsl.backends.cpu.coarsen import coarsen
+from tiledsl.backends.cpu.engine import AGAIN
 from tiledsl.backends.cpu.plan import plan
 from tiledsl.backends.cpu.strips import steady
+from tiledsl.backends.cpu.threads import Run
+from tiledsl.backends.cpu.threads import _scratch as scratch_memory
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, f16, f32, i8, u8
+from tiledsl.kernels.matmul import matmul as product
 from tiledsl.ops import dot, load_block
 
 MATMUL = """kernel @matmul(%x: *{T}, %w: *{T}, %y: *f32, %m: i32, %n: i32, %k: i32, %astep: i64, %bstep: i64) {{
@@ -218,3 +223,17 @@ def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
         assert "pmadd" not in CPU.compile(parse(BYTES.format(T=i8, k=64, n=32, steps="%n, %one")), Options()).text["llvm"]
     finally:
         CPU.machine = before
+
+
+def test_packed_operands_outlast_a_range_of_programs_but_no_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_ranges(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
+        arena = scratch_memory.of(scratch)
+        for first in range(total):
+            run(args, first | AGAIN * (first > 0), first + 1, arena)
+
+    monkeypatch.setattr(cpu, "run_grid", in_ranges)
+    a, b, c = (np.ones((96, 96), np.float32) for _ in range(3))
+    for number in (1, 2):  # the same memory, and other numbers in it
+        b[...] = number
+        product(a, b, c, blocks=(16, 32, 32), backend="cpu")
+        assert (c == 96 * number).all()

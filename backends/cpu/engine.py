@@ -16,6 +16,7 @@ from .native.load import Mapped, Unloadable, address_of
 
 ENTRY = "run"  # what lower.py writes, and how it is called
 KNOWN = range(20, 23)  # LLVMs whose options we know
+AGAIN = 1 << 62  # beside the number of the first program: the arena holds what an earlier range of the launch left there
 PARAMETERS = 3  # the slot of the first one, after the extents of the grid
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 

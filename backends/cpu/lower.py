@@ -3,7 +3,8 @@
     void run(ptr args, i64 first, i64 last, ptr arena)
 
 args: the grid's three sizes as i64, then one 8-byte slot per parameter, then the function to call while
-waiting, if it may wait. Programs are numbered with x fastest.
+waiting, if it may wait. Programs are numbered with x fastest. A bit beside the number of the first (AGAIN) tells that
+the arena is as an earlier range of the same launch left it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .control import branch, for_loop, while_loop
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
-from .engine import ENTRY, PARAMETERS
+from .engine import AGAIN, ENTRY, PARAMETERS
 from .evaluate import compute, evaluate, materialise
 from .folds import reduce
 from .machine import HostMachine
@@ -62,8 +63,16 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
         _place(b, code.program, sizes, {axis for name, axis in asked if name == "program_id"})
         lower_block(code, kernel.body)
     order(code)
-    head = f"define void @{ENTRY}(ptr %args, i64 %first, i64 %last, ptr %arena) nounwind {{"
-    parts = [head, "entry:", *b.finish(), "ret void", *[f"{STOP}:", "ret void"] * bool(code.waits), "}"]
+    head = f"define void @{ENTRY}(ptr %args, i64 %from, i64 %last, ptr %arena) nounwind {{"
+    parts = [
+        head,
+        "entry:",
+        f"%first = and i64 %from, {AGAIN - 1}",
+        *b.finish(),
+        "ret void",
+        *[f"{STOP}:", "ret void"] * bool(code.waits),
+        "}",
+    ]
     for function in code.functions.values():
         parts += function
     if "sort" in {op.spec.name for op in kernel.body.walk()}:

@@ -6,7 +6,7 @@ iteration of the loop around the product, with the scalars that it was packed fr
 program comes with equal ones, it need not pack. No knowledge of how programs are numbered is needed.
 
 This is right if the memory does not change in between, so only for arguments that the kernel does not write, in code
-that assumes that written arguments overlap no others; and slots are emptied whenever a worker begins a range of programs.
+that assumes that written arguments overlap no others; and slots are emptied when a worker begins its part of a launch.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .alias import WRITES, Aliases
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
+from .engine import AGAIN
 from .plan import READS, Plan
 from .points import Index, at_constant
 from .types import register
@@ -128,9 +129,11 @@ def _tag(code: Code, tags: Scratch, row: int, slot: Index) -> str:
 
 
 def _empty(code: Code, tags: Scratch) -> None:
-    """No slot holds anything when a range of programs begins."""
-    start = scratch_pointer(code, tags).text
-    with code.b.at(0):
+    """No slot holds anything when a worker's part of a launch begins."""
+    start, b = scratch_pointer(code, tags).text, code.b
+    with b.at(0):
+        again = b.value(f"icmp uge i64 %from, {AGAIN}")
         for first in range(0, tags.shape[1], 8):  # the first row of tags; tiles are padded to whole lines
-            at = code.b.value(f"getelementptr i64, ptr {start}, i64 {first}")
-            code.b.line(f"store <8 x i64> zeroinitializer, ptr {at}, align 64")
+            at = b.value(f"getelementptr i64, ptr {start}, i64 {first}")
+            old = b.effect(f"load <8 x i64>, ptr {at}, align 64")
+            b.line(f"store <8 x i64> {b.value(f'select i1 {again}, <8 x i64> {old}, <8 x i64> zeroinitializer')}, ptr {at}, align 64")

@@ -1,13 +1,14 @@
 ; Threads that live on and run grids together with whoever launches them. pool.py keeps the memory and starts the threads.
 ;
 ; A region is open while the generation is odd. Who helps says so (active), looks again whether the same region is still open,
-; takes a seat, and then takes chunks of programs in ascending order, as the caller does. The caller closes the region when
-; there are no more, and waits for those who are active: never for one who has not arrived. All spin for a while, then sleep.
+; takes a seat, and then takes chunks of programs in ascending order, as the caller does: each time a share of those left, so
+; that the first chunks are long, and the last ones end almost at once. The caller closes the region when there are no more,
+; and waits for those who are active: never for one who has not arrived. All spin for a while, then sleep.
 
 %Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64 }
 ;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex
 ;                                                                total|    |    |    |    seats left     |    |    |         |    ns of work worth waking for
-;                                                                     chunk|    |    scratch, in bytes   |    |    |         threads asked for
+;                                                                     parts|    |    scratch, in bytes   |    |    |         threads asked for
 ;                                                                          run  arguments                |    |    whether the caller sleeps
 ;                                                                                                        |    threads that sleep
 ;                                                                                                        lock of the caller
@@ -70,7 +71,7 @@ prepare:
   br i1 %enough, label %work, label %leave
 work:
   %arena = load ptr, ptr %own
-  call void @take(ptr %pool, ptr %arena)
+  call void @take(ptr %pool, ptr %arena, i64 0)
   br label %leave
 leave:
   %t7 = atomicrmw sub ptr %active, i32 1 seq_cst
@@ -116,17 +117,16 @@ serial:
 not:
   ret i1 false
 open:
-  %parts = mul i64 %count, 8                                  ; small enough that a slow thread holds nobody up
-  %t4 = udiv i64 %total, %parts
-  %chunk = call i64 @llvm.umax.i64(i64 %t4, i64 1)
-  %t5 = udiv i64 %chunk, 4
+  %parts = mul i64 %count, 2                                  ; a thread that is slow from now on holds nobody up
+  %t4 = mul i64 %parts, 16
+  %t5 = udiv i64 %total, %t4
   %probe = call i64 @llvm.umax.i64(i64 %t5, i64 1)
   %next = getelementptr %Pool, ptr %pool, i64 0, i32 4
   store atomic i64 %probe, ptr %next monotonic, align 8
   %t6 = getelementptr %Pool, ptr %pool, i64 0, i32 6
   store i64 %total, ptr %t6
   %t7 = getelementptr %Pool, ptr %pool, i64 0, i32 7
-  store i64 %chunk, ptr %t7
+  store i64 %parts, ptr %t7
   %t8 = getelementptr %Pool, ptr %pool, i64 0, i32 8
   store ptr %run, ptr %t8
   %t9 = getelementptr %Pool, ptr %pool, i64 0, i32 9
@@ -163,34 +163,51 @@ late:
   call void @rouse(ptr %pool, i64 %helpers)
   br label %work
 work:
-  call void @take(ptr %pool, ptr %arena)
+  call void @take(ptr %pool, ptr %arena, i64 4611686018427387904)
   %t19 = atomicrmw add ptr %pool, i32 1 seq_cst
   call void @part(ptr %pool)
   store atomic i32 0, ptr %lock release, align 4
   ret i1 true
 }
 
-; take chunks until there are no more
-define internal void @take(ptr %pool, ptr %arena) nounwind {
+; take chunks until there are no more; a bit beside the number of the first program tells the kernel whether this thread has
+; already run others of this region, which may have left something in the arena
+define internal void @take(ptr %pool, ptr %arena, i64 %others) nounwind {
 entry:
   %next = getelementptr %Pool, ptr %pool, i64 0, i32 4
   %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 6
   %total = load i64, ptr %t1
   %t2 = getelementptr %Pool, ptr %pool, i64 0, i32 7
-  %chunk = load i64, ptr %t2
+  %parts = load i64, ptr %t2
   %t3 = getelementptr %Pool, ptr %pool, i64 0, i32 8
   %run = load ptr, ptr %t3
   %t4 = getelementptr %Pool, ptr %pool, i64 0, i32 9
   %args = load ptr, ptr %t4
+  %t5 = mul i64 %parts, 64
+  %t6 = udiv i64 %total, %t5
+  %least = call i64 @llvm.umax.i64(i64 %t6, i64 1)
   br label %ask
 ask:
-  %first = atomicrmw add ptr %next, i64 %chunk monotonic
+  %ran = phi i64 [ %others, %entry ], [ 4611686018427387904, %work ]
+  %seen = load atomic i64, ptr %next monotonic, align 8
+  br label %claim
+claim:
+  %first = phi i64 [ %seen, %ask ], [ %now, %offer ]
   %some = icmp ult i64 %first, %total
-  br i1 %some, label %work, label %done
+  br i1 %some, label %offer, label %done
+offer:
+  %left = sub i64 %total, %first
+  %share = udiv i64 %left, %parts
+  %chunk = call i64 @llvm.umax.i64(i64 %share, i64 %least)
+  %size = call i64 @llvm.umin.i64(i64 %chunk, i64 %left)
+  %last = add i64 %first, %size
+  %t7 = cmpxchg ptr %next, i64 %first, i64 %last monotonic monotonic
+  %now = extractvalue { i64, i1 } %t7, 0
+  %ours = extractvalue { i64, i1 } %t7, 1
+  br i1 %ours, label %work, label %claim
 work:
-  %t5 = add i64 %first, %chunk
-  %last = call i64 @llvm.umin.i64(i64 %t5, i64 %total)
-  call void %run(ptr %args, i64 %first, i64 %last, ptr %arena)
+  %marked = or i64 %first, %ran
+  call void %run(ptr %args, i64 %marked, i64 %last, ptr %arena)
   br label %ask
 done:
   ret void
