@@ -13,10 +13,13 @@ from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.isa import alu
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import DTYPE_NAMES, DTYPE_OF, Core, TileDescriptor, Trap
+from tiledsl.backends.npu.simulator import account, trace
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode, run
-from tiledsl.backends.npu.simulator.trace import Recorder
+from tiledsl.backends.npu.simulator.trace import Recorder, Trace
 from tiledsl.errors import MemoryFault
+from tiledsl.ir.parser import parse
+from tiledsl.ir.types import f32
 from tiledsl.memory import Buffer, Memory
 from tiledsl.passes import pipeline
 from tiledsl.testing import cases, oracle, programs
@@ -43,7 +46,7 @@ class Run:
         for mine, given_bytes in zip(core.memories, memories or (), strict=False):
             mine[:] = given_bytes
         try:
-            self.issued = core.run(0, (0, 0, 0), self.pieces.append) if fast else run(core, program, recorder)
+            self.issued = core.run(0, (0, 0, 0), self.keep) if fast else run(core, program, recorder)
         except (Trap, MemoryFault) as error:
             self.error, self.issued = str(error), -1
         self.memories, self.pc = core.memories, core.pc
@@ -53,6 +56,9 @@ class Run:
         self.arrays = [a.copy() for a in arrays]  # both runs find the same addresses, and the same values there
         for a, kept in zip(arrays, before, strict=True):
             a[:] = kept
+
+    def keep(self, piece):
+        self.pieces.append(Trace(piece.program, piece.steps.copy(), piece.tiles.copy(), piece.boxes.copy(), piece.whole))
 
 
 def same_trace(one, other):
@@ -287,3 +293,34 @@ def run_on(backend, case):
     bound, found = cases.bind(case)
     backend.launch(backend.compile(lowered, Options()), case.grid, bound, Options())
     return found
+
+
+def test_programs_of_one_class_are_counted_once_and_cost_the_same(monkeypatch):
+    text = """kernel @k(%a: *f32, %o: *f32, %n: i32) {
+  %i: i32 = program_id {axis=0}
+  %b: i32 = constant {value=64, type=i32}
+  %s: i32 = mul %i, %b
+  %p: *f32 = offset %a, %s
+  %q: *f32 = offset %o, %s
+  %one: i64 = constant {value=1, type=i64}
+  %zero: i64 = constant {value=0, type=i64}
+  %m: i32 = sub %n, %s
+  %high: i64 = cast %m {to=i64}
+  %x: f32[64] = load_block %p, %one, %zero, %high {shape=[64], checked=[0], masked=false, filled=false}
+  %y: f32[64] = div %x, %x
+  store_block %q, %y, %one, %zero, %high {checked=[0], masked=false}
+}
+"""
+    arrays = [np.ones(1000, np.float32), np.zeros(1000, np.float32)]
+    kernel = parse(text)
+
+    def report():
+        bound = [Buffer(a.ctypes.data, a.nbytes, f32, True, a, "x") for a in arrays]
+        backend = Backend()
+        return backend.launch(backend.compile(kernel, Options()), (17, 1, 1), [*bound, 1000], Options())
+
+    replays = []
+    monkeypatch.setattr(account, "replay", lambda *args: (replays.append(args[0].program), trace.replay(*args)))
+    quick, once = report(), len(replays)
+    monkeypatch.setattr(Trace, "signature", lambda self, burst: b"")
+    assert report() == quick and len(replays) == once + 17 and once < 10

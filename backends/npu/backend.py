@@ -23,11 +23,11 @@ from .compiler.container import Image, from_bytes, to_bytes
 from .isa.manual import manual
 from .isa.state import Core, to_raw
 from .machine import T1_BASE, Npu
+from .simulator.account import Account
 from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
-from .simulator.trace import Trace, replay
 from .timing import Clock
 
 MOST_IDLE = 4  # cores to keep
@@ -78,13 +78,12 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
         issued = [0] * programs
 
-        def observe(trace: Trace) -> None:
-            replay(trace, loaded.instructions, self.machine, clocks[trace.program % len(clocks)])
+        account = Account(loaded.instructions, clocks)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
             with placed(core, loaded.instructions, made.lines):
-                issued[number] = core.run(number, places[number], observe, Poll(stop, number))
+                issued[number] = core.run(number, places[number], account, Poll(stop, number))
             watch.leave(number)
 
         def stop(number: int, pc: int, state: Hashable) -> None:

@@ -268,8 +268,9 @@ def gfill(core: Core, to: BoxTo, value: ScalarA) -> None:
 def dld(core: Core, keep: Flag, to: TileTo, box: BoxA, mask: Mask) -> None:
     """Read a box into a tile; invalid or masked-off elements become the box's fill, or stay as they are with keep."""
     g = core.box(box)
-    other = core.get(to) if keep else np.broadcast_to(to_values(g.fill, g.dtype), g.extents)
-    core.put(to, core.dram.load(g.dtype, g.addresses(), g.inside() & _chosen(core, mask, g.extents), other))
+    chosen = g.inside() & _chosen(core, mask, g.extents)
+    fill = np.broadcast_to(to_values(g.fill, g.dtype), g.extents)
+    core.put(to, core.dram.load(g.dtype, g.addresses(), chosen, fill), chosen if keep else None)
 
 
 @T1.instruction(0x31, unit="W", traits={"dram_write"})
@@ -284,8 +285,8 @@ def dst(core: Core, to: BoxA, a: TileB, mask: Mask) -> None:
 def dgat(core: Core, keep: Flag, to: TileTo, addresses: TileA, mask: Mask) -> None:
     """Read the elements at a tile of byte addresses; masked-off ones become 0, or stay as they are with keep."""
     where = core.get(addresses)
-    other = core.get(to) if keep else None
-    core.put(to, core.dram.load(core.tile(to).dtype, where, _chosen(core, mask, where.shape), other))
+    chosen = _chosen(core, mask, where.shape)
+    core.put(to, core.dram.load(core.tile(to).dtype, where, chosen), chosen if keep else None)
 
 
 @T1.instruction(0x33, unit="W", traits={"dram_write"})

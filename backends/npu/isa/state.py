@@ -180,9 +180,12 @@ class Core:
         t = self.tile(index)
         return t.dtype.decode(self.window(index))
 
-    def put(self, index: int, values: np.ndarray) -> None:
-        """Write the values of a tile."""
+    def put(self, index: int, values: np.ndarray, chosen: np.ndarray | None = None) -> None:
+        """Write the values of a tile, or only the chosen ones."""
         t, window = self.tile(index), self.window(index)
         if values.shape != window.shape:
             raise Trap("ILLEGAL", f"extents {values.shape} do not match those of t{index}, {window.shape}")
-        window[...] = t.dtype.encode(values)
+        if chosen is None:
+            window[...] = t.dtype.encode(values)
+        else:
+            window[chosen] = t.dtype.encode(values)[chosen]

@@ -121,13 +121,16 @@ class FastCore:
         self._set(Head.PID, *place)
         words, go = self.words, _entry()
         self._core: Core | None = None
+        whole = True
         with np.errstate(all="ignore"):
             while True:
                 status = go(self._address)
                 if status == layout.HALTED:
                     break
                 if status == layout.FULL:
-                    self._hand_on(number, sink)
+                    self._hand_on(number, sink, whole=False)
+                    self._begin_piece()
+                    whole = False
                 elif status == layout.RESOLVE:
                     self._resolve()
                 elif status == layout.LOST:
@@ -142,7 +145,7 @@ class FastCore:
                     core = self._reference()
                     self.dram.latest = int(words[Head.LATEST])
                     poll(core, int(self.steps["pc"][words[Head.STEP_COUNT] - 1]))
-        self._hand_on(number, sink)
+        self._hand_on(number, sink, whole)
         return int(words[Head.ISSUED])
 
     def _forget(self) -> None:
@@ -158,12 +161,16 @@ class FastCore:
         self._set(Head.PC, 0, 0, self.machine.watchdog)
         words[Head.STEP_COUNT] = words[Head.TILE_COUNT] = words[Head.BOX_COUNT] = 0
 
-    def _hand_on(self, number: int, sink: Sink | None) -> None:
-        """Give the trace so far to who wants it, and begin a new piece."""
+    def _hand_on(self, number: int, sink: Sink | None, whole: bool) -> None:
+        """Give the trace so far to who wants it."""
         words = self.words
         steps, tiles, boxes = (int(words[i]) for i in (Head.STEP_COUNT, Head.TILE_COUNT, Head.BOX_COUNT))
         if sink is not None and steps:
-            sink(Trace(number, self.steps[:steps].copy(), self.tile_rows[:tiles].copy(), self.box_rows[:boxes].copy()))
+            sink(Trace(number, self.steps[:steps], self.tile_rows[:tiles], self.box_rows[:boxes], whole))
+
+    def _begin_piece(self) -> None:
+        """An empty trace, in which no descriptor has a row yet."""
+        words = self.words
         words[Head.STEP_COUNT] = words[Head.TILE_COUNT] = words[Head.BOX_COUNT] = 0
         for table, state, traced in ((self.tiles[: layout.TILES], Tile.STATE, Tile.TRACED), (self.boxes, Box.STATE, Box.TRACED)):
             table[:, traced] = -1

@@ -50,6 +50,7 @@ class Trace:
     steps: np.ndarray  # of STEP
     tiles: np.ndarray  # of TILE
     boxes: np.ndarray  # of BOX
+    whole: bool = True  # or a piece
 
     def tile(self, row: int) -> TileDescriptor:
         """A row of `tiles` as the descriptor that it was."""
@@ -66,8 +67,20 @@ class Trace:
         valid = tuple(None if lo <= 0 and hi >= extent else (lo, hi) for lo, hi, extent in zip(low, high, extents, strict=True))
         return GlobalDescriptor(DTYPE_OF[g["dtype"]], int(g["base"]), tuple(extents), tuple(strides), valid, int(g["fill"]))
 
+    def signature(self, burst: int) -> bytes:
+        """Equal for programs that did the same, on tiles in the same places and boxes alike: where in DRAM these are counts as far
+        as bursts do. Empty for a piece of a program."""
+        if not self.whole:
+            return b""
+        boxes = self.boxes.copy()
+        boxes["base"] %= burst
+        boxes["fill"] = 0
+        np.clip(boxes["low"], 0, boxes["extents"], out=boxes["low"])
+        np.clip(boxes["high"], boxes["low"], boxes["extents"], out=boxes["high"])
+        return self.steps.tobytes() + self.tiles.tobytes() + boxes.tobytes()
 
-Sink = Callable[[Trace], None]
+
+Sink = Callable[[Trace], None]  # a trace may be overwritten when it returns
 
 
 def tile_fields(one: Decoded) -> list[tuple[str, str, int]]:
