@@ -5,6 +5,12 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+import tiledsl
+import tiledsl.language as tl
+from tiledsl import config
 from tiledsl.errors import CompilationError, TileError, TypeRuleError, nearest
 from tiledsl.location import Loc
 
@@ -60,3 +66,27 @@ def test_of_many_calls_the_first_and_the_last_are_shown() -> None:
         "note: ... 96 more calls",
         "note: called from deep.py:1:1",
     ]
+
+
+@tiledsl.jit
+def one(x):
+    tl.store(x, 1.0)
+
+
+def test_what_a_launch_returns_is_spoken_in_a_line() -> None:
+    shown = repr(one[(1,)](np.zeros(1, np.float32), backend="interpreter"))
+    assert shown.startswith("<launch of one") and "asm: tile" in shown and len(shown) < 100
+
+
+def test_the_stages_of_a_launch_are_those_that_the_readme_names() -> None:
+    launches = {name: one[(1,)](np.zeros(1, np.float32), backend=name) for name in ("cpu", "interpreter", "npu")}
+    assert "ret" in launches["cpu"].asm["asm"] and {"tile", "llvm"} <= launches["cpu"].asm.keys()
+    assert launches["interpreter"].asm.keys() == {"tile"} and launches["npu"].asm.keys() == {"asm"}
+
+
+def test_a_stage_that_is_no_pass_leads_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (config.show, config.stop_after):
+        monkeypatch.setenv(variable.name, "llvm")
+        with pytest.raises(TileError, match=r"kernel.show\(arguments, stage='llvm'\)"):
+            one[(1,)](np.zeros(1, np.float64), backend="interpreter")
+        monkeypatch.delenv(variable.name)

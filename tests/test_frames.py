@@ -36,6 +36,7 @@ def fails_in_a_function_of_the_user(x, N: tl.constexpr):
     tl.store(x, fails(N - N))
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 X = np.zeros(4, np.float32)
 tuned = tiledsl.autotune([tiledsl.Config({"N": 1}), tiledsl.Config({"N": 2})], key=[])(undefined)
 WAYS: dict[str, Callable[[], Any]] = {
@@ -73,6 +74,12 @@ def test_what_python_said_stays_the_cause_with_the_users_frames() -> None:
     assert frames(caught.value.__cause__) == [__name__]
 
 
+def test_a_kernel_without_a_file_is_refused_in_few_lines() -> None:
+    code = "import numpy as np, tiledsl\n@tiledsl.jit\ndef f(x): pass\nf[(1,)](np.zeros(1))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert "help: write it into a file" in done.stderr and len(done.stderr.splitlines()) <= 8, done.stderr
+
+
 def test_kernels_of_the_package_are_users_code() -> None:
     assert is_ours("tiledsl.frontend.calls") and not is_ours("tiledsl.kernels.softmax") and not is_ours("tiledsl_like")
 
@@ -83,7 +90,7 @@ def test_a_script_that_fails_is_reported_as_python_does_with_file_and_launch(tmp
         "import numpy as np\nimport triton\n\n\n@triton.jit\ndef kernel(x):\n    y = missing\n\n\nkernel[(1,)](np.zeros(4))\n"
     )
     command = [sys.executable, "-m", "tiledsl", "run", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 1
     said = done.stderr.splitlines()
     assert "mine.py" in said[1] and "line 10" in said[1] and "kernel[(1,)]" in said[2]

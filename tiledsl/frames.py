@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -27,10 +28,12 @@ def trimmed(error: TileError) -> TileError:
 
 
 def without_ours(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback of the frames that are not this package's."""
-    kept = []
+    """A traceback of the frames that are not this package's, nor of what it calls in Python's library."""
+    kept, inside = [], False
     while traceback is not None:
-        if not is_ours(traceback.tb_frame.f_globals.get("__name__", "")):
+        module = traceback.tb_frame.f_globals.get("__name__", "")
+        inside = is_ours(module) or (inside and module.partition(".")[0] in sys.stdlib_module_names)
+        if not inside:
             kept.append(traceback)
         traceback = traceback.tb_next
     chain: TracebackType | None = None

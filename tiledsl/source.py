@@ -25,7 +25,9 @@ def parse_function(fn: FunctionType, lines: Sequence[str]) -> tuple[str, ast.Fun
     own = lines[first - 1 :]
     if not own:
         raise CompilationError(
-            f"the source of `{fn.__name__}` is not available", notes=[f"it was made in {file}"], help="define it in a file"
+            f"the source of `{fn.__name__}` is not available",
+            notes=[f"it was made in {file}; kernels are compiled from the text of their file"],
+            help="write it into a file, and run or import that; notebooks and IPython keep the text of their cells",
         )
     refuse_async(fn, own)
     tree = first_function(own, first)

@@ -37,10 +37,15 @@ HEADER = struct.Struct("<qq")  # before the code: bytes of scratch per worker, w
 
 
 class Stages(dict[str, str]):
-    """The texts of a program. Assembly is written when somebody lists them, and not kept: it takes as long as compiling."""
+    """The texts of a program. Assembly is written when somebody lists them or asks for it, and not kept: it takes as long as compiling."""
 
     def items(self) -> ItemsView[str, str]:  # type: ignore[override]
-        return {**self, "asm": assembly(self["llvm"], host())}.items()
+        return {**self, "asm": self["asm"]}.items()
+
+    def __missing__(self, name: str) -> str:
+        if name != "asm":
+            raise KeyError(name)
+        return assembly(self["llvm"], host())
 
 
 @dataclass(frozen=True)
