@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .backend import registry
-from .errors import AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
+from .errors import ArgumentError, AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
 from .frames import entrance
 from .runtime.jit import Launchable
 from .runtime.launch import IGNORED
@@ -116,6 +116,9 @@ class Autotuner(Tuned):
     ):
         super().__init__(fn)
         self.configs = list(configs) or [Config({})]
+        for config in self.configs:
+            if not isinstance(config, Config):
+                raise ArgumentError(f"autotune chooses between configs, got {config!r}", help=f"write tiledsl.Config({config!r})")
         self.keys = list(key)
         self.reset_to_zero, self.restore_value = list(reset_to_zero or ()), list(restore_value or ())
         self._restored: dict[str, Any] = {}
@@ -313,6 +316,9 @@ class Heuristics(Tuned):
     def __init__(self, fn: Any, values: Mapping[str, Callable[[dict[str, Any]], Any]]):
         super().__init__(fn)
         self.values = dict(values)
+        for name, rule in self.values.items():
+            if not callable(rule):
+                raise ArgumentError(f"the heuristic of `{name}` is {rule!r}, and no function", help=f"write lambda args: {rule!r}")
 
     @entrance
     def run(self, *args: Any, grid: Any = None, warmup: bool = False, **kwargs: Any) -> Any:

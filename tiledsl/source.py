@@ -31,12 +31,18 @@ def parse_function(fn: FunctionType, lines: Sequence[str]) -> tuple[str, ast.Fun
         )
     refuse_async(fn, own)
     tree = first_function(own, first)
+    if hasattr(fn, "__wrapped__") or fn.__name__ == "<lambda>":
+        what, help = ("a `lambda`", "write it with `def`") if fn.__name__ == "<lambda>" else ("inside another decorator's function", BELOW)
+        raise CompilationError(f"`{fn.__name__}` is {what}, and no plain `def`", Loc(file, first), help=help)
     if tree is None or tree.name != fn.__name__:
         raise CompilationError(
             f"`{fn.__name__}` is not at line {first} of {file}, or no plain `def`",
             help="if the file was edited since it was imported, import it again",
         )
     return "".join(own[: (tree.end_lineno or 0) - first + 1]), tree
+
+
+BELOW = "put @tiledsl.jit below the other decorators, right above `def`"
 
 
 def refuse_async(fn: FunctionType, own: Sequence[str]) -> None:

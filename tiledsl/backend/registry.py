@@ -61,7 +61,11 @@ def find(name: str) -> Backend:
 def _load(name: str) -> Backend:
     target = BUILT_IN.get(name) or _entry_points().get(name)
     if target is None:
-        raise LaunchError(f"there is no backend `{name}`", notes=[f"backends: {', '.join(names())}"], help=nearest(name, names()))
+        raise LaunchError(
+            f"there is no backend `{name}`",
+            notes=[f"backends: {', '.join(names())}"],
+            help=nearest(name, names()) or "leave `backend` out, or name one of these",
+        )
     module, _, attribute = target.partition(":")
     with forks.lock:
         return cast(Backend, getattr(import_module(module), attribute)())

@@ -79,6 +79,8 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
 def _instead(callee: Any, spoken: str) -> str:
     """What to write for a call that a kernel cannot contain."""
     name = getattr(callee, "__name__", "")
+    if isinstance(getattr(callee, "kernel", None), JITFunction):  # kernel[grid]
+        return f"call it without a grid, {callee.kernel.name}(...): the programs are those of this launch"
     if isinstance(callee, ModuleType):
         return f"it is a module: call a function of it, {spoken}...(...)"
     if isinstance(getattr(language, name, None), (Builtin, Library)):
@@ -188,8 +190,8 @@ def bind(function: JITFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         names[formal.name] = value
     unknown = [k for k in kwargs if k not in function.arg_names]
     if rest or unknown:
-        extra = f"`{unknown[0]}`" if unknown else f"{len(rest)} arguments too many"
-        raise TypeRuleError(f"`{function.name}` does not take {extra}", help=f"its parameters are {', '.join(function.arg_names)}")
+        wrong = f"has no parameter `{unknown[0]}`" if unknown else f"takes {len(function.params)} arguments, got {len(args)}"
+        raise TypeRuleError(f"`{function.name}` {wrong}", help=f"its parameters are {', '.join(function.arg_names)}")
     return names
 
 

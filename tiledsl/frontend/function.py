@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..errors import CompilationError
+from ..errors import ArgumentError, CompilationError
 from ..location import Loc
 from ..source import lines_of, parse_function
 from .captures import Captures, find_captures
@@ -42,7 +42,9 @@ class JITFunction:
 
     def __init__(self, fn: Callable[..., Any], *, noinline: bool = False, debug: bool = False):
         if not inspect.isfunction(fn):
-            raise TypeError(f"jit takes a function, got {fn!r}")
+            twice = getattr(fn, "is_jit_function", False)
+            help = "leave out one of the two decorators" if twice else "put @tiledsl.jit on a `def`, below other decorators"
+            raise ArgumentError(f"jit takes a function, got {fn!r}", help=help)
         self.fn = fn
         self.noinline, self.debug = noinline, debug
         self.name = fn.__name__

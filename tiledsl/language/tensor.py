@@ -41,6 +41,14 @@ ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
 }
 
 
+ARRAYS = "of an array a kernel gets the address only: pass what it needs of shape and strides as numbers"
+ELSEWHERE = {  # what tiles and arrays have in NumPy and PyTorch: what to write
+    **dict.fromkeys(("astype", "type_as"), "write x.to(tl.float32)"),
+    **{name: f"write x.to(tl.{to})" for name, to in (("float", "float32"), ("double", "float64"), ("half", "float16"))},
+    **{name: f"write x.to(tl.{to})" for name, to in (("int", "int32"), ("long", "int64"), ("bool", "int1"))},
+    "mean": "divide the sum by how many there are: tl.sum(x, axis=0) / n",
+    **dict.fromkeys(("size", "stride", "strides", "ndim", "dim", "device", "is_contiguous"), ARRAYS),
+}
 LISTED = f"a tile has {', '.join(ATTRIBUTES)}, and many functions of tl as methods: tl.sum(x, 0) is x.sum(0)"
 
 
@@ -50,7 +58,7 @@ def attribute(ctx: Context, x: Value, name: str) -> Any:
         return ATTRIBUTES[name](ctx, x)
     if name in METHODS:
         return BoundMethod(METHODS[name], x)
-    raise TypeRuleError(f"a tile has no attribute `{name}`", help=nearest(name, [*ATTRIBUTES, *METHODS]) or LISTED)
+    raise TypeRuleError(f"a tile has no attribute `{name}`", help=ELSEWHERE.get(name) or nearest(name, [*ATTRIBUTES, *METHODS]) or LISTED)
 
 
 class BoundMethod:

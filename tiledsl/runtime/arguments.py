@@ -73,7 +73,7 @@ def _int(value: int, slot: Slot, out: list[Bound]) -> Key:
     elif 0 <= value < 0x10000000000000000:
         name = "u64"
     else:
-        raise ArgumentOverflow(f"`{slot.name}` = {value} does not fit 64 bits")
+        raise ArgumentOverflow(f"`{slot.name}` = {value} does not fit 64 bits", help="pass a float, or parts of it")
     return f"{name}/16" if value % ALIGNMENT == 0 and slot.specialize and slot.align else name
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from .. import config, epoch, forks, messages
-from ..errors import Diagnostic, LaunchError, TileError, nearest
+from ..errors import ArgumentError, Diagnostic, LaunchError, TileError, nearest
 from ..frames import entrance, trimmed
 from ..frontend.captures import Captures
 from ..frontend.function import JITFunction
@@ -323,12 +323,22 @@ def _array_of(value: Any, slot: Slot) -> Any:
     return value if elem is None else Buffer(0, 0, elem, name=slot.name)
 
 
+OPTIONS = tuple(inspect.signature(Launchable).parameters)[1:]
+
+
 @overload
 def jit(fn: Callable[..., Any], /) -> Launchable: ...
 @overload
 def jit(fn: None = None, /, **options: Any) -> Callable[[Callable[..., Any]], Launchable]: ...
 def jit(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Compile a function for tiles when it is launched or called by a kernel; `jit` or `jit(do_not_specialize=[...], ...)`."""
+    for name in options:
+        if name not in OPTIONS:
+            raise ArgumentError(
+                f"jit has no option `{name}`",
+                notes=[f"options: {', '.join(OPTIONS)}"],
+                help=nearest(name, OPTIONS) or f"options of a launch are given to it: kernel[grid](..., {name}=...)",
+            )
     if fn is None:
         return lambda fn: Launchable(fn, **options)
     return Launchable(fn, **options)

@@ -94,7 +94,10 @@ class Binder:
         other = [f"`{name}=`" for name in given if name not in (*self.names, *USED, *IGNORED)]
         they = "which is no parameter" if len(other) == 1 else "which are no parameters"
         notes = [f"it was called with {', '.join(other)}, {they}"] if other else []
-        return self._error(f"is missing {what} `{p.name}`", p.name, notes=notes, help=f"pass {p.name}=...")
+        help = f"pass {p.name}=..."
+        if self.names[0] == "self":
+            help = "a kernel is a function: define it outside of the class, and without `self`"
+        return self._error(f"is missing {what} `{p.name}`", p.name, notes=notes, help=help)
 
     def _error(self, message: str, name: str = "", **more: Any) -> ArgumentError:
         return ArgumentError(f"the launch of `{self.function.name}` {message}", self.function.place(name), **more)
