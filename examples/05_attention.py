@@ -28,7 +28,9 @@ def main():
 
     # what the accelerator says about its run
     x = q[0, :128].copy()
-    launched = attention_kernel[(2, 1)](x, x, x, np.empty_like(x), 128, 0.18, CAUSAL=False, D=64, BLOCK_M=64, BLOCK_N=64, backend="npu")
+    launched = attention_kernel[(2, 1)](
+        x, x, x, np.empty_like(x), None, 128, 0.18, CAUSAL=False, D=64, BLOCK_M=64, BLOCK_N=64, backend="npu"
+    )
     print(f"128 queries of 64 on the accelerator: {launched.report.cycles} cycles;", launched.report.details)
     return 0 if ok else 1
 
