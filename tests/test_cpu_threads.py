@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from tiledsl.backend.base import Buffer, Options, Program
+from tiledsl.backends import cpu
 from tiledsl.backends.cpu import Backend, threads
+from tiledsl.backends.cpu import workers as pool
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import i32
 
@@ -37,6 +39,7 @@ def eager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if request.param == "python":
         monkeypatch.setattr(threads, "native_pool", lambda: None)
     monkeypatch.setattr(threads, "WAKING", -1.0)
+    monkeypatch.setattr(cpu, "BRIEF", -1)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -67,7 +70,7 @@ def test_launches_from_several_threads(eager: None) -> None:
 
 def test_a_helper_that_comes_late_finds_nothing() -> None:
     ran: list[tuple[int, int]] = []
-    region = threads.Region(lambda args, first, last, arena: ran.append((first, last)), 0, 0, 10, 4, 64)
+    region = pool.Region(lambda args, first, last, arena: ran.append((first, last)), 0, 0, 10, 4, 64)
     region.finish()
     region.help()
     assert ran == [(0, 4), (4, 8), (8, 10)]
@@ -80,7 +83,7 @@ def test_the_caller_waits_for_helpers_that_joined() -> None:
         time.sleep(0.01)
         done.append(first)
 
-    threads.Pool().run(threads.Region(slow, 0, 0, 20, 1, 64), 2)
+    pool.Pool().run(pool.Region(slow, 0, 0, 20, 1, 64), 2)
     assert sorted(done) == list(range(20))
 
 

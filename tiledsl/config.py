@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from .errors import ConfigError
+from .record import Record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Variable(Generic[T]):
+class Variable(Record, Generic[T]):
     """One variable; calling it reads the environment."""
 
     name: str

@@ -6,7 +6,6 @@ checksum holds. It is written to a side file and renamed. Whatever is wrong, a r
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import threading
@@ -15,7 +14,9 @@ import warnings
 from contextlib import suppress
 from functools import cache
 
-_CHECKSUM = hashlib.sha256().digest_size
+from .digest import sha256
+
+_CHECKSUM = sha256().digest_size
 USED = 3600  # seconds: the time at which a file was used is kept this exactly, as that of its last change
 
 
@@ -113,13 +114,13 @@ def trim(directory: str, suffix: str, limit: int) -> None:
 
 def sealed(magic: bytes, body: bytes) -> bytes:
     """Contents under a first line and their checksum."""
-    return magic + hashlib.sha256(body).digest() + body
+    return magic + sha256(body).digest() + body
 
 
 def unsealed(magic: bytes, data: bytes) -> bytes | None:
     """The contents, if they are whole and under this first line."""
     start = len(magic) + _CHECKSUM
     body = data[start:]
-    if not data.startswith(magic) or hashlib.sha256(body).digest() != data[len(magic) : start]:
+    if not data.startswith(magic) or sha256(body).digest() != data[len(magic) : start]:
         return None
     return body

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from .errors import AssertionFailed
 from .ir.types import DTYPES, DType
 from .location import Loc
+from .record import Record
 
 HEADER, RECORD = 2, 4  # words before the records, and before the elements of one
 CAPACITY = 1 << 18  # words for records
@@ -28,8 +28,7 @@ SPARE = OUTSIDE + 3  # a word that nobody reads
 SPANS = SPARE + 1  # the first address and the one after the last of every region of memory that may be touched
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Record):
     """One place in a kernel that may say something."""
 
     text: str  # of an assertion: what to say; of a print: what stands before the value

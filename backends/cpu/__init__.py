@@ -7,7 +7,6 @@ writes expressions where they are needed, folds.py, dot.py, memory.py and contro
 from __future__ import annotations
 
 import ctypes
-import json
 import struct
 from collections.abc import Callable, ItemsView, Sequence
 from dataclasses import dataclass
@@ -21,13 +20,15 @@ from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, Tile
 from tiledsl.location import Loc
+from tiledsl.record import Record
 
 from .engine import ENTRY, RUN, Linked, assembly, compiled, loaded, object_file
 from .host import host
 from .machine import HostMachine, threads_of
 from .native.image import decode
 from .native.load import Mapped
-from .threads import Run, run_grid
+from .scratch import Run
+from .threads import BRIEF, run_grid
 
 if TYPE_CHECKING:
     from tiledsl.backend.direct import Direct
@@ -48,8 +49,7 @@ class Stages(dict[str, str]):
         return assembly(self["llvm"], host())
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Record):
     """A program in this process."""
 
     code: Mapped | Linked
@@ -98,7 +98,7 @@ class Backend:
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
         places = [wait.place and wait.place.plain() for wait in waits(kernel)]
         if places:
-            stages["waits"] = json.dumps(places)
+            stages["waits"] = repr(places)
         binary = HEADER.pack(scratch, work(kernel)) + compiled(text, self.machine).encode()
         return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), binary, stages)
 
@@ -115,7 +115,7 @@ class Backend:
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
-        threads = threads_of(options)
+        threads = 1 if 0 <= ready.work * total <= BRIEF else threads_of(options)
         if total > 0:
             run_grid(ready.run, ctypes.addressof(memory), total, ready.scratch, threads)
         return Report()  # not timed: reading the clock twice would cost half as much as a launch
@@ -149,10 +149,12 @@ class Backend:
 
 def _placed(program: Program) -> Kernel:
     """The kernel of a program, with the places where it waits."""
-    from tiledsl.waiting import waits  # only compiling needs it
+    from ast import literal_eval  # only compiling needs it, and what follows
+
+    from tiledsl.waiting import waits  # see above
 
     kernel = parse(program.text["tile"])
-    for wait, place in zip(waits(kernel), json.loads(program.text.get("waits", "[]")), strict=True):
+    for wait, place in zip(waits(kernel), literal_eval(program.text.get("waits", "[]")), strict=True):
         wait.loop.loc = Loc.of(place)
     return kernel
 

@@ -10,14 +10,12 @@ from tiledsl.backend.direct import Table
 from .engine import ENTRY
 from .machine import threads_of
 from .native.launcher import ALONE, HERE, SPREAD, Launcher, method
-from .native.pool import native_pool
-from .threads import run_grid
+from .threads import BRIEF, native_pool, run_grid
 
 if TYPE_CHECKING:
     from . import Backend
 
 SHORT = 1 << 14  # elements computed by a launch that keeps the interpreter lock: some microseconds
-BRIEF = 1 << 15  # by one for which another thread would come too late
 
 
 class Launches:

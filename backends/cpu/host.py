@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from functools import cache
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 
 from tiledsl import config, files
+from tiledsl.digest import sha256
 from tiledsl.forks import lock
 
 from .engine import llvm
 from .machine import HostMachine, last_cache
 
-MAGIC = b"tiledsl host 1\n"
+MAGIC = b"tiledsl host 2\n"
 TELLING = (  # lines of /proc/cpuinfo
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
     "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
@@ -51,18 +50,18 @@ def _remembered() -> tuple[str, str] | None:
     directory = files.usable_directory(config.cache_dir()) if processor and config.cache() else None
     if directory is None:
         return None
-    path = os.path.join(directory, f"{hashlib.sha256(processor.encode()).hexdigest()}.host")
+    path = os.path.join(directory, f"{sha256(processor.encode()).hexdigest()}.host")
     body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
-        body = json.dumps(_asked()).encode()
+        body = "\n".join(_asked()).encode()
         files.save(path, files.sealed(MAGIC, body))
-    cpu, features = json.loads(body)
+    cpu, features = body.decode().split("\n")
     return cpu, features
 
 
 def _processor() -> str:
     """A text that tells apart processors and LLVMs; none where the platform has no such text."""
-    found = find_spec("llvmlite")  # where it is, without importing it
+    found = PathFinder.find_spec("llvmlite")  # where it is, without importing it
     try:
         with open("/proc/cpuinfo") as file:
             lines = file.read(1 << 14).split("\n\n")[0].splitlines()  # the first processor: all are alike

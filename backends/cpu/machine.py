@@ -11,7 +11,7 @@ from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HostMachine(Machine):
     """Numbers that shape the code but never its results."""
 

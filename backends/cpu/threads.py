@@ -1,163 +1,27 @@
-"""Running a grid: a pool of threads that lives on, and chunks of programs handed out as they are asked for."""
+"""Running a grid on several threads, where that is worth it."""
 
 from __future__ import annotations
 
-import ctypes
-import mmap
-import os
-import threading
 import time
-from collections.abc import Callable
-from itertools import count
-from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from tiledsl.forks import lock
 
 from .machine import processors
-from .native.arena import announce
-from .native.pool import native_pool
+from .scratch import Run, arena_of
+
+if TYPE_CHECKING:
+    from .native.pool import NativePool
 
 CHUNKS = 8  # per worker: small enough that a slow worker holds nobody up
 WAKING = 40e-6  # seconds of work below which another thread comes too late
-PAGE = 2 << 20
-
-Run = Callable[[int, int, int, int], None]  # (args, first, last, arena), without the interpreter lock
-
-
-class Scratch(threading.local):
-    """Each thread's scratch memory; it only grows."""
-
-    memory: mmap.mmap | None = None
-
-    def of(self, size: int) -> int:
-        """The address of so many bytes, on a page boundary."""
-        if self.memory is None or len(self.memory) < size:
-            # private, or a forked child would scribble over its parent's tiles
-            self.memory = mmap.mmap(-1, -(-max(size, 1) // PAGE) * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-            self.announced = announce(self.address, len(self.memory))
-        return self.address
-
-
-_scratch = Scratch()
-
-
-class Region:
-    """One grid being run. Whoever helps joins it first; the caller leaves once its helpers have, and waits for nobody else."""
-
-    def __init__(self, run: Run, args: int, first: int, total: int, chunk: int, scratch: int):
-        self.run, self.args, self.first, self.total, self.chunk, self.scratch = run, args, first, total, chunk, scratch
-        self.tickets = count()  # next() on it is atomic
-        self.lock, self.left = threading.Lock(), threading.Event()
-        self.helpers, self.closed = 0, False
-
-    def work(self) -> None:
-        """Run chunks until there are no more."""
-        arena = _scratch.of(self.scratch)
-        while (first := self.first + next(self.tickets) * self.chunk) < self.total:
-            self.run(self.args, first, min(first + self.chunk, self.total), arena)
-
-    def help(self) -> None:
-        """Work on it, unless it is over already: then its arguments are gone."""
-        with self.lock:
-            if self.closed:
-                return
-            self.helpers += 1
-        try:
-            self.work()
-        finally:
-            with self.lock:
-                self.helpers -= 1
-                if not self.helpers:
-                    self.left.set()
-
-    def finish(self) -> None:
-        """Work on it, then wait for those who joined; also if a signal interrupts: they use the caller's arguments."""
-        try:
-            self.work()
-        except BaseException:
-            self.total = 0  # no more chunks
-            raise
-        finally:
-            self._part()
-
-    def _part(self) -> None:
-        with self.lock:
-            self.closed = True
-            alone = not self.helpers
-            self.left.clear()
-        interrupt: BaseException | None = None
-        while not alone:
-            try:
-                alone = self.left.wait()
-            except BaseException as error:  # raised by a signal's handler
-                interrupt, self.total = error, 0
-        if interrupt is not None:
-            raise interrupt
-
-
-class Pool:
-    """Threads that wait for regions. Threads do not survive a fork: a child process makes its own pool."""
-
-    def __init__(self) -> None:
-        self.busy = threading.Lock()
-        self.queue: SimpleQueue[Region] = SimpleQueue()
-        self.workers = 0
-
-    def run(self, region: Region, helpers: int) -> None:
-        """Run a region with so many threads besides this one; if another launch has them, without."""
-        if not self.busy.acquire(blocking=False):
-            region.work()
-            return
-        try:
-            while self.workers < helpers:
-                self.workers += 1
-                threading.Thread(target=self._serve, daemon=True, name=f"tiledsl-{self.workers}").start()
-            for _ in range(helpers):
-                self.queue.put(region)
-            region.finish()
-        finally:
-            self.busy.release()
-
-    def _serve(self) -> None:
-        while True:
-            self.queue.get().help()
-
-
-_pool = Pool()
-
-
-def _renew() -> None:
-    global _pool
-    _pool = Pool()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
-
-
-def run_apart(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
-    """Run programs that may wait for those before them: each begins as soon as a thread is free, in ascending order."""
-    workers = min(threads or processors(), total)
-    if workers <= 1:
-        run(args, 0, total, _scratch.of(scratch))
-    else:
-        _pool.run(Region(run, args, 0, total, 1, scratch), workers - 1)
-
-
-def run_together(run: Run, args: int, total: int, scratch: int) -> None:
-    """Run all programs at once, each on a thread of its own."""
-    region = Region(run, args, 0, total, 1, scratch)
-    helpers = [threading.Thread(target=region.help, daemon=True) for _ in range(total - 1)]
-    for helper in helpers:
-        helper.start()
-    region.finish()
-    for helper in helpers:
-        helper.join()
+BRIEF = 1 << 15  # elements computed in less than that
 
 
 def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
     """Run programs 0..total on up to so many threads (None: one per processor)."""
     workers = min(threads or processors(), total)
-    arena = _scratch.of(scratch)
+    arena = arena_of(scratch)
     if workers <= 1:
         run(args, 0, total, arena)
         return
@@ -171,5 +35,15 @@ def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None)
     left = (time.perf_counter() - start) / chunk * (total - chunk)
     if left < WAKING:
         run(args, chunk, total, arena)
-    else:
-        _pool.run(Region(run, args, chunk, total, chunk, scratch), workers - 1)
+        return
+    with lock:  # as below
+        from .workers import run_shared  # where there is a native pool, nobody needs it
+    run_shared(run, args, chunk, total, chunk, scratch, workers - 1)
+
+
+def native_pool() -> NativePool | None:
+    """This process's native pool; None where there cannot be one."""
+    with lock:  # a child must not inherit the lock of a module that is being imported
+        from .native import pool  # a brief launch needs none
+
+        return pool.native_pool()

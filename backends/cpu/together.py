@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import struct
+from ast import literal_eval
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ from tiledsl.location import Loc
 from tiledsl.watch import Watch, named, require_room
 
 from .machine import threads_of
-from .threads import run_apart, run_together
 from .waiting import polling, watched
+from .workers import run_apart, run_together
 
 if TYPE_CHECKING:
     from . import Ready
@@ -36,5 +36,5 @@ def launch(program: Program, ready: Ready, grid: tuple[int, int, int], slots: by
     else:
         run_apart(run, ctypes.addressof(memory), total, ready.scratch, threads_of(options))
     spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
-    places = [Loc.of(place) for place in json.loads(program.text["waits"])]
+    places = [Loc.of(place) for place in literal_eval(program.text["waits"])]
     watch.check(places, grid, options.cooperative, lambda at: named(at, spans))

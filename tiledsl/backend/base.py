@@ -10,6 +10,7 @@ from ..ir.core import Kernel
 from ..ir.types import Tile
 from ..machine import Machine
 from ..memory import Buffer
+from ..record import Record
 
 if TYPE_CHECKING:
     from ..passes.pipeline import Pass
@@ -19,8 +20,7 @@ Argument = Buffer | int | float | bool
 __all__ = ["Argument", "Backend", "Buffer", "Options", "Program", "Report"]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Record):
     """What a launch may ask of the compiler and the runtime; what LAUNCHING names is not part of the cache key."""
 
     num_threads: int | None = None  # None: one per core this process may use
@@ -33,8 +33,7 @@ class Options:
 LAUNCHING = ("num_threads", "cooperative")  # options that compiled code does not depend on
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(Record):
     """A compiled kernel: bytes for the machine, text for people. It can be pickled and loaded elsewhere."""
 
     backend: str

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..digest import sha256
 from ..errors import CompilationError
+from ..record import Record
 from ..source import lines_of, nodes, parse_function
 from .signature import text_of
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from .function import JITFunction
 
 
-@dataclass(frozen=True)
-class Capture:
+class Capture(Record):
     """One name read from outside and what it meant when the function was compiled."""
 
     scope: dict[str, Any] | CellType = field(repr=False)
@@ -43,8 +43,7 @@ class Capture:
         return not _is_jit(self.value) and not isinstance(self.value, (FunctionType, ModuleType))
 
 
-@dataclass(frozen=True)
-class Captures:
+class Captures(Record):
     """The captures of a function and of all that it calls, and a digest of them and of every source."""
 
     found: tuple[Capture, ...]
@@ -103,7 +102,7 @@ def find_captures(function: JITFunction) -> Captures:
             texts.append(f"{name} = {capture.text}")
 
     visit(function)
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    digest = sha256("\0".join(texts).encode()).hexdigest()
     return Captures(tuple(found.values()), digest, tuple(functions), {key: tuple(own) for key, own in read_by.items()})
 
 

@@ -7,20 +7,19 @@ import builtins
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..errors import ArgumentError, CompilationError
 from ..location import Loc
+from ..record import Record
 from ..source import lines_of, parse_function
 from .captures import Captures, find_captures
 
 MISSING = inspect.Parameter.empty
 
 
-@dataclass(frozen=True)
-class Formal:
+class Formal(Record):
     """One parameter as declared."""
 
     name: str

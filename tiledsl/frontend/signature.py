@@ -10,6 +10,7 @@ from types import FunctionType
 
 from .. import config
 from ..ir.types import Tile
+from ..record import Record
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,7 @@ class Parameter:
         return f"{self.name} = {text_of(self.value)}"
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
+class Signature(Record, eq=False):
     """The parameters of one compilation, in order; equal when their text is."""
 
     parameters: tuple[Parameter, ...]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
 import numpy as np
+
+from ..record import Record
 
 
 class Special(Enum):
@@ -18,8 +19,7 @@ class Special(Enum):
     FINITE = "none"
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(Record):
     """A sign bit, then exponent bits, then mantissa bits. Narrow ones (8 bits) saturate when rounded to."""
 
     exponent: int

@@ -6,18 +6,17 @@ import enum
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TypeRuleError
+from ..record import Record
 from .types import DType, Tile
 
 LARGEST = 1 << 24  # elements of a tile: sixteen times what Triton allows, and still memory that every machine has
 EFFECTS = ("pure", "grid", "read", "write", "control")
 
 
-@dataclass(frozen=True, eq=False)
-class OpSpec:
+class OpSpec(Record, eq=False):
     """All there is to know about one kind of op; everything else derives from it."""
 
     name: str

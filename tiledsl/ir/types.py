@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import TypeRuleError, require
+from ..record import Record
 from . import formats
 
 
-@dataclass(frozen=True, eq=False)
-class DType:
+class DType(Record, eq=False):
     """An element type. `numpy` carries values in the interpreter, `storage` is how memory holds them.
 
     A type NumPy lacks (bf16, fp8) is carried in float32 arrays whose values are all representable in it.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from ..digest import sha256
 from ..source import lines_of, parse_function
 from .core import unwrap
 
@@ -50,7 +50,7 @@ class ConstexprFunction:
             value = self.fn.__globals__.get(name)
             if isinstance(value, FunctionType) or isinstance(value, ModuleType) and value.__name__ not in ("math", "builtins"):
                 raise RuntimeError(f"Unsupported function referenced: {value}")
-        return hashlib.sha256(self.src.encode()).hexdigest()
+        return sha256(self.src.encode()).hexdigest()
 
 
 class BoundConstexprFunction:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import StaticAssertionError, TypeRuleError
+from ..record import Record
 from . import coerce
 from .core import Context, beyond, builtin, is_tensor, static_int, unwrap
 
@@ -26,8 +26,7 @@ def static_print(ctx: Context, *values: Any, sep: str = " ", end: str = "\n", fi
     print(*map(unwrap, values), sep=unwrap(sep), end=unwrap(end))
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(Record):
     """The bounds of a loop, as tiles or numbers; `static` ones are unrolled by the frontend."""
 
     start: Any

@@ -1,14 +1,14 @@
 """Compiled kernels kept: in memory for this process, on disk for the next.
 
-An entry is a sealed file (files.py): the length of a JSON header, the header, the binary. Loading one runs nothing. Whatever is
-wrong with an entry, the kernel is compiled again; whatever is wrong with the directory, kernels are kept in memory only.
+An entry is a sealed file (files.py): the length of a header, the header as `marshal` writes plain data, the binary. Loading one
+runs nothing. Whatever is wrong with an entry, the kernel is compiled again; whatever is wrong with the directory, kernels are
+kept in memory only.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
+import marshal
 import os
 import sys
 import threading
@@ -17,13 +17,15 @@ from functools import cache
 
 from .. import config, files
 from ..backend.base import Backend, Program
+from ..digest import sha256
 from ..errors import ParseError
 from ..ir.parser import parse_type
 from ..messages import Message
 from ..version import __version__
 from .compiled import Compiled
 
-MAGIC = b"tiledsl kernel 1\n"
+MAGIC = b"tiledsl kernel 2\n"
+ASIDE = {"__pycache__", "bench", "docs", "manual", "testing"}  # folders of the compiler that compiled code does not depend on
 BETWEEN = 64  # kernels that a process saves between two looks at the size of the directory; it looks at the first, too
 
 
@@ -104,10 +106,10 @@ def encode(compiled: Compiled) -> bytes:
         "name": p.name,
         "params": [str(t) for t in p.params],
         "stored": compiled.stored,
-        "messages": [m.record() for m in compiled.messages],
+        "messages": tuple(m.record() for m in compiled.messages),
         "text": dict(p.text),
     }
-    head = json.dumps(header).encode()
+    head = marshal.dumps(header)
     return files.sealed(MAGIC, len(head).to_bytes(8, "little") + head + p.binary)
 
 
@@ -118,13 +120,13 @@ def decode(data: bytes, key: str) -> Compiled | None:
         return None
     size = int.from_bytes(body[:8], "little")
     try:
-        header = json.loads(body[8 : 8 + size])
+        header = marshal.loads(body[8 : 8 + size])
         if header["key"] != key:
             return None
         params = tuple(parse_type(t) for t in header["params"])
         program = Program(header["backend"], header["name"], params, body[8 + size :], header["text"])
         return Compiled(program, tuple(header["stored"]), key, tuple(map(Message.of, header["messages"])))
-    except (ValueError, KeyError, TypeError, ParseError):
+    except (ValueError, EOFError, KeyError, TypeError, ParseError):
         return None
 
 
@@ -134,7 +136,7 @@ def decode(data: bytes, key: str) -> Compiled | None:
 def key_of(fingerprint: str, signature: str, target: str, backend: Backend) -> str:
     """A digest of all that compiled code depends on."""
     parts = (fingerprint, signature, target, repr(backend.machine), compiler_version(), backend_version(type(backend)))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return sha256("\0".join(parts).encode()).hexdigest()
 
 
 @cache
@@ -165,7 +167,7 @@ def _stamp(path: str) -> str:
             found.append((path, about.st_size, about.st_mtime_ns))
     except OSError:  # run from an archive, say: the path has to do
         pass
-    return hashlib.sha256(repr((path, sorted(found))).encode()).hexdigest()
+    return sha256(repr((path, sorted(found))).encode()).hexdigest()
 
 
 def _list_sources(folder: str, found: list[tuple[str, int, int]]) -> None:
@@ -174,5 +176,5 @@ def _list_sources(folder: str, found: list[tuple[str, int, int]]) -> None:
             if entry.name.endswith(".py"):
                 about = entry.stat()
                 found.append((entry.path, about.st_size, about.st_mtime_ns))
-            elif entry.is_dir() and entry.name != "__pycache__":
+            elif entry.is_dir() and entry.name not in ASIDE:
                 _list_sources(entry.path, found)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .. import config
-from ..backend.base import Backend, Options
+from ..backend.base import Argument, Backend, Options
 from ..frontend.function import JITFunction
 from ..frontend.lower import lower_function
 from ..frontend.signature import Signature
 from ..ir import query
-from ..ir.core import Kernel, Value
+from ..ir.core import Kernel, Op, Value
 from ..ir.types import Pointer
 from ..passes import pipeline
 from ..passes.bounds import bounds
+from . import uniform
 from .compiled import Compiled
 
 
@@ -48,6 +49,11 @@ def stages(function: JITFunction, signature: Signature, backend: Backend, option
             yield name, str(kernel)
     yield "final", str(kernel)
     yield from backend.compile(kernel, options).text.items()
+
+
+def dividing_by_zero(function: JITFunction, signature: Signature, args: Sequence[Argument]) -> Op | None:
+    """The division of integers by zero that a launch with these arguments would compute, as far as they alone tell."""
+    return uniform.divides_by_zero(lower_function(function, signature), args)
 
 
 def stored_parameters(kernel: Kernel) -> tuple[int, ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..backend.base import Program
 from ..messages import Message
+from ..record import Record
 
 
-@dataclass(frozen=True, eq=False)
-class Compiled:
+class Compiled(Record, eq=False):
     """A program and what a launch has to know of it."""
 
     program: Program

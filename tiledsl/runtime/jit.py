@@ -19,7 +19,7 @@ from ..frontend.signature import Signature
 from ..ir.core import Kernel, Op
 from ..ir.types import DTYPES, i64
 from ..memory import Buffer, outside, regions_of, spans_of
-from . import cache, uniform
+from . import cache
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
 from .launch import Launched, Meta, Target, extents, target_of
@@ -221,7 +221,7 @@ class Launchable(JITFunction):
         values, target = self._call(args, given)
         bound: list[Bound] = []
         signature = self._binder.signature(values, self._binder.key(values, bound), target.debug)
-        return uniform.divides_by_zero(_compiler().lower_function(self, signature), bound)
+        return _compiler().dividing_by_zero(self, signature, bound)
 
     def stages(self, *args: Any, **given: Any) -> Iterator[tuple[str, str]]:
         """(name, text) of every stage: "source", "frontend", each pass, "final", then those of the backend. Each is made

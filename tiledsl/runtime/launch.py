@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import config
 from ..backend import registry
 from ..backend.base import LAUNCHING, Backend, Options, Report
 from ..errors import LaunchError, UnknownArgument, nearest
+from ..record import Record
 from .compiled import Compiled
 
 Grid = tuple[int, int, int]
@@ -23,8 +24,7 @@ IGNORED = (  # what Triton programs pass to steer a GPU
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Target:
+class Target(Record, eq=False):
     """Where and how a launch runs."""
 
     backend: Backend
@@ -34,7 +34,7 @@ class Target:
     @property
     def text(self) -> str:
         """What the compiled code depends on, besides the backend's machine."""
-        kept = ", ".join(f"{f.name}={getattr(self.options, f.name)!r}" for f in fields(self.options) if f.name not in LAUNCHING)
+        kept = ", ".join(f"{name}={value!r}" for name, value in self.options.items() if name not in LAUNCHING)
         return f"{self.backend.name}: {kept}, debug={self.debug}"
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tiledsl.record import Record
 
 _LENGTH = struct.Struct("<I")
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Record):
     """Code with names: of places in it, and of places outside whose addresses belong into its slots."""
 
     code: bytes
@@ -20,12 +20,17 @@ class Image:
 
     def encode(self) -> bytes:
         """The image as bytes."""
-        head = json.dumps([self.entries, self.imports, self.is_object]).encode()
+        lines = [f"{kind} {name} {at}" for kind, names in (("in", self.entries), ("out", self.imports)) for name, at in names.items()]
+        head = "\n".join(["object" if self.is_object else "image", *lines]).encode()
         return _LENGTH.pack(len(head)) + head + self.code
 
 
 def decode(data: bytes) -> Image:
     """The image in bytes that `encode` made."""
     end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-    entries, imports, is_object = json.loads(data[_LENGTH.size : end])
-    return Image(data[end:], entries, imports, is_object)
+    first, *lines = data[_LENGTH.size : end].decode().splitlines()
+    names: dict[str, dict[str, int]] = {"in": {}, "out": {}}
+    for line in lines:
+        kind, name, at = line.split()
+        names[kind][name] = int(at)
+    return Image(data[end:], names["in"], names["out"], first == "object")

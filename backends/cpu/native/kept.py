@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 
 from tiledsl import config, files
+from tiledsl.digest import sha256
 
 from ..engine import Linked, compiled, loaded, object_file
 from ..host import host
 from .image import decode
 from .load import Mapped
 
-MAGIC = b"tiledsl launcher 1\n"
+MAGIC = b"tiledsl launcher 2\n"
 
 
 def native(name: str) -> Mapped | Linked:
@@ -23,7 +23,7 @@ def native(name: str) -> Mapped | Linked:
     directory = files.usable_directory(config.cache_dir()) if config.cache() else None
     path, body = "", None
     if directory is not None:
-        path = os.path.join(directory, f"{hashlib.sha256(f'{host()!r} {text}'.encode()).hexdigest()}.launcher")
+        path = os.path.join(directory, f"{sha256(f'{host()!r} {text}'.encode()).hexdigest()}.launcher")
         body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
         body = compiled(text, host(), optimised=True).encode()

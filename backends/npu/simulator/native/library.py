@@ -24,7 +24,7 @@ from .functions import ENTRY, Key, text_of
 from .write import Function, joined
 
 WRITTEN = (arrange, folds, product, scalars, tiles, transfers)  # importing them registers what they write
-MAGIC = b"tiledsl simulator 1\n"
+MAGIC = b"tiledsl simulator 2\n"
 PATIENCE = 20  # how often an instruction runs without a function of its own
 # what every program needs: one function for all types
 COMMON = (
