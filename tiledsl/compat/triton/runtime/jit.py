@@ -68,7 +68,6 @@ class Specialization:
     attrs: dict[Any, Any]
 
 
-@dataclass(frozen=True)
 class KernelParam(Formal):
     """A parameter, with what the decorator's options say of it."""
 
