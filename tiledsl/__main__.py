@@ -119,6 +119,24 @@ def check(arguments: Sequence[str]) -> int:
     return 0 if good else 1
 
 
+def vectors(arguments: Sequence[str]) -> int:
+    """vectors FOLDER [--check]: launches as files for another simulator of a machine, or what it made of them, compared."""
+    parser = _parser(vectors)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("--backend", default="npu", metavar="BACKEND", help="whose launches (%(default)s)")
+    parser.add_argument("--types", nargs="+", metavar="TYPE", help="ops on these types; all if none is named")
+    parser.add_argument("--programs", type=int, default=20, metavar="COUNT", help="random programs (%(default)s)")
+    parser.add_argument("--no-kernels", action="store_true", help="without the ready kernels")
+    parser.add_argument("--check", action="store_true", help="run the vectors in FOLDER again, and compare")
+    parser.add_argument("--against", type=Path, metavar="OTHER", help="with --check: compare with what another simulator left there")
+    options = parser.parse_args(arguments)
+    if find_spec("hypothesis") is None:
+        print("random programs need Hypothesis: pip install 'tiledsl[test]'", file=sys.stderr)
+        return 1
+    found: int = import_module("tiledsl.testing.suite").main(options)
+    return found
+
+
 def run(arguments: Sequence[str]) -> int:
     """run [--quick] SCRIPT [ARGUMENTS...]: a Triton script, with `import triton` meaning tiledsl and "cuda" this CPU."""
     return script.main(arguments)
@@ -142,6 +160,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "isa": show_isa,
     "show": show,
     "check": check,
+    "vectors": vectors,
     "mutants": mutants,
     "bench": bench,
     "run": run,

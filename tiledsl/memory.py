@@ -65,10 +65,12 @@ class Region:
     writable: bool
     names: list[str] = field(default_factory=list)
     written: np.ndarray | None = None
+    bytes: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))  # those at the addresses themselves, unless others are given
 
     def __post_init__(self) -> None:
-        size = max(self.stop - self.start, 0)
-        self.bytes = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(self.start))
+        if not self.bytes.size:
+            size = max(self.stop - self.start, 0)
+            self.bytes = np.ctypeslib.as_array((ctypes.c_ubyte * size).from_address(self.start))
 
 
 def regions_of(buffers: Sequence[Buffer]) -> list[Region]:

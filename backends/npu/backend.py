@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -51,6 +52,18 @@ class Backend:
     def manual(self) -> str:
         """The manual of the machine's instructions, in Markdown."""
         return manual()
+
+    def recorder(self, folder: Path) -> Backend:
+        """The same machine, which writes every launch below a folder as a vector for other simulators."""
+        from .kit.record import Recorder  # a backend built on this one
+
+        return Recorder(folder, self.machine)
+
+    def replayed(self, folder: Path, against: Path | None = None) -> Iterator[tuple[str, list[str]]]:
+        """(name, differences) of every vector below a folder, to what another simulator left in `against` or to this machine."""
+        from .kit.record import replayed  # see `recorder`
+
+        return replayed(folder, self.machine, against)
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The words of a kernel, checked for accesses that nothing orders."""
