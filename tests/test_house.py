@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +175,15 @@ def test_every_package_is_installed() -> None:
     setup.read(ROOT / "setup.cfg")
     listed = set(setup["options"]["packages"].split())
     assert listed == {".".join(module_of(p)[:-1]) for p in HOUSE if p.name == "__init__.py"}
+
+
+def test_what_is_kept_is_text() -> None:
+    listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True) if (ROOT / ".git").exists() else None
+    if listing is None or listing.returncode:
+        pytest.skip("not a checkout: nothing says which files are kept")
+    for name in filter(None, listing.stdout.split("\0")):
+        if (ROOT / name).is_file():  # a file that is about to be removed is still listed
+            assert b"\0" not in (ROOT / name).read_bytes(), f"{name} is not text: what was built or downloaded stays out of the repository"
 
 
 def test_files_can_be_read_in_one_sitting() -> None:
