@@ -232,8 +232,8 @@ def test_packed_operands_outlast_a_range_of_programs_but_no_launch(monkeypatch: 
             run(args, first | AGAIN * (first > 0), first + 1, arena)
 
     monkeypatch.setattr(cpu, "run_grid", in_ranges)
-    a, b, c = (np.ones((96, 96), np.float32) for _ in range(3))
+    a, b, c = (np.ones((96, n), np.float32) for n in (96, 32, 32))  # all programs multiply by the same block
     for number in (1, 2):  # the same memory, and other numbers in it
         b[...] = number
-        product(a, b, c, blocks=(16, 32, 32), backend="cpu")
+        product(a, b, c, blocks=(32, 32, 32), backend="cpu")
         assert (c == 96 * number).all()
