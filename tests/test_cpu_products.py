@@ -237,3 +237,29 @@ def test_packed_operands_outlast_a_range_of_programs_but_no_launch(monkeypatch: 
         b[...] = number
         product(a, b, c, blocks=(32, 32, 32), backend="cpu")
         assert (c == 96 * number).all()
+
+
+EDGE = """kernel @edge(%x: *f32, %w: *f32, %y: *f32, %rows: i64, %left: i64, %columns: i64) {
+  %zero: i64 = constant {value=0, type=i64}
+  %one: i64 = constant {value=1, type=i64}
+  %far: i64 = constant {value=32, type=i64}
+  %none: f32[16,32] = constant {value=-0.0, type=f32[16,32]}
+  %a: f32[16,24] = load_block %x, %far, %one, %zero, %rows, %zero, %left {shape=[16,24], checked=[0,1], masked=false, filled=false}
+  %b: f32[24,32] = load_block %w, %far, %one, %zero, %left, %zero, %columns {shape=[24,32], checked=[0,1], masked=false, filled=false}
+  %d: f32[16,32] = dot %a, %b, %none
+  store_block %y, %d, %far, %one {checked=[], masked=false}
+}
+"""
+
+
+@pytest.mark.parametrize("left", [-1, 0, 1, 3, 4, 7, 8, 23, 24, 99])
+@pytest.mark.parametrize("rows,columns", [(16, 32), (5, 32), (16, 7), (-2, 40)])
+def test_steps_beyond_the_edge_leave_no_trace(rows: int, columns: int, left: int) -> None:
+    """But one: a sum of -0 becomes +0 where anything lies beyond, and nothing else does."""
+    x, w = np.zeros(16 * 32, np.float32), np.full(24 * 32, -1, np.float32)
+    w[::5] = np.nan  # not to be read beyond the edge
+    w[: max(left, 0) * 32] = -1
+    (y,) = (out for out in agree(EDGE, x, w, np.ones(16 * 32, np.float32), rows, left, columns)[2:])
+    inside = np.signbit(y.reshape(16, 32)[: max(rows, 0), : max(columns, 0)])
+    assert inside.all() if left >= 24 else not inside.any()
+    agree(EDGE, tame(f32, x.size), tame(f32, w.size, 1), np.ones(16 * 32, np.float32), rows, left, columns)

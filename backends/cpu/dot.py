@@ -17,6 +17,7 @@ from tiledsl.ir.types import DType, dtype_of, i8, i16, i32, u8
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
+from .edges import steps
 from .emit import Builder, Scalar
 from .evaluate import assign
 from .panels import Panels, panels_of
@@ -58,7 +59,8 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, group=group)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, i16 if pairs else elem, head)
-    _multiply(code, left, right, into, (m, n, k // group), columns, elem, pairs)
+    depth = k // group if pairs else steps(code, a, b, unrolled(k))
+    _multiply(code, left, right, into, (m, n, k // group), depth, columns, elem, pairs)
     for copy in (left.copy, right.copy):
         if copy is not None:
             code.arena.give(copy)
@@ -94,12 +96,16 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
 
 
 def _multiply(
-    code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], columns: int, elem: DType, pairs: str
+    code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], depth: Scalar, columns: int, elem: DType, pairs: str
 ) -> None:
-    """Call the micro-kernel for every panel of rows and of columns."""
+    """Call the micro-kernel for every panel of rows and of columns. depth: of the k steps, those to be taken."""
     m, n, k = sizes
     b, size = code.b, elem.itemsize
-    with code.nest(), _pieces(code, left, right, k, size) as (from_left, from_right, end), b.loop(0, n // columns) as panel:
+    with (
+        code.nest(),
+        _pieces(code, left, right, b.mul(depth, size), size) as (from_left, from_right, end),
+        b.loop(0, n // columns) as panel,
+    ):
         across = _index(code, panel.index)
         with b.at(max(across.depth, code.base)):
             place = b.mul(b.add(across.base or 0, across.offset), right.across)
@@ -118,17 +124,17 @@ def _multiply(
 
 
 @contextmanager
-def _pieces(code: Code, left: Rows, right: Panels, k: int, size: int) -> Iterator[tuple[str, str, Scalar]]:
+def _pieces(code: Code, left: Rows, right: Panels, whole: Scalar, size: int) -> Iterator[tuple[str, str, Scalar]]:
     """A loop over pieces of k: where A and B begin in each, and how many bytes of a row of A it takes."""
     if right.pieces == 1:
-        yield left.start, right.start, k * size
+        yield left.start, right.start, whole
         return
     b = code.b
-    end = b.value(f"udiv i64 {k * size}, {right.pieces}")
-    steps = b.value(f"udiv i64 {end}, {size}")
+    end = b.value(f"udiv i64 {whole}, {right.pieces}")
+    taken = b.value(f"udiv i64 {end}, {size}")
     with b.loop(0, right.pieces) as piece:
         a = b.value(f"getelementptr i8, ptr {left.start}, i64 {b.mul(piece.index, end)}")
-        there = b.mul(b.mul(piece.index, steps), right.step)
+        there = b.mul(b.mul(piece.index, taken), right.step)
         code.base = b.depth
         yield a, b.value(f"getelementptr i8, ptr {right.start}, i64 {there}"), end
 

@@ -6,12 +6,15 @@ a square of vectors at a time; gathering its elements one by one would take long
 
 from __future__ import annotations
 
+from math import prod
+
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import DType
 
-from .access import write_scratch
+from .access import pointer, scratch_pointer, write_scratch
 from .buffers import Scratch
 from .code import Code, each, spread
+from .edges import Limits, copy_within, limits_of
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
 from .points import Index, Lanes, Point, at_constant
@@ -30,12 +33,22 @@ def packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> S
     def put_row(row: Index, column: Index, lanes: Lanes) -> None:
         write_scratch(code, piece, Point((row, column), 1, lanes.lanes), lanes)
 
-    with code.nest():
-        if turns(code, a):
+    limits = _limits(code, a)
+    if turns(code, a):
+        with code.nest():
             turned(code, a.type.shape, elem, lambda place: _converted(code, a, elem, behind(head, place)), put_row)
-        else:
+    elif limits:
+        start = scratch_pointer(code, piece).text
+        copy_within(code, start, prod(shape) * elem.itemsize, shape, vector_axis(shape), limits, body)
+    else:
+        with code.nest():
             each(code, shape, body, vector_axis(shape))
     return piece
+
+
+def _limits(code: Code, value: Value) -> dict[int, Limits]:
+    """The bounds of a matrix outside of which it is zero, as far as it is known to be."""
+    return (value.type.rank == 2 and limits_of(code, value)) or {}
 
 
 def behind(head: tuple[Index, ...], point: Point) -> Point:
@@ -70,11 +83,18 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
             upper.clear()
         write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
-    with code.nest():
-        if turns(code, b) and columns % side(code, b.type.shape) == 0:
+    shape, axis = (k // group, n // columns, columns), 2 if columns > 1 else None
+    rows = _limits(code, b).get(0) if group == 1 else None
+    if turns(code, b) and columns % side(code, b.type.shape) == 0:
+        with code.nest():
             turned(code, b.type.shape, elem, lambda place: _converted(code, b, elem, behind(head, place)), put)
-        else:
-            each(code, (k // group, n // columns, columns), body, 2 if columns > 1 else None)
+    elif rows is not None:
+        with code.nest():
+            start = pointer(code, scratch_pointer(code, piece), [(index, k * n) for index in slot], elem).text
+        copy_within(code, start, k * n * elem.itemsize, shape, axis, {0: rows}, body)
+    else:
+        with code.nest():
+            each(code, shape, body, axis)
 
 
 def _rows_behind(code: Code, row: Index, group: int) -> list[Index]:

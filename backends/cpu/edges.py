@@ -1,0 +1,93 @@
+"""Blocks at the edge of memory, as operands of a matrix product: what lies within bounds is copied, the rest is zero.
+
+Bounds are trip counts here, too, but along vectors. Steps of k at which both operands are zero are not taken, but
+for one at least: adding 0 * 0 makes +0 of a sum that is -0, and a second time changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import gcd
+
+from tiledsl.ir.core import Value
+from tiledsl.ops.memory import split_block_operands
+
+from .access import number
+from .code import Code, clamped, each
+from .emit import Builder, Scalar
+from .points import Point
+
+LINE = 64  # bytes
+Limits = tuple[str, str]  # lo and hi of an axis
+
+
+def limits_of(code: Code, value: Value) -> dict[int, Limits] | None:
+    """The bounds outside of which a tile is zero, by axis, if it is a block of memory, or one converted or transposed; else None."""
+    op = value.source
+    if op is None or not value.type.shape or code.plan.kept(value):
+        return None
+    if op.spec.name == "cast":
+        return limits_of(code, op.operands[0])
+    if op.spec.name == "transpose":
+        found = limits_of(code, op.operands[0])
+        return None if found is None else {op.attrs["order"].index(axis): limits for axis, limits in found.items()}
+    if op.spec.name != "load_block" or op.attrs["masked"] or op.attrs["filled"]:
+        return None
+    _, bounds, *_ = split_block_operands(op.operands[1:], value.type.rank, op.attrs["checked"], False, False)
+    return {axis: (code.scalars[lo], code.scalars[hi]) for axis, (lo, hi) in bounds.items()}
+
+
+def copy_within(
+    code: Code, start: str, size: int, shape: tuple[int, ...], axis: int | None, limits: dict[int, Limits], body: Callable[[Point], None]
+) -> None:
+    """Run body, which writes a tile of so many bytes, where the tile is within bounds, after clearing it if it is not all within.
+    Vectors that reach over an edge are masked."""
+    down = {d: bounds for d, bounds in limits.items() if d != axis}
+    with code.nest():
+        if down:
+            bytes_ = code.b.value(f"select i1 {_whole(code, shape, down)}, i64 0, i64 {size}")
+            code.b.line(f"call void @{_clear(code, gcd(size, LINE))}(ptr {start}, i64 {bytes_})")
+        each(code, shape, body, axis, down)
+
+
+def _whole(code: Code, shape: tuple[int, ...], limits: dict[int, Limits]) -> str:
+    """Whether nothing lies outside."""
+    whole = "true"
+    for axis, bounds in limits.items():
+        lo, hi = clamped(code, bounds, shape[axis])
+        for test in (f"icmp eq i64 {lo}, 0", f"icmp eq i64 {hi}, {shape[axis]}"):
+            whole = code.b.value(f"and i1 {whole}, {code.b.value(test)}")
+    return whole
+
+
+def _clear(code: Code, chunk: int) -> str:
+    """A function that fills so many bytes, a multiple of a chunk, with zeros; written once per kernel."""
+    name = f"clear.{chunk}"
+    if name not in code.functions:
+        b = Builder(code.b.declared)
+        with b.loop(0, "%size", chunk) as loop:
+            b.line(f"store <{chunk} x i8> zeroinitializer, ptr {b.value(f'getelementptr i8, ptr %p, i64 {loop.index}')}, align {chunk}")
+        code.functions[name] = [
+            f"define internal void @{name}(ptr %p, i64 %size) nounwind noinline {{",
+            "entry:",
+            *b.finish(),
+            "ret void",
+            "}",
+        ]
+    return name
+
+
+def steps(code: Code, a: Value, b: Value, unroll: int) -> Scalar:
+    """How many steps of k a product has to take, a multiple of `unroll`."""
+    k = a.type.shape[-1]
+    along, down = (limits_of(code, a) or {}).get(a.type.rank - 1), (limits_of(code, b) or {}).get(b.type.rank - 2)
+    if along is None or along != down:
+        return k
+    lo, hi = map(number, along)
+    if not isinstance(lo, int) or lo > 0:
+        return k
+    with code.nest():
+        inside = code.b.most(code.b.least(hi, k), 0)
+        if isinstance(inside, int):
+            return min(k, (inside + unroll) // unroll * unroll)
+        return code.b.least(code.b.value(f"and i64 {code.b.add(inside, unroll)}, {-unroll}"), k)
