@@ -102,8 +102,8 @@ class Shuffle:
         """Some queue carries out its next instruction, if one can."""
         ready = [queue for queue, waiting in self.queues.items() if waiting and waiting[0].ready()]
         if not ready:
-            if must:
-                raise Trap("DEADLOCK", self._stuck())
+            # a wait takes an earlier post, so the earliest of all that wait can always go on
+            assert not must, "no queue can go on"
             return
         item = self.queues[self.choice.choice(ready)].popleft()
         if item.core is not None:
@@ -115,10 +115,6 @@ class Shuffle:
         if not self.tokens[semaphore]:
             raise Trap("SEM_UNDERFLOW", f"instruction {self.core.pc - 1} waits for s{semaphore}, which nothing has posted")
         return self.tokens[semaphore].popleft()
-
-    def _stuck(self) -> str:
-        waiting = [f"{unit}{channel}: {queue[0].one.instruction.name}" for (unit, channel), queue in self.queues.items() if queue]
-        return f"instruction {self.core.pc - 1} waits, and so do the heads of all queues: {', '.join(waiting)}"
 
 
 def shuffled(core: Core, program: Sequence[Decoded], seed: object, observe: Observer | None = None, poll: Poll | None = None) -> int:
