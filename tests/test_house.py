@@ -178,7 +178,9 @@ def test_every_package_is_installed() -> None:
 
 
 def test_what_is_kept_is_text() -> None:
-    listing = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True) if (ROOT / ".git").exists() else None
+    listing = (
+        subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True) if (ROOT / ".git").exists() else None
+    )
     if listing is None or listing.returncode:
         pytest.skip("not a checkout: nothing says which files are kept")
     for name in filter(None, listing.stdout.split("\0")):
