@@ -22,7 +22,7 @@ from ..backend.direct import ABSENT, Expected, Kind, Table, Watch, Where
 from ..frontend.captures import Captures
 from ..ir.types import DTYPES, DType, Pointer, Tile
 from .arguments import ALIGNMENT, Bound, Slot
-from .launch import IGNORED, Launched
+from .launch import Launched
 
 if TYPE_CHECKING:
     from .jit import Launchable, Launcher
@@ -51,11 +51,11 @@ def teach(launcher: Launcher, args: tuple[Any, ...], given: Mapping[str, Any], l
 
 def table_of(kernel: Launchable, grid: object, args: tuple[Any, ...], given: Mapping[str, Any], result: Any) -> tuple[Table, Backend]:
     """The table of a call that has just been launched, and returned this."""
-    now, watches = epoch.word.value, watched(kernel, given)
+    now, watches = epoch.word.value, watched(kernel, given, result)
     values, target = kernel._call(args, given)
     bound: list[Bound] = []
     key = kernel._binder.key(values, bound)
-    compiled = kernel._versions.get((target, key))
+    compiled = kernel.kept(target, key, {name: value for name, value in given.items() if name not in kernel._binder.names})
     sizes = kernel._sizes(grid, values)
     captured = kernel._captured
     if compiled is None or compiled.messages or 0 in sizes or captured is None or captured.changed() is not None:
@@ -73,7 +73,7 @@ def table_of(kernel: Launchable, grid: object, args: tuple[Any, ...], given: Map
             arguments.append(_constant(source, value, slot))
         else:
             _constant(0, value, slot)  # a default: as good as fixed, if it cannot change inside
-    options = [(len(args) + i, name) for i, name in enumerate(given) if name not in kernel._binder.names and name not in IGNORED]
+    options = [(len(args) + i, name) for i, name in enumerate(given) if name not in kernel._binder.names and name not in kernel.overlooked]
     arguments += [_constant(source, given[name], None) for source, name in options]
     table = Table(len(args), tuple(given), now, watches, arguments, compiled.stored, compiled.program, sizes, target.options, result)
     return table, target.backend
@@ -179,17 +179,18 @@ def _exchange(interface: object, tensor: object) -> tuple[int, int]:
 # --- what is not
 
 
-def watched(kernel: Launchable, given: Mapping[str, Any]) -> list[Watch]:
+def watched(kernel: Launchable, given: Mapping[str, Any], launched: Any) -> list[Watch]:
     """The variables that the general way would look at."""
-    watches = [Watch(Where.EMPTY, kernel.pre_run_hooks), *_environment(config.num_threads.name), *_environment(config.strict_triton.name)]
+    watches = [Watch(Where.EMPTY, kernel.pre_run_hooks), *kernel.watches(launched)]
+    watches += [*environment(config.num_threads.name), *environment(config.strict_triton.name)]
     if given.get("backend") is None:
-        watches += [Watch(Where.DICT, vars(registry), "_default", registry._default), *_environment(config.backend.name)]
+        watches += [Watch(Where.DICT, vars(registry), "_default", registry._default), *environment(config.backend.name)]
     if kernel._captured is not None:
         watches += _of_captures(kernel._captured)
     return watches
 
 
-def _environment(name: str) -> list[Watch]:
+def environment(name: str) -> list[Watch]:
     """A variable of the environment: os.environ keeps them in a dict, encoded."""
     table, encode = getattr(os.environ, "_data", None), getattr(os.environ, "encodekey", None)
     if type(table) is not dict or encode is None:

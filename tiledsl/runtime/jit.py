@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from ..memory import Buffer, outside, regions_of, spans_of
 from . import cache
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
-from .launch import Launched, Meta, Target, extents, target_of
+from .launch import IGNORED, Launched, Meta, Target, extents, target_of
 from .specialize import Binder
 
 if TYPE_CHECKING:
-    from ..backend.direct import Direct
+    from ..backend.direct import Direct, Watch
 
 
 GRIDS = 256  # of a kernel, whose launchers are kept
@@ -157,10 +157,22 @@ class Launchable(JITFunction):
         self._captured = captured  # not before it compiled: a name that was missing may yet be defined
         return made
 
+    # --- what native code that repeats launches has to know (direct.py); a subclass that launches in its own way says its own
+
+    overlooked: ClassVar[tuple[str, ...]] = IGNORED  # options that make no difference
+
     @property
     def learns(self) -> bool:
-        """Whether native code may repeat its launches: a subclass may launch in its own way."""
+        """Whether native code may repeat its launches."""
         return type(self).launch is Launchable.launch
+
+    def kept(self, target: Target, key: tuple[Key, ...], rest: Mapping[str, Any]) -> Compiled | None:
+        """What was compiled for a call with this target, these arguments and these options."""
+        return self._versions.get((target, key))
+
+    def watches(self, launched: Any) -> list[Watch]:
+        """Variables that a launch which returned this looks at, besides those that every launch does."""
+        return []
 
     def extents(self, grid: object, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[int, int, int]:
         """The extents of a grid for these arguments."""

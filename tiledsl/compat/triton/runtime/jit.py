@@ -27,7 +27,7 @@ from .._utils import canonicalize_dtype, type_canonicalisation_dict
 from ..backends.compiler import CPUBackend, CPUOptions, GPUTarget
 from ..compiler.compiler import ASTSource, CompiledKernel, compile_source
 from ..errors import CompilationError
-from . import _async_compile
+from . import _async_compile, watching
 from .driver import driver
 from .signatures import describe, type_text
 from .specialization import decoded, serialised
@@ -221,6 +221,24 @@ class JITFunction(Launchable, KernelInterface):
     def launch(self, grid: Any, args: tuple[Any, ...], given: Mapping[str, Any]) -> Any:
         return self._run(args, given, grid, False)
 
+    overlooked = ()  # the compiled kernel tells with which options it was launched
+
+    @property
+    def learns(self) -> bool:
+        return all(getattr(type(self), way) is getattr(JITFunction, way) for way in ("run", "launch", "_run"))
+
+    def kept(self, target: Target, key: tuple[Any, ...], rest: Mapping[str, Any]) -> Any:
+        kernel = self._kernel_of(target, key, rest)
+        return kernel.compiled if type(kernel) is CompiledKernel and kernel.module is not None else None
+
+    def _kernel_of(self, target: Target, key: tuple[Any, ...], rest: Mapping[str, Any]) -> Any:
+        kernels, names, *_ = self.device_caches[get_device_key()]
+        return kernels.get(names.get((target, _shown(rest), key)))
+
+    def watches(self, launched: Any) -> list[Any]:
+        """Knobs and hooks, and that the kernel is still kept."""
+        return watching.of(self.device_caches, launched)
+
     def _run(self, args: tuple[Any, ...], given: Mapping[str, Any], grid: Any, warmup: bool) -> Any:
         if knobs.runtime.debug and "debug" not in given:
             given = {**given, "debug": True}
@@ -234,7 +252,7 @@ class JITFunction(Launchable, KernelInterface):
             values = [_array_of(v, slot) for slot, v in zip(self._binder.slots, values, strict=True)]
         bound: list[Any] = []
         key = self._binder.key(values, bound)
-        options = tuple(sorted((k, str(v)) for k, v in rest.items()))
+        options = _shown(rest)
         kernels, names, *_ = self.device_caches[get_device_key()]
         name = names.get((target, options, key))
         captured: Captures | None = None
@@ -253,6 +271,10 @@ class JITFunction(Launchable, KernelInterface):
         if not warmup:
             kernel.launch(self._sizes(grid, values), values, bound, target)
         return kernel
+
+    def _call(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], Target]:
+        values, rest = self._bind(args, given)
+        return values, self._target(rest)
 
     def _bind(self, args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         if self._clash is not None:
@@ -341,6 +363,10 @@ def _known(fn: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
     names = {*parameters, *range(len(parameters))}
     lists = {k: [n for n in v if n in names] for k, v in options.items() if k.startswith("do_not_specialize") and v}
     return {**options, **lists}
+
+
+def _shown(options: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((k, str(v)) for k, v in options.items()))
 
 
 def _said_of(p: Formal, plain: set[Any], loose: set[Any]) -> dict[str, Any]:
