@@ -6,6 +6,7 @@ ask once, when the offsets are computed, and then read such blocks like any othe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 from tiledsl.ir.core import Kernel, Op, Value
@@ -71,6 +72,23 @@ def closing(code: Code, value: Value) -> list[Value]:
         if 1 not in ways(code, load):
             found |= dict.fromkeys(table for table in tables(load).values() if table in code.spacing)
     return list(found)
+
+
+def copied(code: Code, value: Value, copy: Callable[[], None]) -> None:
+    """Run the code that copies a tile, written twice where offsets may turn out to be consecutive: then they are known to be."""
+    found = closing(code, value)
+    if not found:
+        copy()
+        return
+
+    def known() -> list[str]:
+        with code.knowing(found):
+            copy()
+        return []
+
+    with code.nest():
+        contiguous = all_of(code, [consecutive(code, table) for table in found])
+    code.b.branch(contiguous, [], known, lambda: [copy()][:0])
 
 
 def all_of(code: Code, conditions: list[str]) -> str:

@@ -22,10 +22,10 @@ from .turn import side, turned, turns
 from .types import Kind
 
 
-def packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Scratch:
+def packed_rows(code: Code, a: Value, piece: Scratch, head: tuple[Index, ...]) -> None:
     """A as a row-major tile; head says which of a batch."""
-    shape = a.type.shape[-2:]
-    piece = code.arena.take(elem, shape)
+    shape, elem = a.type.shape[-2:], piece.elem
+    assert isinstance(elem, DType)
 
     def body(point: Point) -> None:
         write_scratch(code, piece, point, _converted(code, a, elem, behind(head, point)))
@@ -43,7 +43,6 @@ def packed_rows(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> S
     else:
         with code.nest():
             each(code, shape, body, vector_axis(shape))
-    return piece
 
 
 def _limits(code: Code, value: Value) -> dict[int, Limits]:

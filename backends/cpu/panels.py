@@ -7,9 +7,7 @@ packing takes longer than it saves: then B is read where it is, unless it is at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import DType
@@ -18,7 +16,7 @@ from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
-from .offsets import all_of, closing, consecutive
+from .offsets import copied
 from .pack import packed_columns
 from .points import Index
 from .rows import in_place, walkable, whole_block
@@ -59,21 +57,7 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
         return kept(slot)
 
     def pack(into: Scratch, place: tuple[Index, ...]) -> None:
-        def copy() -> list[str]:
-            packed_columns(code, b, into, place, head)
-            return []
-
-        known = closing(code, b)
-        if not known:
-            copy()
-            return
-        with code.nest():
-            contiguous = all_of(code, [consecutive(code, table) for table in known])
-        code.b.branch(contiguous, [], partial(knowing, known, copy), copy)
-
-    def knowing(tables: list[Value], copy: Callable[[], list[str]]) -> list[str]:
-        with code.knowing(tables):
-            return copy()
+        copied(code, b, lambda: packed_columns(code, b, into, place, head))
 
     def kept(slot: Slot) -> str:
         with code.nest():
@@ -94,16 +78,16 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
             slot.note(code)
         return [rows.start, str(rows.stride), str(columns * elem.itemsize), str(k // depth)]
 
-    def copied() -> list[str]:
+    def elsewhere() -> list[str]:
         return [packed(), *map(str, steps)]
 
     kinds = ["ptr", "i64", "i64", "i64"]
     whole = whole_block(code, op)
     if slot is None:
-        found = there() if whole is None else code.b.branch(whole, kinds, there, copied)
+        found = there() if whole is None else code.b.branch(whole, kinds, there, elsewhere)
         return _either(found, piece)
     first = slot.new if whole is None else code.b.value(f"and i1 {slot.new}, {whole}")
-    found = code.b.branch(slot.full, kinds, lambda: [kept(slot), *map(str, steps)], lambda: code.b.branch(first, kinds, there, copied))
+    found = code.b.branch(slot.full, kinds, lambda: [kept(slot), *map(str, steps)], lambda: code.b.branch(first, kinds, there, elsewhere))
     return _either(found, None)
 
 

@@ -17,7 +17,7 @@ from .access import number, pointer, scratch_pointer, start_of
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
-from .offsets import all_of, consecutive, stride_of
+from .offsets import all_of, consecutive, copied, stride_of
 from .pack import packed_rows
 from .plan import tables
 from .points import Index
@@ -51,13 +51,13 @@ def rows_of(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
         rows = in_place(code, op)
         return [rows.start, str(rows.stride)]
 
-    def copied() -> list[str]:
+    def elsewhere() -> list[str]:
         rows = _copied(code, a, elem, head)
         assert rows.copy is not None
         copies.append(rows.copy)
         return [rows.start, str(rows.stride)]
 
-    first, stride = code.b.branch(whole, ["ptr", "i64"], there, copied)
+    first, stride = code.b.branch(whole, ["ptr", "i64"], there, elsewhere)
     return Rows(first, stride, copies[0])
 
 
@@ -93,5 +93,6 @@ def whole_block(code: Code, op: Op) -> str | None:
 
 
 def _copied(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:
-    piece = packed_rows(code, a, elem, head)
+    piece = code.arena.take(elem, a.type.shape[-2:])
+    copied(code, a, lambda: packed_rows(code, a, piece, head))
     return Rows(scratch_pointer(code, piece).text, piece.shape[-1] * elem.itemsize, piece)
