@@ -13,9 +13,8 @@ from tiledsl.backends import cpu
 from tiledsl.backends.cpu.coarsen import coarsen
 from tiledsl.backends.cpu.engine import AGAIN
 from tiledsl.backends.cpu.plan import plan
+from tiledsl.backends.cpu.scratch import Run, arena_of
 from tiledsl.backends.cpu.strips import steady
-from tiledsl.backends.cpu.threads import Run
-from tiledsl.backends.cpu.threads import _scratch as scratch_memory
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, f16, f32, i8, u8
@@ -227,7 +226,7 @@ def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
 
 def test_packed_operands_outlast_a_range_of_programs_but_no_launch(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_ranges(run: Run, args: int, total: int, scratch: int, threads: int | None) -> None:
-        arena = scratch_memory.of(scratch)
+        arena = arena_of(scratch)
         for first in range(total):
             run(args, first | AGAIN * (first > 0), first + 1, arena)
 
