@@ -81,14 +81,14 @@ def copied(code: Code, value: Value, copy: Callable[[], None]) -> None:
         copy()
         return
 
-    def known() -> list[str]:
-        with code.knowing(found):
+    def knowing(tables: list[Value]) -> list[str]:
+        with code.knowing(tables):
             copy()
         return []
 
     with code.nest():
         contiguous = all_of(code, [consecutive(code, table) for table in found])
-    code.b.branch(contiguous, [], known, lambda: [copy()][:0])
+    code.b.branch(contiguous, [], lambda: knowing(found), lambda: knowing([]))
 
 
 def all_of(code: Code, conditions: list[str]) -> str:
