@@ -1,0 +1,89 @@
+"""What a machine is: every number once, with its key in a spec file, its unit, its range and its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tiledsl.machine import Machine
+
+RATED = ("i8", "u8", "f16", "bf16", "f32", "f64")  # element types that a matrix unit may multiply
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of spec files and the numbers that it takes."""
+
+    name: str  # "section.key"
+    kind: type
+    meaning: str
+    least: float
+    most: float
+    power: bool = False  # only powers of two
+
+
+def key(name: str, default: Any, meaning: str, least: float = 1, most: float = 2**62, power: bool = False) -> Any:
+    """A field of the machine, and how it is written in a file."""
+    return field(default=default, metadata={"key": Key(name, type(default), meaning, least, most, power)})
+
+
+@dataclass(frozen=True)
+class Npu(Machine):
+    """One T1 part; the defaults are those of `t1-base`."""
+
+    name: str = field(default="t1-base", metadata={"key": Key("npu.name", str, "what it is called", 0, 0)})
+    cores: int = key("npu.cores", 4, "cores; each runs one program of the grid at a time", most=1024)
+    clock_mhz: int = key("npu.clock_mhz", 1000, "cycles a microsecond", most=100_000)
+    launch_us: float = key("npu.launch_us", 2.0, "microseconds that a launch takes besides its programs", least=0, most=1e6)
+    queue_depth: int = key("issue.queue_depth", 16, "instructions that wait in front of each engine", most=4096)
+    taken_branch: int = key("issue.taken_branch", 2, "cycles lost by a jump that is taken", least=0, most=1024)
+    program_words: int = key("issue.imem_words", 16384, "instructions that a program may have", least=16, most=1 << 24)
+    semaphores: int = key("issue.sems", 63, "semaphores", most=63)
+    tile_descriptors: int = key("issue.descs", 64, "tile descriptors", least=4, most=64)
+    global_descriptors: int = key("issue.gdescs", 32, "descriptors of boxes in DRAM", least=1, most=32)
+    scalar_registers: int = key("issue.sregs", 32, "scalar registers, r0 among them, which is zero", least=8, most=32)
+    descriptor_rank: int = key("issue.rank", 4, "axes of a descriptor", least=2, most=4)
+    descriptor_elements: int = key("issue.elements", 1 << 24, "elements that one descriptor may name, repeated ones included", least=256)
+    watchdog: int = key("issue.watchdog", 200_000_000, "instructions that a program may execute", least=1000)
+    spm_bytes: int = key("spm.bytes", 1 << 20, "bytes of scratchpad, per core", least=1024, most=1 << 30)
+    acc_bytes: int = key(
+        "acc.bytes", 256 << 10, "bytes of accumulators, per core; 0: products add up in the scratchpad", least=0, most=1 << 30
+    )
+    matrix_rows: int = key("matrix.rows", 32, "rows of the matrix unit; 0: there is none", least=0, most=4096)
+    matrix_columns: int = key("matrix.cols", 32, "columns of the matrix unit", least=0, most=4096)
+    matrix_min_rows: int = key("matrix.min_rows", 4, "cycles that a fold takes at least", most=4096)
+    matrix_rate: Mapping[str, float] = field(
+        default_factory=lambda: {"i8": 1.0, "u8": 1.0, "bf16": 1.0, "f16": 1.0, "f32": 0.25, "f64": 1 / 32}
+    )
+    lanes: int = key("vector.lanes", 128, "elements that the vector unit takes at a time", most=1 << 16)
+    vector_setup: int = key("vector.setup", 4, "cycles before its first elements", least=0, most=4096)
+    load_channels: int = key("dma.channels", 4, "engines that load", most=16)
+    store_channels: int = key("dma.store_channels", 2, "engines that store", most=16)
+    dma_setup: int = key("dma.setup", 16, "cycles before a transfer's first bytes", least=0, most=1 << 20)
+    burst: int = key("dma.burst", 64, "bytes that DRAM moves at once", least=1, most=1 << 16, power=True)
+    dma_bytes_per_cycle: int = key("dma.bytes_per_cycle", 32, "bytes a cycle of one engine", most=1 << 20)
+    gather_per_cycle: int = key("dma.gather_per_cycle", 1, "elements a cycle, where each has an address of its own", most=4096)
+    dram_gbytes: float = key("dram.gbytes_per_s", 64.0, "10**9 bytes a second, shared by all cores", least=1e-3, most=1e6)
+    dram_latency: int = key("dram.latency_cycles", 120, "cycles until what was asked for arrives", least=0, most=1 << 20)
+    atomic_cycles: int = key("dram.atomic_cycles", 40, "cycles of one atomic update", least=0, most=1 << 20)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # where the numbers come from, by section
+
+    @property
+    def dram_bytes_per_cycle(self) -> float:
+        """Of all cores together."""
+        return self.dram_gbytes * 1e3 / self.clock_mhz
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds that a core's matrix unit starts in a cycle, of a type with rate 1."""
+        return self.matrix_rows * self.matrix_columns
+
+    def multiplies(self, dtype: str) -> bool:
+        """Whether the matrix unit takes elements of a type."""
+        return self.macs > 0 and self.matrix_rate.get(dtype, 0.0) > 0
+
+
+KEYS: Mapping[str, str] = {f.metadata["key"].name: f.name for f in fields(Npu) if "key" in f.metadata}  # fields by key
+DECLARED: Mapping[str, Key] = {f.metadata["key"].name: f.metadata["key"] for f in fields(Npu) if "key" in f.metadata}
+SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in KEYS))

@@ -1,0 +1,123 @@
+"""Spec files: TOML, a section for each part of the machine, checked key by key; what a file leaves out is as in `t1-base`.
+
+[npu]
+name = "mine"
+cores = 2
+[spm]
+bytes = 65536
+[matrix]
+rows = 8
+cols = 8
+source = "our floor plan, revision 3"
+[matrix.rate]
+i8 = 1.0          # a type that is not named has rate 0: the vector unit computes its products
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tiledsl.errors import LaunchError, nearest
+
+from .model import DECLARED, KEYS, RATED, SECTIONS, Key, Npu
+
+SUFFIX = ".npu.toml"
+FOLDER = Path(__file__).parent / "presets"
+PRESETS = tuple(sorted(path.name.removesuffix(SUFFIX) for path in FOLDER.glob(f"*{SUFFIX}")))
+
+
+def find(name: str) -> Npu:
+    """The preset of this name, or the machine in a file; LaunchError says which there are."""
+    if name in PRESETS:
+        return read(FOLDER / f"{name}{SUFFIX}")
+    if name.endswith(".toml") or os.sep in name:
+        return read(Path(name))
+    help = nearest(name, PRESETS) or "name one of these, or a file that ends in .toml"
+    raise LaunchError(f"there is no machine `{name}`", notes=[f"machines: {', '.join(PRESETS)}"], help=help)
+
+
+def read(path: Path) -> Npu:
+    """The machine that a file describes; LaunchError names the file and the key."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise LaunchError(f"{path}: {error.strerror}", help=f"presets: {', '.join(PRESETS)}") from None
+    try:
+        return parse(text, str(path))
+    except tomllib.TOMLDecodeError as error:
+        raise LaunchError(f"{path} is no TOML: {error}") from None
+
+
+def parse(text: str, place: str) -> Npu:
+    """The machine that a text describes; `place` is what errors call it."""
+    table = tomllib.loads(text)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for section, entries in table.items():
+        if section not in SECTIONS:
+            raise _unknown(place, f"section [{section}]", section, SECTIONS)
+        if not isinstance(entries, Mapping):
+            raise LaunchError(f"{place}: `{section}` is a section, not a value", help=f"write [{section}] and its keys below")
+        for name, value in entries.items():
+            if name == "source":
+                sources[section] = str(value)
+            elif (section, name) == ("matrix", "rate"):
+                values["matrix_rate"] = dict(_rates(place, value))
+            elif f"{section}.{name}" not in KEYS:
+                raise _unknown(place, f"key `{section}.{name}`", f"{section}.{name}", [*KEYS, "matrix.rate"])
+            else:
+                values[KEYS[f"{section}.{name}"]] = _checked(place, DECLARED[f"{section}.{name}"], value)
+    return complete(Npu(**values, sources=sources), place)
+
+
+def complete(machine: Npu, place: str) -> Npu:
+    """The same machine, with what follows from its numbers; LaunchError where they contradict each other."""
+    if bool(machine.matrix_rows) != bool(machine.matrix_columns):
+        raise LaunchError(
+            f"{place}: matrix.rows is {machine.matrix_rows} and matrix.cols is {machine.matrix_columns}",
+            help="a machine without matrix unit has neither: write 0 for both",
+        )
+    return replace(
+        machine,
+        vector_bytes=4 * machine.lanes,
+        memories={"spm": machine.spm_bytes, "acc": machine.acc_bytes},
+        peak_flops=2e6 * machine.clock_mhz * machine.cores * max(machine.macs * machine.matrix_rate.get("f32", 0.0), machine.lanes),
+        bandwidth=1e9 * machine.dram_gbytes,
+    )
+
+
+def _rates(place: str, table: Any) -> Iterator[tuple[str, float]]:
+    if not isinstance(table, Mapping):
+        raise LaunchError(f"{place}: matrix.rate is a section, not a value", help="write [matrix.rate] and a line for each type")
+    for dtype, rate in table.items():
+        if dtype not in RATED:
+            raise _unknown(place, f"type `{dtype}` in [matrix.rate]", dtype, RATED)
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 64:
+            raise LaunchError(
+                f"{place}: matrix.rate.{dtype} is {rate!r}", help="a number from 0 to 64: 1 is one multiply-add per cell and cycle"
+            )
+        yield dtype, float(rate)
+
+
+def _checked(place: str, key: Key, value: Any) -> Any:
+    """A value of the key's kind, inside its range."""
+    fits = isinstance(value, str) if key.kind is str else isinstance(value, int if key.kind is int else int | float)
+    if not fits or isinstance(value, bool):
+        wanted = {int: "a whole number", float: "a number", str: "a string"}[key.kind]
+        raise LaunchError(f"{place}: {key.name} is {value!r}, not {wanted}", help=key.meaning)
+    if key.kind is str:
+        return value
+    if not key.least <= value <= key.most:
+        raise LaunchError(f"{place}: {key.name} is {value}; it lies between {key.least:g} and {key.most:g}", help=key.meaning)
+    if key.power and value & (value - 1):
+        raise LaunchError(f"{place}: {key.name} is {value}, no power of two", help=key.meaning)
+    return key.kind(value)
+
+
+def _unknown(place: str, what: str, name: str, known: Any) -> LaunchError:
+    return LaunchError(f"{place}: there is no {what}", notes=[f"known: {', '.join(known)}"], help=nearest(name, list(known)))
