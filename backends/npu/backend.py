@@ -23,7 +23,7 @@ from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
 from .isa.manual import manual
 from .isa.state import Core, to_raw
-from .machine import T1_BASE, Npu
+from .machine import T1_BASE, Npu, find
 from .simulator.account import Account
 from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
@@ -39,19 +39,24 @@ class Backend:
     """The T1 accelerator. Programs run one after the other in the order of their ids, those of a cooperative grid in
     turns; cycles are counted per core."""
 
-    name = "npu"
     passes = SHARED
 
     def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE, checks: Checks | None = None):
         """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it.
         `checks`: what the checking simulator looks at; none: launches use the fast one, unless the environment says otherwise."""
         self.machine, self.patience, self.checks = machine, patience, checks
+        self.name = "npu" if machine == T1_BASE else f"npu:{machine.name}"
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
         self._idle: list[FastCore] = []  # cores that no launch uses
 
     def manual(self) -> str:
         """The manual of the machine's instructions, in Markdown."""
         return manual()
+
+    def variant(self, machine: str) -> Backend:
+        """The backend of another machine: a preset by its name, or a spec file."""
+        found = find(machine)
+        return self if found == self.machine else Backend(found, self.patience, self.checks)
 
     def recorder(self, folder: Path) -> Backend:
         """The same machine, which writes every launch below a folder as a vector for other simulators."""

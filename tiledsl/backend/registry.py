@@ -17,6 +17,7 @@ BUILT_IN = {  # entry points are absent in a bare checkout
 }
 
 _registered: dict[str, Backend] = {}
+_variants: dict[tuple[str, str], Backend] = {}  # by name and machine: a file may change
 _default: str | None = None
 
 
@@ -54,7 +55,24 @@ def find(name: str) -> Backend:
     """The backend of this name; LaunchError lists those there are."""
     if not isinstance(name, str):
         raise LaunchError(f"`backend` is {name!r}", notes=[f"backends: {', '.join(names())}"], help="pass a name")
-    return _registered.get(name) or _load(name)
+    return _registered.get(name) or (_variant(name) if ":" in name else _load(name))
+
+
+def _variant(name: str) -> Backend:
+    """One machine of a backend that has several: what follows the colon names it, or is a file that describes it."""
+    base, _, machine = name.partition(":")
+    backend = find(base)
+    make = getattr(backend, "variant", None)
+    if make is None:
+        raise LaunchError(f"`{base}` has no machines to choose from", help=f"leave `:{machine}` out")
+    made = cast(Backend, make(machine))
+    return made if made is backend else _kept(name, made)
+
+
+def _kept(name: str, made: Backend) -> Backend:
+    """The first backend made for a machine: a kernel that was compiled for it is not compiled again."""
+    key = (name, repr(made.machine))
+    return _variants.setdefault(key, made)
 
 
 @cache

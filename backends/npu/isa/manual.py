@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tiledsl.backend.isa import Field
 
-from ..machine import T1_BASE
+from ..machine import PRESETS, T1_BASE
+from ..machine.model import DECLARED, KEYS, Key
 from .instructions import T1
 
 HEAD = """# The T1 accelerator
@@ -52,6 +53,17 @@ def manual() -> str:
             HEAD,
             sizes,
             "",
+            "## Machines",
+            "",
+            '`backend="npu:edge"` names another machine, `backend="npu:my.npu.toml"` one of your own: a file with a section for each',
+            "part; what it leaves out is as in `t1-base`. Any section may have a `source`, which says where its numbers come from.",
+            "`[matrix.rate]` says how many multiply-adds a cell starts in a cycle, for each element type; those it does not name are",
+            f"for the vector unit. Presets: {', '.join(f'`{name}`' for name in PRESETS)}.",
+            "",
+            "| key | in t1-base | range | what it is |",
+            "| --- | ---: | --- | --- |",
+            *(f"| `{k.name}` | {getattr(m, KEYS[k.name])} | {_range(k)} | {k.meaning} |" for k in DECLARED.values()),
+            "",
             "## The word",
             "",
             "An opcode in bits 0-7, the fields of the instruction, and these, which every instruction has. Bits that no field",
@@ -74,6 +86,10 @@ def manual() -> str:
             *_tables(),
         ]
     )
+
+
+def _range(key: Key) -> str:
+    return "" if key.kind is str else f"{key.least:g} to {key.most:g}{', powers of two' if key.power else ''}"
 
 
 def _bits(label: str, where: Field) -> str:
