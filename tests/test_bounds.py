@@ -14,7 +14,7 @@ import tiledsl.language as tl
 from tiledsl import messages
 from tiledsl.backend import registry
 from tiledsl.backend.base import Buffer, Options
-from tiledsl.errors import AssertionFailed, MemoryFault
+from tiledsl.errors import AssertionFailed, MemoryFault, WaitError
 from tiledsl.interpreter import interpret
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import f32, i64
@@ -207,6 +207,18 @@ def test_the_variable_turns_checks_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wait_for_what_lies_outside_ends_in_the_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TILEDSL_WAIT_LIMIT", "0.1")
     assert "read outside `y`: element 100 of 100" in str(Launch(waits, "cpu").fault(100))
+
+
+@tiledsl.jit
+def waits_for_a_tile(flags):
+    while tl.min(tl.load(flags + tl.arange(0, 4))) == 0:
+        pass
+
+
+def test_a_wait_inside_is_still_seen_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILEDSL_WAIT_LIMIT", "0.1")
+    with pytest.raises(WaitError):
+        waits_for_a_tile[(1,)](np.zeros(4, np.int32), backend="cpu", debug=True)
 
 
 def test_prints_assertions_and_faults_keep_apart(capsys: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: Any) -> None:

@@ -16,6 +16,7 @@ from .. import ops
 from ..ir import query
 from ..ir.core import Block, Builder, Kernel, Op, Value
 from ..ir.rebuild import Copier
+from ..ir.spec import OpSpec
 from ..ir.types import Pointer, Tile, i32, i64
 from ..machine import Machine
 from ..messages import OUTSIDE, SPANS, SPARE, Message
@@ -99,7 +100,7 @@ class _Check:
         inside = reduce(or_, ((address >= start) & (last < stop) for start, stop in spans))
         fails = ~inside if mask is None else ~inside & Term(build, mask)
         lanes = Term(build, _lanes(build, shape))
-        first = Term(build, _least(build, select(fails, lanes, ptr.type.size).value))
+        first = Term(build, _over_lanes(build, select(fails, lanes, ptr.type.size).value, ops.minimum))
         here = lanes.equals(Term(build, _filled(build, first.value, shape)))
         outside, nothing = build.nested(), build.nested()
         self.note(outside, first.value, here.value, address.value)
@@ -114,8 +115,10 @@ class _Check:
         before = build.emit(ops.atomic_cas, self.word(build, OUTSIDE), none, number)
         is_first = build.emit(ops.eq, before, none)
         build.emit(ops.store, self.word(build, OUTSIDE + 1), build.emit(ops.cast, lane, to=i64), is_first)
-        place, allowed = (_filled(build, x, here.type.shape) for x in (self.word(build, OUTSIDE + 2), is_first))
-        build.emit(ops.store, place, address, build.emit(ops.and_, here, allowed))
+        # not as a tile: a loop that stores tiles is taken for one that works, and not for one that waits
+        nowhere = build.emit(ops.constant, value=0, type=address.type)
+        at = _over_lanes(build, build.emit(ops.select, here, address, nowhere), ops.or_)
+        build.emit(ops.store, self.word(build, OUTSIDE + 2), at, is_first)
 
     def word(self, build: Builder, number: int) -> Value:
         """A pointer to a word of the buffer."""
@@ -141,11 +144,11 @@ def _lanes(build: Builder, shape: tuple[int, ...]) -> Value:
     return made if len(shape) == 1 else build.emit(ops.reshape, made, shape=shape)
 
 
-def _least(build: Builder, x: Value) -> Value:
-    """The least of all lanes."""
+def _over_lanes(build: Builder, x: Value, combine: OpSpec) -> Value:
+    """All lanes combined."""
     if not x.type.shape:
         return x
     flat = x if x.type.rank == 1 else build.emit(ops.reshape, x, shape=(x.type.size,))
     inner = build.nested([Value(x.type.scalar()), Value(x.type.scalar())])
-    inner.emit(ops.yield_, inner.emit(ops.minimum, *inner.block.args))
+    inner.emit(ops.yield_, inner.emit(combine, *inner.block.args))
     return build.emit(ops.reduce, flat, axis=0, blocks=[inner.block])
