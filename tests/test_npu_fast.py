@@ -13,10 +13,9 @@ from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.isa import alu
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import DTYPE_NAMES, DTYPE_OF, Core, TileDescriptor, Trap
-from tiledsl.backends.npu.simulator import account, trace
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode, run
-from tiledsl.backends.npu.simulator.trace import Recorder, Trace
+from tiledsl.backends.npu.simulator.trace import Player, Recorder, Trace
 from tiledsl.errors import MemoryFault
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import f32
@@ -320,7 +319,8 @@ def test_programs_of_one_class_are_counted_once_and_cost_the_same(monkeypatch):
         return backend.launch(backend.compile(kernel, Options()), (17, 1, 1), [*bound, 1000], Options())
 
     replays = []
-    monkeypatch.setattr(account, "replay", lambda *args: (replays.append(args[0].program), trace.replay(*args)))
+    play = Player.play
+    monkeypatch.setattr(Player, "play", lambda self, trace, observe: (replays.append(trace.program), play(self, trace, observe)))
     quick, once = report(), len(replays)
     monkeypatch.setattr(Trace, "signature", lambda self, burst: b"")
     assert report() == quick and len(replays) == once + 17 and once < 10

@@ -27,7 +27,7 @@ head:
     gbox g0, #1, r0, r6
     gbox g0, #0, r0, r5
     dld #0, t0, g0, - post=s0
-    vec1 neg, t0, t0 wait0=s0 when=r5 unless=#1
+    nop V wait0=s0 when=r5 unless=#1
     vec2 add, t0, t0, t0
     addr r1, r1, r2, #2
     addr r4, r4, r5, #-1

@@ -29,6 +29,7 @@ from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
+from .simulator.trace import Player
 from .timing import Clock
 
 MOST_IDLE = 4  # cores to keep
@@ -96,7 +97,7 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
         issued = [0] * programs
 
-        account = Account(loaded.instructions, clocks)
+        account = Account(Player(loaded.shown, self.machine), clocks)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
@@ -138,8 +139,10 @@ class Backend:
             core = self._idle.pop() if self._idle else FastCore(self.machine, self.patience)
         core.attach(loaded, dram, arguments, grid)
         yield core
-        if isinstance(core, FastCore) and len(self._idle) < MOST_IDLE:
-            self._idle.append(core)
+        if isinstance(core, FastCore):
+            core.detach()
+            if len(self._idle) < MOST_IDLE:
+                self._idle.append(core)
 
 
 class Poll:

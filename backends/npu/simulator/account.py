@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tiledsl.backend.isa import Decoded
-
 from ..timing import Clock
-from .trace import Trace, replay
+from .trace import Player, Trace
 
 MOST_CLASSES = 1024  # to remember
 
@@ -20,7 +18,7 @@ MOST_CLASSES = 1024  # to remember
 class Account:
     """A sink that lets the clocks of a launch run, program `number` on clock `number` modulo how many there are."""
 
-    program: Sequence[Decoded]
+    player: Player
     clocks: Sequence[Clock]
     known: dict[bytes, tuple[float, dict[str, float], int]] = field(default_factory=dict)  # cycles, busy units, bytes of DRAM
 
@@ -31,7 +29,7 @@ class Account:
         cost = self.known.get(key) if key else None
         if cost is None:
             now, busy, moved = clock.now, dict(clock.busy), clock.dram_bytes
-            replay(trace, self.program, clock.machine, clock)
+            self.player.play(trace, clock)
             if key and len(self.known) < MOST_CLASSES:
                 spent = {unit: cycles - busy.get(unit, 0) for unit, cycles in clock.busy.items()}
                 self.known[key] = clock.now - now, spent, clock.dram_bytes - moved

@@ -26,7 +26,7 @@ from .native.functions import key_of
 from .native.layout import FIRST_BOX, FIRST_TILE, Box, Head, Record, Region, Tile
 from .native.library import PATIENCE, base, function
 from .run import Poll, execute, exhausted, lost
-from .trace import BOX, STEP, TILE, Sink, Trace, box_operand, box_row, tile_operands, tile_row, touched
+from .trace import BOX, STEP, TILE, Shown, Sink, Trace, box_operand, box_row, shown, tile_operands, tile_row, touched
 
 STEPS, ROWS = 1 << 14, 1 << 12  # of the trace's tables, before they are handed on
 SCRATCH = 32 << 20  # bytes in which the matrix unit lays out its operands
@@ -37,7 +37,8 @@ class Loaded:
     """A program ready to run: its instructions, and a record for each."""
 
     instructions: list[Decoded]
-    records: np.ndarray  # (instructions, Record.WORDS) of int64; functions are filled in as types become known
+    records: np.ndarray  # (instructions, Record.WORDS) of int64; launches fill in functions as types become known
+    shown: list[Shown]  # for readers of traces
 
 
 def load(instructions: list[Decoded], machine: Npu) -> Loaded:
@@ -45,7 +46,7 @@ def load(instructions: list[Decoded], machine: Npu) -> Loaded:
     records = np.zeros((len(instructions), Record.WORDS), np.int64)
     for row, one in zip(records, instructions, strict=True):
         _record(row, one, machine)
-    return Loaded(instructions, records)
+    return Loaded(instructions, records, shown(instructions))
 
 
 def _record(row: np.ndarray, one: Decoded, machine: Npu) -> None:
@@ -108,7 +109,12 @@ class FastCore:
         self._set(Head.REGIONS, self.regions.ctypes.data, len(dram.regions))
         self._set(Head.NPID, *self.grid)
         self._set(Head.ARGUMENTS, self.arguments.ctypes.data, len(arguments))
-        self._set(Head.PROGRAM, loaded.records.ctypes.data, len(loaded.instructions))
+        self.records = loaded.records.copy()  # another launch may be under way
+        self._set(Head.PROGRAM, self.records.ctypes.data, len(loaded.instructions))
+
+    def detach(self) -> None:
+        """The launch is over; the next one need not look for the same functions again."""
+        self.loaded.records[...] = self.records
 
     @property
     def pc(self) -> int:
@@ -186,7 +192,7 @@ class FastCore:
         if found is None:
             self._fall_back()
             return
-        row = self.loaded.records[self.pc]
+        row = self.records[self.pc]
         row[Record.FUNCTION] = found
         row[Record.TYPES] = sum(code << 8 * i for i, code in enumerate(types)) | max(boxed, 0) << 32
 

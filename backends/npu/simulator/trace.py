@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tiledsl.backend.isa import Decoded
 
-from ..isa.instructions import NO_TILE
+from ..isa.instructions import NO_TILE, T1, UNITS
 from ..isa.state import DTYPE_NAMES, DTYPE_OF, Core, GlobalDescriptor, TileDescriptor
 from ..machine import Npu
 
@@ -160,39 +160,57 @@ def touched(core: Core, one: Decoded) -> int:
         return -1
 
 
-class Replayed:
-    """What observers see of a core, from a row of a trace: the descriptors that an instruction names."""
+class Shown(NamedTuple):
+    """What is shown of an instruction: itself, or only its tokens where it was skipped; the tiles and the box that it uses."""
 
-    def __init__(self, machine: Npu, trace: Trace):
-        self.machine, self._trace = machine, trace
+    one: Decoded
+    idle: Decoded
+    tiles: tuple[int, ...]
+    box: int | None
+
+
+def shown(program: Sequence[Decoded]) -> list[Shown]:
+    """What to show of a program; it does not change."""
+    return [Shown(one, _idle(one), tile_operands(one), box_operand(one)) for one in program]
+
+
+class Player:
+    """Shows traces of a program to observers, as the reference interpreter would have. Observers see it as the core."""
+
+    def __init__(self, program: Sequence[Shown], machine: Npu):
+        self.machine, self._shown = machine, program
         self._tiles: dict[int, TileDescriptor] = {}
         self._boxes: dict[int, GlobalDescriptor] = {}
-        self._known: dict[int, TileDescriptor] = {}
-        self._known_boxes: dict[int, GlobalDescriptor] = {}
-
-    def at(self, one: Decoded, step: np.void) -> None:
-        """Stand before an instruction."""
-        for register, row in zip(tile_operands(one), step["tiles"].tolist(), strict=False):
-            if row not in self._known:
-                self._known[row] = self._trace.tile(row)
-            self._tiles[register] = self._known[row]
-        box, row = box_operand(one), int(step["box"])
-        if box is not None and row >= 0:
-            if row not in self._known_boxes:
-                self._known_boxes[row] = self._trace.box(row)
-            self._boxes[box] = self._known_boxes[row]
 
     def tile(self, index: int) -> TileDescriptor:
+        """The tile that a register held."""
         return self._tiles[index]
 
     def box(self, index: int) -> GlobalDescriptor:
+        """The box that a register held."""
         return self._boxes[index]
+
+    def play(self, trace: Trace, observe: Callable[[Any, int, Decoded], None]) -> None:
+        """Show a trace, instruction by instruction; what was skipped, as doing nothing in its queue."""
+        tiles = [trace.tile(row) for row in range(len(trace.tiles))]
+        boxes = [trace.box(row) for row in range(len(trace.boxes))]
+        for pc, done, rows, row, _ in trace.steps.tolist():
+            one, idle, registers, box = self._shown[pc]
+            if not done:
+                observe(self, pc, idle)
+                continue
+            for register, index in zip(registers, rows, strict=False):
+                self._tiles[register] = tiles[index]
+            if box is not None:
+                self._boxes[box] = boxes[row]
+            observe(self, pc, one)
+
+
+def _idle(one: Decoded) -> Decoded:
+    """An instruction's waits and post, without the instruction."""
+    return T1.decoded("nop", UNITS.index(one.instruction.unit), **one.common) if one.instruction.name != "nop" else one
 
 
 def replay(trace: Trace, program: Sequence[Decoded], machine: Npu, observe: Callable[[Any, int, Decoded], None]) -> None:
-    """Show a trace to an observer, instruction by instruction, as the reference interpreter would have."""
-    core = Replayed(machine, trace)
-    for step in trace.steps:
-        pc = int(step["pc"])
-        core.at(program[pc], step)
-        observe(core, pc, program[pc])
+    """Show one trace to an observer."""
+    Player(shown(program), machine).play(trace, observe)

@@ -55,7 +55,7 @@ def function(key: Key, patience: int = 0) -> int | None:
         elif not (text := text_of(key)):
             address = base().address("fall_back")
         else:
-            code = _on_disk(text)
+            code = None if key in _asked else _on_disk(text)
             if code is None:
                 _asked[key] += 1
                 if _asked[key] <= patience:
