@@ -210,6 +210,19 @@ def test_a_wait_for_what_lies_outside_ends_in_the_fault(monkeypatch: pytest.Monk
 
 
 @tiledsl.jit
+def draws(out, seed):
+    i = tl.arange(0, 16)
+    tl.store(out + i, tl.rand(seed, i))
+
+
+def test_random_numbers_are_the_same_when_debugging() -> None:
+    plain, checked = np.zeros(16, np.float32), np.zeros(16, np.float32)
+    draws[(1,)](plain, 2**40 + 7, backend="cpu")
+    draws[(1,)](checked, 2**40 + 7, backend="cpu", debug=True)
+    assert plain.any() and (plain == checked).all()
+
+
+@tiledsl.jit
 def waits_for_a_tile(flags):
     while tl.min(tl.load(flags + tl.arange(0, 4))) == 0:
         pass
