@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from cpu_kernels import CPU, agree, tame
 
+import tiledsl
+import tiledsl.language as tl
 from tiledsl.backend.base import Options
 from tiledsl.backends import cpu
 from tiledsl.backends.cpu.coarsen import coarsen
@@ -262,3 +264,35 @@ def test_steps_beyond_the_edge_leave_no_trace(rows: int, columns: int, left: int
     inside = np.signbit(y.reshape(16, 32)[: max(rows, 0), : max(columns, 0)])
     assert inside.all() if left >= 24 else not inside.any()
     agree(EDGE, tame(f32, x.size), tame(f32, w.size, 1), np.ones(16 * 32, np.float32), rows, left, columns)
+
+
+@tiledsl.jit
+def ragged(a, b, c, d, M, N, K, BLOCK: tl.constexpr, ROWS: tl.constexpr, TWICE: tl.constexpr):
+    """A product under masks; also stored as a whole, or for other rows, if asked to be."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros((BLOCK, BLOCK), tl.float32)
+    for start in range(0, K, 16):
+        k = start + tl.arange(0, 16)
+        x = tl.load(a + i[:, None] * K + k[None, :], mask=k[None, :] < K, other=0.0)
+        y = tl.load(b + k[:, None] * N + j[None, :], mask=k[:, None] < K, other=0.0)
+        total = tl.dot(x, y, total * 0.5)
+        if TWICE:
+            total = tl.dot(x, y, total)
+    if ROWS:
+        tl.store(d + i[:, None] * N + j[None, :], total, mask=i[:, None] < ROWS)
+    tl.store(c + i[:, None] * N + j[None, :], total + 1, mask=(i[:, None] < M) & (j[None, :] < N))
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("other_rows", [0, 30])
+@pytest.mark.parametrize("m,n,k", [(1, 100, 40), (31, 33, 16), (50, 64, 8), (0, 5, 5)])
+def test_what_is_stored_is_multiplied(m: int, n: int, k: int, other_rows: int, twice: bool) -> None:
+    rng = np.random.default_rng(m)
+    a, b = rng.standard_normal((96, k)).astype(np.float32), rng.standard_normal((64 * k + 64, n)).astype(np.float32)
+    outcomes = []
+    for backend in ("interpreter", "cpu"):
+        c, d = np.zeros((96, n), np.float32), np.zeros((96 + 64, n), np.float32)
+        ragged[(2, -(-n // 32))](a, b, c, d, m, n, k, BLOCK=32, ROWS=other_rows, TWICE=twice, backend=backend)
+        outcomes.append((c.tobytes(), d.tobytes()))
+    assert outcomes[0] == outcomes[1]

@@ -47,6 +47,7 @@ class Code:
     offsets: set[Value] = field(default_factory=set)  # tiles of offsets whose spacing is worth knowing
     spacing: dict[Value, Spacing] = field(default_factory=dict)  # of tiles of offsets
     close: frozenset[Value] = frozenset()  # tiles of offsets that are known to be consecutive numbers, here
+    asked: dict[Value, dict[int, Value]] = field(default_factory=dict)  # of results of products: what demand.py knows
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     large: str = "false"  # whether the launch writes more than the caches hold

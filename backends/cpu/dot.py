@@ -17,6 +17,7 @@ from tiledsl.ir.types import DType, dtype_of, i8, i16, i32, u8
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
+from .demand import end_of
 from .edges import steps
 from .emit import Builder, Scalar
 from .evaluate import assign
@@ -44,14 +45,16 @@ def dot(code: Code, op: Op) -> None:
     if acc is not carried:
         assign(code, acc, target)
     if a.type.rank == 2:
-        _one(code, a, b, target, elem, ())
+        _one(code, op, target, ())
         return
     with code.nest(), code.b.loop(0, a.type.shape[0]) as batch:
-        _one(code, a, b, target, elem, (_index(code, batch.index),))
+        _one(code, op, target, (_index(code, batch.index),))
 
 
-def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tuple[Index, ...]) -> None:
+def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     """One matrix product; head says which of a batch."""
+    (a, b, _), elem = op.operands, target.elem
+    assert isinstance(elem, DType)
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, m, n)
     pairs = _pairs(code, a, elem, columns)
@@ -60,7 +63,8 @@ def _one(code: Code, a: Value, b: Value, target: Scratch, elem: DType, head: tup
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, i16 if pairs else elem, head)
     depth = k // group if pairs else steps(code, a, b, unrolled(k))
-    _multiply(code, left, right, into, (m, n, k // group), depth, columns, elem, pairs)
+    asked = tuple(end_of(code, op.result, op.result.type.rank + axis) for axis in (-2, -1))
+    _multiply(code, left, right, into, (m, n, k // group), (*asked, depth), columns, elem, pairs)
     for copy in (left.copy, right.copy):
         if copy is not None:
             code.arena.give(copy)
@@ -96,15 +100,24 @@ def panels(m: int, most: int) -> list[tuple[int, int]]:
 
 
 def _multiply(
-    code: Code, left: Rows, right: Panels, target: Lanes, sizes: tuple[int, int, int], depth: Scalar, columns: int, elem: DType, pairs: str
+    code: Code,
+    left: Rows,
+    right: Panels,
+    target: Lanes,
+    sizes: tuple[int, int, int],
+    asked: tuple[Scalar, ...],
+    columns: int,
+    elem: DType,
+    pairs: str,
 ) -> None:
-    """Call the micro-kernel for every panel of rows and of columns. depth: of the k steps, those to be taken."""
+    """Call the micro-kernel for every panel of rows and of columns. asked: of the rows, columns and steps, those that count."""
     m, n, k = sizes
+    down_to, across_to, depth = asked
     b, size = code.b, elem.itemsize
     with (
         code.nest(),
         _pieces(code, left, right, b.mul(depth, size), size) as (from_left, from_right, end),
-        b.loop(0, n // columns) as panel,
+        b.loop(0, _groups(code, across_to, n, columns)) as panel,
     ):
         across = _index(code, panel.index)
         with b.at(max(across.depth, code.base)):
@@ -113,7 +126,7 @@ def _multiply(
         first = 0
         for rows, count in panels(m, code.machine.rows):
             name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far, pairs)
-            with b.loop(0, count) as group:
+            with b.loop(0, _groups(code, b.sub(down_to, first), rows * count, rows)) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
                     row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
@@ -121,6 +134,15 @@ def _multiply(
                 c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
                 b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end})")
             first += rows * count
+
+
+def _groups(code: Code, asked: Scalar, extent: int, size: int) -> Scalar:
+    """In how many groups of a size lie the first so many of an extent; one is taken in any case."""
+    count, b = extent // size, code.b
+    if count == 1 or isinstance(asked, int):
+        return count if isinstance(asked, str) else max(min(-(-asked // size), count), 1)
+    with b.at(code.base):
+        return b.most(b.least(b.value(f"sdiv i64 {b.add(asked, size - 1)}, {size}"), count), 0)
 
 
 @contextmanager

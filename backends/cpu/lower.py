@@ -21,6 +21,7 @@ from .buffers import Arena
 from .coarsen import coarsen
 from .code import Code
 from .control import branch, for_loop, while_loop
+from .demand import asked
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
@@ -47,20 +48,21 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     made = plan(kernel, machine, distinct)
     code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
     code.waits = {wait.loop: number for number, wait in enumerate(waits(kernel))}
+    code.asked = asked(kernel)
     code.offsets = worth_asking(kernel, made)
     code.poll = PARAMETERS + len(kernel.body.args)
     b = code.b
     sizes = [b.effect(f"load i64, ptr {b.value(f'getelementptr i64, ptr %args, i64 {axis}')}") for axis in range(3)]
     for position, param in enumerate(kernel.body.args):
         code.scalars[param] = _parameter(b, param.type.elem, position)
-    asked = {(op.spec.name, op.attrs["axis"]) for op in kernel.body.walk() if op.spec.effect == "grid"}
+    places = {(op.spec.name, op.attrs["axis"]) for op in kernel.body.walk() if op.spec.effect == "grid"}
     for axis, size in enumerate(sizes):
-        if ("num_programs", axis) in asked:
+        if ("num_programs", axis) in places:
             b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
     code.large = large(code, kernel, sizes)
     with b.loop("%first", "%last") as loop:
         code.program = str(loop.index)
-        _place(b, code.program, sizes, {axis for name, axis in asked if name == "program_id"})
+        _place(b, code.program, sizes, {axis for name, axis in places if name == "program_id"})
         lower_block(code, kernel.body)
     order(code)
     head = f"define void @{ENTRY}(ptr %args, i64 %from, i64 %last, ptr %arena) nounwind {{"
