@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.isa import alu
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import DTYPE_NAMES, DTYPE_OF, Core, TileDescriptor, Trap
+from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode, run
 from tiledsl.backends.npu.simulator.trace import Player, Recorder, Trace
@@ -324,3 +326,24 @@ def test_programs_of_one_class_are_counted_once_and_cost_the_same(monkeypatch):
     quick, once = report(), len(replays)
     monkeypatch.setattr(Trace, "signature", lambda self, burst: b"")
     assert report() == quick and len(replays) == once + 17 and once < 10
+
+
+@pytest.mark.parametrize("cores", [1, 3, 4])
+def test_atomics_of_a_grid_take_place_in_the_order_of_its_programs(cores):
+    """However many cores share the programs: floats are added in one order, and old values say which."""
+    text = """kernel @k(%a: *f32, %x: *f32, %o: *f32) {
+  %i: i32 = program_id {axis=0}
+  %p: *f32 = offset %x, %i
+  %v: f32 = load %p
+  %old: f32 = atomic_rmw %a, %v {kind=add}
+  %q: *f32 = offset %o, %i
+  store %q, %old
+}
+"""
+    values = (np.random.default_rng(0).standard_normal(50) * 10.0 ** np.arange(-25, 25)).astype(np.float32)
+    total, old = np.zeros(1, np.float32), np.zeros(50, np.float32)
+    backend = Backend(replace(T1_BASE, cores=cores))
+    bound = [Buffer(a.ctypes.data, a.nbytes, f32, True, a, "x") for a in (total, values, old)]
+    backend.launch(backend.compile(parse(text), Options()), (50, 1, 1), bound, Options())
+    sums = np.add.accumulate(np.concatenate([[0], values]).astype(np.float32), dtype=np.float32)
+    assert (old == sums[:-1]).all() and total[0] == sums[-1]

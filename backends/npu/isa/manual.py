@@ -16,8 +16,14 @@ modelled machine, counted in one pass by a reader of the executed instructions t
 
 The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers and
 buffers) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
-(words) - `check` (is every conflicting pair of accesses ordered?). Then `simulate` runs them, with `isa` (what each
-instruction means) on `state`, and `timing` watches.
+(words) - `check` (is every conflicting pair of accesses ordered, on every way through the words?).
+
+Two simulators run the words. `simulator/run` is the reference, made to be read: it calls the meaning of each instruction
+(`isa/instructions`) on what a core holds (`isa/state`). `simulator/fast` is what launches use: a native loop calls a native
+function per instruction and types (`simulator/native`), and leaves to the reference what it does not know or finds wrong. Both
+write the executed trace (`simulator/trace`), from which `timing` counts. `TILEDSL_NPU_CHECK=1` runs programs under checks
+(`simulator/checked`): races, tokens that do not pair up, reads of bytes that nothing has written. `TILEDSL_NPU_ORDER=7` also lets
+the queues run in another order, which the seed 7 chooses (`simulator/shuffle`); a program without a race leaves the same values.
 
 ## The machine
 

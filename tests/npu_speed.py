@@ -1,0 +1,86 @@
+"""How fast the accelerator's simulator is on this machine: small instructions, products, and attention with its time.
+
+python tests/npu_speed.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import tiledsl.kernels.attention
+from tiledsl.backends.npu.isa.instructions import T1
+from tiledsl.backends.npu.isa.state import Core
+from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.simulator.fast import FastCore, load
+from tiledsl.backends.npu.simulator.run import decode, run
+from tiledsl.memory import Memory
+
+SETUP = """
+tset t0, {space}, f32, #0
+tdim t0, #{n}, #{row}
+tdim t0, #{n}, #4
+tset t1, spm, f32, #0
+tdim t1, #{n}, #{row}
+tdim t1, #{n}, #4
+tset t2, spm, f32, #262144
+tdim t2, #{n}, #{row}
+tdim t2, #{n}, #4
+poke t0, r0
+poke t1, r0
+poke t2, r0
+movi r1, #{times}
+movi r2, #1
+head:
+{body}
+addr r1, r1, r2, #-1
+jumpnz r1, head
+halt
+"""
+
+
+def program(n: int, times: int, body: str, space: str = "spm") -> str:
+    """A loop over some instructions on n x n tiles."""
+    return SETUP.format(n=n, row=4 * n, times=times, body=body, space=space)
+
+
+def rate(text: str, slow: bool = False) -> float:
+    """Instructions a second, the best of three runs."""
+    words, best = decode(T1.assemble(text)), 0.0
+    fast = FastCore(T1_BASE, patience=0)
+    fast.attach(load(words, T1_BASE), Memory([]), [], (1, 1, 1))
+    for _ in range(3):
+        start = time.perf_counter()
+        issued = run(Core(T1_BASE, Memory([]), [], (0, 0, 0), (1, 1, 1)), words) if slow else fast.run(0, (0, 0, 0))
+        best = max(best, issued / (time.perf_counter() - start))
+    return best
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes, the best of five after the first."""
+    call()
+    found = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def main() -> None:
+    mixed = "vec2 add, t0, t0, t1\nvec1 neg, t0, t0"
+    print(f"4x4 tiles, half of them vector instructions  {rate(program(4, 500_000, mixed)) / 1e6:8.1f} M instructions/s")
+    print(f"the same by the reference interpreter        {rate(program(4, 2000, mixed), slow=True) / 1e6:8.3f} M instructions/s")
+    for n in (16, 32, 64, 128):
+        times = 40_000_000 // n**3 * 8
+        made = rate(program(n, times, "mm t0, t1, t2", "acc")) / 3 * n**3
+        print(f"product of {n:3} x {n:3} x {n:3}, f32                 {made / 1e9:8.1f} G multiply-adds/s")
+    q = np.random.default_rng(0).standard_normal((1, 1024, 64)).astype(np.float32)
+    attention = tiledsl.kernels.attention.attention
+    print(f"attention 1024 x 64, functional and timed    {seconds(lambda: attention(q, q, q, backend='npu')):8.3f} s")
+
+
+if __name__ == "__main__":
+    main()
