@@ -14,7 +14,7 @@ import numpy as np
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.backend.isa import Decoded
 from tiledsl.ir.core import Kernel
-from tiledsl.ir.types import DType, Tile
+from tiledsl.ir.types import DType, Tile, u8
 from tiledsl.memory import Memory
 from tiledsl.passes import SHARED
 from tiledsl.watch import Turns, Watch, named, require_room
@@ -80,7 +80,6 @@ class Backend:
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
         made, loaded = self._decode(program.binary)
-        dram = Memory([a for a in args if isinstance(a, Buffer)])
         arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
         sizes = (tuple(grid) + (1, 1, 1))[:3]
         programs = sizes[0] * sizes[1] * sizes[2]
@@ -90,6 +89,10 @@ class Backend:
         if options.cooperative and loops(loaded.instructions):
             require_room(programs, MOST_TOGETHER)
             turns = Turns(programs)
+        # for tiles that do not fit: memory of the core, or of each program where programs take turns
+        rooms = np.zeros((programs if turns else 1, made.scratch), np.uint8)
+        spare = [Buffer(rooms.ctypes.data, rooms.nbytes, u8, True, rooms, "scratch")] if made.scratch else []
+        dram = Memory([*(a for a in args if isinstance(a, Buffer)), *spare])
         # a program that takes turns has a clock of its own: where it waits, the queues of others are not held up
         clocks = [Clock(self.machine, share) for _ in range(programs if turns else cores)]
         places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
@@ -112,14 +115,17 @@ class Backend:
             if turns is not None:
                 turns.hand_over(number)
 
+        def room(number: int) -> list[int]:
+            return [rooms[number].ctypes.data] if made.scratch else []
+
         def run_alone(number: int) -> None:
-            with self._core(loaded, dram, arguments, sizes) as core:
+            with self._core(loaded, dram, [*arguments, *room(number)], sizes) as core:
                 run_one(number, core)
 
         if turns is not None:
             turns.run(run_alone)
         else:
-            with self._core(loaded, dram, arguments, sizes) as core:
+            with self._core(loaded, dram, [*arguments, *room(0)], sizes) as core:
                 for number in range(programs):
                     run_one(number, core)
         launch = self.machine.launch_us * self.machine.clock_mhz

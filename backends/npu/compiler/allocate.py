@@ -1,12 +1,13 @@
 """Numbers for names: scalar registers by linear scan, scratchpad and accumulators by lifetime, copies that need not be.
 
-Lifetimes are intervals of positions in the code. Something made before a loop and used in it lives until the loop ends;
-code comes from structured control flow, so nothing is used before it is made.
+Lifetimes are intervals of positions in the code. Something made before a loop and used in it lives until the loop ends,
+something made in a loop and used after it lives from where the loop begins; code comes from structured control flow, so
+nothing is used before it is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,9 +22,9 @@ from tiledsl.location import Loc
 from ..isa.instructions import T1
 from ..isa.state import SPACES
 from ..machine import Npu
-from .emit import Code, Label, Line, Operand, Reg
 from .layout import View, dense
-from .names import Buffer
+from .names import Buffer, Label, Reg
+from .write import Code, Line, Operand
 
 SCRATCH = 4  # registers kept for values that live in the scratchpad
 ALIGNMENT = 64
@@ -59,6 +60,10 @@ def lifetimes(code: Code, things: Callable[[Line], Iterable[Thing]]) -> dict[Thi
             for thing in things(item):
                 found.setdefault(thing, Lifetime(i, i)).touch(i)
     outlast_loops(found, loops(code))
+    for head, tail in loops(code):
+        for life in found.values():
+            if head < life.start <= tail < life.end:  # what a loop makes piece by piece is there all the while
+                life.start = head
     return found
 
 
@@ -130,16 +135,27 @@ def _renamed(operand: Operand, names: dict[Reg, Reg]) -> Operand:
 def buffers(code: Code, machine: Npu) -> Code:
     """Give every buffer an offset; copies whose two ends can share one are dropped."""
     lives = lifetimes(code, _buffers)
-    shared = _Sharing(code, lives)
-    shared.merge_copies()
-    shared.merge_in_place()
-    places = {b: shared.home(b) for b in lives}
+    places = sharing(code, lives)
     for space, capacity in enumerate((machine.spm_bytes, machine.acc_bytes)):
         roots = [b for b in dict.fromkeys(places.values()) if b.space == space]
-        _place(roots, {b: lives[b] for b in roots}, capacity, space, code)
+        try:
+            _place(roots, {b: lives[b] for b in roots}, capacity, space, code)
+        except Overflow as error:
+            for buffer, home in places.items():
+                error.sharing.setdefault(home, []).append(buffer)
+            raise
     for buffer, home in places.items():
         buffer.offset = home.offset
     return [item for item in code if not (isinstance(item, Line) and _is_idle(item))]
+
+
+def sharing(code: Code, lives: dict[Buffer, Lifetime] | None = None) -> dict[Buffer, Buffer]:
+    """For each buffer the one whose place it may share, itself if it is alone; lifetimes of those become those of all."""
+    lives = lifetimes(code, _buffers) if lives is None else lives
+    shared = _Sharing(code, lives)
+    shared.merge_copies()
+    shared.merge_in_place()
+    return {b: shared.home(b) for b in lives}
 
 
 def _views(line: Line) -> list[View]:
@@ -197,8 +213,8 @@ class _Sharing:
             first = self.lives[s].start
             between = [at for at in self.lives[a].at if first <= at < i]
             made = self.code[first]
-            assert isinstance(made, Line)
-            if self.lives[s].end == i and (not between or between == [first] and self._in_place(made, a)):
+            in_place = between == [first] and isinstance(made, Line) and self._in_place(made, a)
+            if self.lives[s].end == i and (not between or in_place):
                 self._merge(a, s)
 
     def merge_in_place(self) -> None:
@@ -241,7 +257,8 @@ def _place(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int, sp
             if low[j] - offset >= buffer.nbytes:
                 break
             offset = max(offset, int(high[j]))
-        low[i], high[i] = offset, offset + -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT
+        step = min(ALIGNMENT, 1 << max(buffer.nbytes - 1, 7).bit_length())  # larger ones come first, so offsets are multiples of it
+        low[i], high[i] = offset, offset + -(-buffer.nbytes // step) * step
         buffer.offset = offset
         if offset + buffer.nbytes > capacity:
             raise _overflow(order, lives, capacity, space, code)
@@ -251,6 +268,8 @@ class Overflow(Unsupported):
     """The tiles of a kernel do not fit into a memory of the machine; `space` says which."""
 
     space: int = 0
+    live: Sequence[Buffer] = ()  # the places that are taken where most are
+    sharing: dict[Buffer, list[Buffer]]  # the buffers of each place
 
 
 def _overflow(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int, space: int, code: Code) -> Overflow:
@@ -265,7 +284,7 @@ def _overflow(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int,
         notes=notes,
         help="use smaller tiles, or fewer at a time",
     )
-    error.space = space
+    error.space, error.live, error.sharing = space, live, {}
     return error
 
 

@@ -11,8 +11,10 @@ from tiledsl.ir.types import Pointer
 
 from ..isa import alu
 from ..isa.state import to_raw
-from .emit import Emitter, Reg, code_of, lowers
+from .emit import Emitter, lowers
 from .layout import View, dense, element
+from .names import Reg
+from .write import code_of
 
 
 @lowers(ops.constant)

@@ -13,11 +13,11 @@ from tiledsl.location import Loc
 
 from ..isa.instructions import T1
 from ..machine import Npu
-from .emit import Label
+from .names import Label
 from .schedule import Issue, Stream
 
 MAGIC = b"NPU1"
-HEADER = struct.Struct("<4s32sII")  # magic, hash, bytes of words, bytes of line table
+HEADER = struct.Struct("<4s32sIIQ")  # magic, hash, bytes of words, bytes of line table, bytes of scratch memory
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Image:
 
     words: list[int]
     lines: list[Loc | None]
+    scratch: int = 0  # bytes of DRAM that a core needs for itself; where they start is the argument after the kernel's
 
 
-def image(stream: Stream, machine: Npu) -> Image:
+def image(stream: Stream, machine: Npu, scratch: int = 0) -> Image:
     """Words for a stream of instructions; labels become instruction numbers."""
     places: dict[Label, int] = {}
     issues: list[Issue] = []
@@ -46,7 +47,7 @@ def image(stream: Stream, machine: Npu) -> Image:
     for issue in issues:
         operands = [places[x] if isinstance(x, Label) else x for x in issue.operands]
         words.append(T1.encode(issue.name, *operands, **(issue.common | {"channel": issue.queue[1]})))
-    return Image(words, [issue.loc for issue in issues])
+    return Image(words, [issue.loc for issue in issues], scratch)
 
 
 def fingerprint(machine: Npu) -> bytes:
@@ -61,18 +62,19 @@ def to_bytes(program: Image, machine: Npu) -> bytes:
     places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
     index = {loc: i for i, loc in enumerate(places)}
     table = json.dumps({"places": [p.plain() for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
-    return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table)) + words + table
+    return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table), program.scratch) + words + table
 
 
 def from_bytes(data: bytes, machine: Npu) -> Image:
     """The program in a container; one made for another machine is refused."""
     if len(data) < HEADER.size:
         raise LaunchError("the program is cut off")
-    magic, made_for, size, table_size = HEADER.unpack_from(data)
+    magic, made_for, size, table_size, scratch = HEADER.unpack_from(data)
     if magic != MAGIC or len(data) != HEADER.size + size + table_size:
         raise LaunchError("the program is no T1 container")
     if made_for != fingerprint(machine):
         raise LaunchError(f"the program was compiled for another machine than {machine.name}")
     table = json.loads(data[HEADER.size + size :])
     places = [Loc.of(p) for p in table["places"]]
-    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), [places[i] if i >= 0 else None for i in table["lines"]])
+    lines = [places[i] if i >= 0 else None for i in table["lines"]]
+    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), lines, scratch)

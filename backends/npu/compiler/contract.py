@@ -11,18 +11,16 @@ from tiledsl.ir.core import Block, Op, Value
 from ..isa import alu
 from ..isa.state import ACC
 from .arithmetic import on_tiles
-from .emit import ZERO, Emitter, lowers
+from .emit import Emitter, lowers
 from .layout import View, dense, element
 from .names import Reg
+from .write import ZERO, multiplies
 
 
 @lowers(ops.dot)
 def dot(emit: Emitter, op: Op) -> None:
     a, b = (emit.view(v) for v in op.operands[:2])
     start, result = op.operands[2], op.result
-    if result.type.rank == 3:
-        _batch(emit, op, a, b)
-        return
     if result in emit.accumulators.kept:
         place = dense(result.type.shape, element(result.type), ACC)
         emit.move(place, emit.views[start])
@@ -31,28 +29,13 @@ def dot(emit: Emitter, op: Op) -> None:
         emit.drain(result)
         return
     source, target = emit.view(start), emit.define(result)
-    _by_rows(emit, target, source, a, b)
+    batches = [[target, source, a, b]]
+    if result.type.rank == 3:
+        batches = [[v.at(0, i) for v in batches[0]] for i in range(result.type.shape[0])]
+    for to, start_at, left, right in batches:
+        emit.move(to, start_at)
+        emit("product", to, left, right)
     emit.views[result] = target
-
-
-def _batch(emit: Emitter, op: Op, a: View, b: View) -> None:
-    """One product after the other, each through the accumulators."""
-    source, target = emit.view(op.operands[2]), emit.define(op.result)
-    for i in range(op.result.type.shape[0]):
-        _by_rows(emit, *(v.at(0, i) for v in (target, source, a, b)))
-    emit.views[op.result] = target
-
-
-def _by_rows(emit: Emitter, target: View, source: View, a: View, b: View) -> None:
-    """As many rows at a time as half of the accumulators hold."""
-    rows, columns = target.shape
-    step = max(1, emit.machine.acc_bytes // 2 // (columns * target.dtype.itemsize))
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        place = dense((last - first, columns), target.dtype, ACC)
-        emit.move(place, source.part(0, first, last))
-        emit("mm", place, a.part(0, first, last), b)
-        emit.move(target.part(0, first, last), place)
 
 
 @lowers(ops.reduce)

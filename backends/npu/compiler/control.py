@@ -8,8 +8,10 @@ from tiledsl import ops
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import i64, u64
 
-from .emit import ZERO, Emitter, Label, Reg, lowers
+from .emit import Emitter, lowers
 from .layout import element
+from .names import Label, Reg
+from .write import ZERO
 
 
 @lowers(ops.for_)

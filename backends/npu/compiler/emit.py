@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tiledsl import ops
 from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.ir.query import users
 from tiledsl.ir.spec import OpSpec
-from tiledsl.ir.types import DType
-from tiledsl.location import Loc
 
-from ..isa import alu
-from ..isa.state import ACC, DTYPE_NAMES, MASK, SPM
+from ..isa.state import ACC, SPM
 from ..machine import Npu
-from .layout import View, dense, element, pieces
+from .layout import View, dense, element
 from .names import Label, Reg
+from .write import Writer
 
-NONE = 255  # an absent tile operand
-ZERO = 0  # the register that is always 0
-
-
-Operand = int | Reg | View | Label
-
-
-@dataclass(eq=False)
-class Line:
-    """One instruction before it is a word."""
-
-    name: str
-    operands: tuple[Operand, ...]
-    when: Reg | None = None
-    loc: Loc | None = None
-    common: dict[str, int] = field(default_factory=dict)
-
-
-Code = list[Line | Label]
 Lowering = Callable[["Emitter", Op], None]
 LOWERINGS: dict[OpSpec, Lowering] = {}
 
@@ -53,11 +32,6 @@ def lowers(*specs: OpSpec) -> Callable[[Lowering], Lowering]:
     return register
 
 
-def code_of(dtype: DType) -> int:
-    """A type as a field of the instruction word."""
-    return DTYPE_NAMES.index(dtype.name)
-
-
 @dataclass(frozen=True)
 class Accumulators:
     """Which values stay in the accumulators of the matrix unit, and which of them others need to see."""
@@ -66,26 +40,21 @@ class Accumulators:
     drained: frozenset[Value] = frozenset()
 
 
-class Emitter:
+class Emitter(Writer):
     """Writes the code of one kernel, and knows where each value is: scalars in registers, tiles in buffers."""
 
     def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators):
-        self.machine, self.accumulators = machine, accumulators
-        self.code: Code = []
-        self.loc: Loc | None = None
+        super().__init__(machine)
+        self.accumulators = accumulators
         self.users = users(kernel.body)
         self.regs: dict[Value, Reg] = {}
         self.views: dict[Value, View] = {}
         self.cells: dict[Value, View] = {}  # scalars that were put into the scratchpad, since the last label
         self.drained: dict[Value, View] = {}  # scratchpad copies of values in the accumulators
-        self.boxes = 0
         for index, param in enumerate(kernel.body.args):
             self.regs[param] = self.fresh("arg", index)
         self.block(kernel.body)
         self("halt")
-
-    def __call__(self, name: str, *operands: Operand, when: Reg | None = None) -> None:
-        self.code.append(Line(name, operands, when, self.loc))
 
     def block(self, block: Block) -> Sequence[Value]:
         """The code of a block; what its yield hands over."""
@@ -101,34 +70,10 @@ class Emitter:
         return ()
 
     def label(self, label: Label) -> None:
-        self.code.append(label)
+        super().label(label)
         self.cells.clear()
 
     # --- scalars ---------------------------------------------------------------------------------------------------
-
-    def fresh(self, name: str, *operands: Operand, when: Reg | None = None) -> Reg:
-        """A new register, set by an instruction whose destination stands where the word has it: first."""
-        result = Reg()
-        self(name, result, *operands, when=when)
-        return result
-
-    def literal(self, value: int, size: int = 8) -> Reg:
-        """A register with a number, of which only so many bytes matter."""
-        value &= MASK
-        low = value & 0xFFFF_FFFF
-        low -= (low >> 31) << 32
-        result = self.fresh("movi", low)
-        if size > 4 and (value - low) & MASK:
-            high = value >> 32
-            self("movhi", result, high - ((high >> 31) << 32))
-        return result
-
-    def alu(self, name: str, dtype: DType, *operands: Reg | int) -> Reg:
-        """An arithmetic operation on registers."""
-        result = Reg()
-        table, unit = TABLES[len(operands)]
-        self(f"scalar{unit}", table.index(name), code_of(dtype), result, *operands)
-        return result
 
     def scalar(self, value: Value) -> Reg:
         """The register of a scalar."""
@@ -140,16 +85,6 @@ class Emitter:
         """The number an integer scalar always is, if that can be seen."""
         made = value.source
         return made.attrs["value"] if made is not None and made.spec is ops.constant and not value.type.shape else None
-
-    def repeat(self, times: int, body: Callable[[Reg], None]) -> None:
-        """The code of a body once, run for 0, 1, ... times - 1."""
-        index, left, one = self.literal(0), self.literal(times), self.literal(1)
-        head = Label()
-        self.label(head)
-        body(index)
-        self("addr", index, index, one, 1)
-        self("addr", left, left, one, -1)
-        self("jumpnz", left, head)
 
     # --- tiles -------------------------------------------------------------------------------------------------------
 
@@ -181,29 +116,6 @@ class Emitter:
     def define(self, value: Value) -> View:
         """A new buffer for a value."""
         return dense(value.type.shape, element(value.type))
-
-    def vector(self, name: str, *operands: int | View) -> None:
-        """An engine instruction on views of one shape, as often as descriptors need."""
-        views = [x for x in operands if isinstance(x, View)]
-        for part in pieces(views, self.machine.descriptor_rank):
-            rest = iter(part)
-            self(name, *(next(rest) if isinstance(x, View) else x for x in operands))
-
-    def apply(self, name: str, to: View, *operands: View) -> None:
-        """An arithmetic operation on tiles."""
-        table, unit = TABLES[len(operands)]
-        self.vector(f"vec{unit}", table.index(name), to, *operands)
-
-    def move(self, to: View, source: View) -> None:
-        """Copy elements between any two places."""
-        spaces = (source.buffer.space, to.buffer.space)
-        self.vector({(SPM, SPM): "vcopy", (ACC, SPM): "accrd"}.get(spaces, "accwr"), to, source)
-
-    def copied(self, view: View) -> View:
-        """The same elements in a new buffer, in row-major order."""
-        new = dense(view.shape, view.dtype)
-        self.move(new, view)
-        return new
 
     # --- values that control flow carries ------------------------------------------------------------------------------
 
@@ -250,6 +162,3 @@ class Emitter:
         """Copy an accumulator that others than dots and loops use into the scratchpad."""
         if value in self.accumulators.drained:
             self.drained[value] = self.copied(self.views[value])
-
-
-TABLES = {1: (alu.UNARY, 1), 2: (alu.BINARY, 2), 3: (alu.TERNARY, 3)}

@@ -86,6 +86,18 @@ class View:
         return replace(self, shape=shape, strides=tuple(reversed(strides)))
 
 
+@dataclass(frozen=True)
+class Box:
+    """Elements in DRAM: a byte address, strides in bytes and bounds in registers, and what stands for elements out of bounds."""
+
+    dtype: DType
+    base: Reg
+    shape: tuple[int, ...]
+    strides: tuple[Reg, ...]
+    bounds: tuple[tuple[Reg, Reg] | None, ...]
+    fill: Reg | None = None
+
+
 def _without(items: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return (*items[:axis], *items[axis + 1 :])
 

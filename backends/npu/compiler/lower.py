@@ -7,17 +7,19 @@ from tiledsl.ir.core import Block, Kernel, Op, Value
 
 from ..machine import Npu
 from . import arithmetic, arrange, contract, control, transfer
-from .emit import Accumulators, Code, Emitter
+from .emit import Accumulators, Emitter
+from .layout import element
+from .write import Code, multiplies
 
 FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them fills the table of lowerings
 
 
 def lower(kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True) -> Code:
     """The code of a kernel."""
-    return Emitter(kernel, machine, accumulators(kernel) if keep_accumulators else Accumulators()).code
+    return Emitter(kernel, machine, accumulators(kernel, machine) if keep_accumulators else Accumulators()).code
 
 
-def accumulators(kernel: Kernel) -> Accumulators:
+def accumulators(kernel: Kernel, machine: Npu) -> Accumulators:
     """The results of dots, and what loops carry of them while nothing but dots uses it."""
     uses: dict[Value, list[tuple[Op, Op | None]]] = {}
     kept: set[Value] = set()
@@ -36,7 +38,7 @@ def accumulators(kernel: Kernel) -> Accumulators:
         for op in block.ops:
             for inner in op.blocks:
                 keep(inner)
-            if op.spec is ops.dot and op.result.type.rank == 2:
+            if op.spec is ops.dot and op.result.type.rank == 2 and multiplies(machine, element(op.operands[0].type)):
                 kept.add(op.result)
             elif op.spec is ops.for_:
                 body = op.blocks[0]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..isa.state import SPM
 
+DRAM = 2  # the third space after scratchpad and accumulators: everything may be anywhere in it
+
 
 @dataclass(eq=False)
 class Reg:

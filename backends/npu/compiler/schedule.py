@@ -14,12 +14,12 @@ from tiledsl.location import Loc
 from ..isa.instructions import T1
 from ..machine import Npu
 from .allocate import fields
-from .emit import Code, Label, Reg, code_of
-from .layout import View
+from .layout import Box, View
+from .names import DRAM, Label, Reg
+from .write import Code, code_of
 
 Queue = tuple[str, int]  # unit and channel
 Touch = tuple[int, int, int, bool]  # space, first byte, byte after the last, whether it is written
-DRAM = 2  # the third space, in which everything may be anywhere
 
 
 @dataclass(eq=False)
@@ -84,6 +84,7 @@ def schedule(code: Code, machine: Npu) -> Stream:
                 touches.append((operand.buffer.space, *reach, where.role == "write"))
                 operands.append(registers.find(operand, out, item.loc))
             else:
+                assert not isinstance(operand, Box)
                 operands.append(operand.number if isinstance(operand, Reg) else operand)
         channel = 0
         if instruction.unit == "L":

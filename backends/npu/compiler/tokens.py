@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..isa.instructions import UNITS
 from ..machine import Npu
-from .emit import Label
+from .names import Label
 from .schedule import Issue, Queue, Stream, Touch
 
 SCALAR: Queue = ("S", 0)

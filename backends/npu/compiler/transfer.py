@@ -6,14 +6,15 @@ import itertools
 from collections.abc import Iterator
 
 from tiledsl import ops
-from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Op, Value
-from tiledsl.ir.types import DType, Pointer
+from tiledsl.ir.types import DType, Pointer, i1, i64
 
 from ..isa import alu
 from ..isa.state import DTYPE_OF
-from .emit import NONE, ZERO, Emitter, Operand, Reg, code_of, lowers
-from .layout import View
+from .emit import Emitter, lowers
+from .layout import Box, View
+from .names import Reg
+from .write import NONE, ZERO, Operand, code_of
 
 
 def pointee(value: Value) -> DType:
@@ -114,38 +115,40 @@ class Access:
         split = ops.split_block_operands(rest, len(shape), attrs["checked"], attrs["masked"], attrs.get("filled", False))
         self.strides, self.bounds, self.mask, self.other = split
 
-    def boxes(self, tile: View) -> Iterator[tuple[int, View, Operand]]:
+    def boxes(self, tile: View) -> Iterator[tuple[Box, View, Operand]]:
         """(box, part of the tile, mask or none) for each transfer: one, unless the block has too many axes."""
         emit = self.emit
         axes = [d for d, extent in enumerate(self.shape) if extent > 1 or d in self.bounds]
         spare = max(0, len(axes) - emit.machine.descriptor_rank)
-        repeated = [d for d in axes if d not in self.bounds][:spare]
-        if len(repeated) < spare:
-            has = f"this machine's boxes have {emit.machine.descriptor_rank} axes"
-            raise Unsupported(f"a block with bounds along {len(self.bounds)} axes; {has}", emit.loc)
+        repeated = sorted(axes, key=lambda d: (d in self.bounds, d))[:spare]
         kept = [d for d in axes if d not in repeated]
         steps = {d: self._bytes(self.strides[d]) for d in axes}
+        bounds = {d: (emit.scalar(low), emit.scalar(high)) for d, (low, high) in self.bounds.items()}
         fill = None if self.other is None else emit.scalar(self.other)
         mask = None if self.mask is None else emit.view(self.mask)
         for index in itertools.product(*(range(self.shape[d]) for d in repeated)):
-            start = emit.scalar(self.base)
-            for d, i in zip(repeated, index, strict=True):
-                start = emit.fresh("addr", start, steps[d], i)
             at = dict(zip(repeated, index, strict=True))
-            box = self._box(start, kept, steps, fill)
+            start = emit.scalar(self.base)
+            valid = dict(bounds)
+            for d, i in at.items():
+                start = emit.fresh("addr", start, steps[d], i)
+                if d in bounds:  # then all that are kept have bounds, too: outside of this one, make the first empty
+                    low, high = valid[kept[0]]
+                    inside = emit.alu("and", i1, *(emit.alu("le", i64, *pair) for pair in self._around(i, bounds[d])))
+                    valid[kept[0]] = low, emit.alu("select", i64, inside, high, low)
+            box = Box(
+                self.dtype,
+                start,
+                tuple(self.shape[d] for d in kept),
+                tuple(steps[d] for d in kept),
+                tuple(valid.get(d) for d in kept),
+                fill,
+            )
             yield box, _only(tile, kept, at), NONE if mask is None else _only(mask, kept, at)
 
-    def _box(self, start: Reg, kept: list[int], steps: dict[int, Reg], fill: Reg | None) -> int:
-        emit = self.emit
-        box = emit.boxes = (emit.boxes + 1) % emit.machine.global_descriptors
-        emit("gset", box, code_of(self.dtype), start)
-        for axis, d in enumerate(kept):
-            emit("gdim", box, steps[d], self.shape[d])
-            if d in self.bounds:
-                emit("gbox", box, axis, *(emit.scalar(v) for v in self.bounds[d]))
-        if fill is not None:
-            emit("gfill", box, fill)
-        return box
+    def _around(self, index: int, bounds: tuple[Reg, Reg]) -> tuple[tuple[Reg, Reg], tuple[Reg, Reg]]:
+        """low <= index < high as two times a <= b."""
+        return (bounds[0], self.emit.literal(index)), (self.emit.literal(index + 1), bounds[1])
 
     def _bytes(self, stride: Value) -> Reg:
         """A stride in bytes."""
