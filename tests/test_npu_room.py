@@ -131,7 +131,7 @@ def test_scattered_stores_and_atomics_keep_their_order():
     alike(scattered, [np.zeros(16, np.float32), np.zeros(512, np.float32)], index, x, N=512)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(case=programs.cases())
 def test_random_programs_with_little_room(case):
     machine = Backend(Npu(spm_bytes=1536, acc_bytes=0, matrix_rate={}))
