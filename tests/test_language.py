@@ -208,9 +208,15 @@ def test_an_expression_is_refused_with_its_place_and_a_reason(expression: str) -
     assert "result =" in str(caught.value), "the user's line is shown"
 
 
-def test_a_builtin_cannot_be_called_outside_a_kernel() -> None:
-    with pytest.raises(RuntimeError, match=r"tl\.load can only be called inside"):
-        tl.load(None)
+def test_dir_lists_what_kernels_can_name() -> None:
+    assert {"math", "load", "cdiv", "float32", "exp"} <= set(dir(tl))
+    assert not {"coerce", "core", "shape", "memory"} & set(dir(tl))
+
+
+def test_a_function_of_the_language_cannot_be_called_outside_a_kernel() -> None:
+    for name in ("load", "cdiv"):
+        with pytest.raises(RuntimeError, match=rf"tl\.{name} can only be called inside .* outside, use .* tiledsl\.cdiv"):
+            getattr(tl, name)(1000, 128)
 
 
 @pytest.mark.parametrize("name", sorted(n for n in dir(tl) if isinstance(getattr(tl, n), Builtin)))

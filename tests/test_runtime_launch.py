@@ -467,6 +467,12 @@ def test_a_direct_call_says_how_to_launch(axpy, arrays):
         axpy(*arrays, 5)
 
 
+def test_what_a_function_for_the_grid_raises_is_told_once(axpy, arrays):
+    with pytest.raises(ZeroDivisionError) as caught:
+        axpy[lambda args: (args["n"] // 0,)](*arrays, 5)
+    assert caught.value.__context__ is None
+
+
 def test_an_unknown_backend_lists_the_known(axpy, arrays):
     with pytest.raises(LaunchError, match="there is no backend `cqu`") as caught:
         axpy[(1,)](*arrays, 5, backend="cqu")

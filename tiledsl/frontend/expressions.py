@@ -15,7 +15,7 @@ from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
 from ..language.block_pointers import BlockPointer
-from ..language.core import LANGUAGE, METHODS, MODULES, Builtin, beyond, constexpr, static_int, unwrap
+from ..language.core import LANGUAGE, METHODS, Builtin, beyond, constexpr, is_room, static_int, unwrap
 from ..language.debug import assert_no_overflow
 from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
@@ -98,12 +98,6 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
     if isinstance(found, Builtin) and getattr(type(owner), node.attr, None) is found:
         return BoundMethod(found, owner)
     return unwrap(found)
-
-
-def is_room(value: Any) -> bool:
-    """Whether a value is a file of the language that Python has made an attribute of it: `tl.shape` is no name of kernels."""
-    package, _, name = value.__name__.rpartition(".") if isinstance(value, ModuleType) else ("", "", "")
-    return package == LANGUAGE and name not in MODULES
 
 
 def type_of(value: Any) -> Any:

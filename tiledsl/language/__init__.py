@@ -1,6 +1,6 @@
 """The language: `import tiledsl.language as tl`; the names Triton users know."""
 
-from . import math, random
+from . import core, math, random
 from .aggregates import aggregate_replace
 from .arrange import bitonic_merge, cat, flip, gather, histogram, interleave, join, sort, split, topk
 from .block_pointers import advance, make_block_ptr
@@ -116,3 +116,8 @@ from .types import TRITON_MAX_TENSOR_NUMEL, block_type, const, pi32_t, str_to_ty
 
 # ops that are functions by their declaration
 globals().update({name: function for name, function in math.DECLARED.items() if name not in globals()})
+
+
+def __dir__() -> list[str]:
+    """What kernels name: of this package's own files only those that are meant to be."""
+    return [name for name, value in globals().items() if not core.is_room(value)]

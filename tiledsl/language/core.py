@@ -6,6 +6,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 from ..ir.core import Builder, Value
@@ -105,6 +106,17 @@ def _nouns(annotation: Any) -> dict[str, str]:
     return {name: NOUNS[name] for name in names} if names and all(name in NOUNS for name in names) else {}
 
 
+def is_room(value: Any) -> bool:
+    """Whether a value is a file of the language that Python has made an attribute of it: `tl.shape` is no name of kernels."""
+    package, _, name = value.__name__.rpartition(".") if isinstance(value, ModuleType) else ("", "", "")
+    return package == LANGUAGE and name not in MODULES
+
+
+def _outside(name: str) -> str:
+    """What a call of a function of the language says that stands in no kernel."""
+    return f"tl.{name} can only be called inside a function decorated with @tiledsl.jit; outside, use NumPy, tiledsl.cdiv, Python"
+
+
 class Builtin:
     """A function of the language: inside a kernel it receives the context first, outside it cannot be called."""
 
@@ -139,7 +151,7 @@ class Builtin:
     def __call__(self, *args: Any, _semantic: Context | None = None, **kwargs: Any) -> Any:
         if _semantic is not None:  # how code written for Triton hands on the context
             return self.enter(_semantic, args, kwargs)
-        raise RuntimeError(f"tl.{self.__name__} can only be called inside a function decorated with @tiledsl.jit")
+        raise RuntimeError(_outside(self.__name__))
 
     def __repr__(self) -> str:
         return f"<tl.{self.__name__}>"
@@ -172,7 +184,7 @@ class Library:
         self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"tl.{self.__name__} can only be called inside a function decorated with @tiledsl.jit")
+        raise RuntimeError(_outside(self.__name__))
 
     def __repr__(self) -> str:
         return f"<tl.{self.__name__}>"

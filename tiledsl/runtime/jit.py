@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -294,11 +295,11 @@ class Launcher:
             if self.direct is not None:
                 return self.direct.call(*args, **given)
             if callable(self.grid) and self.kernel.learns and not self.kernel.pre_run_hooks:
-                try:
+                sizes = None
+                with suppress(Exception):  # the slow way meets it again, unless something else is wrong before
                     sizes = self.kernel.extents(self.grid, args, given)
-                except Exception:  # unless something else is wrong before
-                    return self.slowly(*args, **given)
-                return self.kernel[sizes](*args, **given)
+                if sizes is not None:
+                    return self.kernel[sizes](*args, **given)
             return self.slowly(*args, **given)
         except TileError as error:
             raise trimmed(error)  # noqa: B904  the same error
