@@ -32,6 +32,7 @@ from .simulator.run import decode, placed
 from .simulator.trace import Player
 from .timing import Clock
 
+POLL_EVERY = 64  # jumps back of a loop between two looks at whether it waits, where no program waits for its turn
 MOST_IDLE = 4  # cores to keep
 MOST_TOGETHER = 256  # programs of a cooperative launch: the simulator keeps the memories of each
 
@@ -119,13 +120,13 @@ class Backend:
             return [rooms[number].ctypes.data] if made.scratch else []
 
         def run_alone(number: int) -> None:
-            with self._core(loaded, dram, [*arguments, *room(number)], sizes) as core:
+            with self._core(loaded, dram, [*arguments, *room(number)], sizes, poll_every=1) as core:
                 run_one(number, core)
 
         if turns is not None:
             turns.run(run_alone)
         else:
-            with self._core(loaded, dram, [*arguments, *room(0)], sizes) as core:
+            with self._core(loaded, dram, [*arguments, *room(0)], sizes, POLL_EVERY) as core:
                 for number in range(programs):
                     run_one(number, core)
         launch = self.machine.launch_us * self.machine.clock_mhz
@@ -135,7 +136,9 @@ class Backend:
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
 
     @contextmanager
-    def _core(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> Iterator[FastCore | CheckedCore]:
+    def _core(
+        self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int], poll_every: int
+    ) -> Iterator[FastCore | CheckedCore]:
         """A core for some programs of a launch; its memories are kept for the next one."""
         checks = self.checks or asked_for()
         core: FastCore | CheckedCore
@@ -143,7 +146,7 @@ class Backend:
             core = CheckedCore(self.machine, checks)
         else:
             core = self._idle.pop() if self._idle else FastCore(self.machine, self.patience)
-        core.attach(loaded, dram, arguments, grid)
+        core.attach(loaded, dram, arguments, grid, poll_every)
         yield core
         if isinstance(core, FastCore):
             core.detach()

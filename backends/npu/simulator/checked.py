@@ -42,7 +42,7 @@ class CheckedCore:
     def __init__(self, machine: Npu, checks: Checks):
         self.machine, self.checks = machine, checks
 
-    def attach(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> None:
+    def attach(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int], poll_every: int = 1) -> None:
         """Get ready for the programs of a launch."""
         self.loaded, self.dram, self.arguments, self.grid = loaded, dram, list(arguments), tuple(grid)
 

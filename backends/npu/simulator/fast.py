@@ -101,8 +101,9 @@ class FastCore:
     def _set(self, first: int, *values: int) -> None:
         self.words[first : first + len(values)] = values
 
-    def attach(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int]) -> None:
-        """Get ready for the programs of a launch."""
+    def attach(self, loaded: Loaded, dram: Memory, arguments: Sequence[int], grid: Sequence[int], poll_every: int = 1) -> None:
+        """Get ready for the programs of a launch; a loop that may wait polls at every so many of its jumps back."""
+        self._set(Head.POLL_EVERY, poll_every, poll_every)
         self.loaded, self.dram, self.grid = loaded, dram, tuple(grid)
         self.arguments = np.array([*arguments, 0], np.int64)
         self.regions = np.array([_region(r) for r in dram.regions] or [[0] * Region.WORDS], np.int64)

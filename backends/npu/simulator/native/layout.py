@@ -61,7 +61,8 @@ class Head:
     RANK, ELEMENTS = range(HEAD + 32, HEAD + 34)  # limits of a descriptor
     SCRATCH, SCRATCH_BYTES = range(HEAD + 34, HEAD + 36)
     SHAPED, APART, SPREAD = range(HEAD + 36, HEAD + 39)  # addresses of functions that look at tiles
-    WORDS = HEAD + 39
+    POLL_EVERY, POLL_LEFT = range(HEAD + 39, HEAD + 41)  # jumps back between two polls
+    WORDS = HEAD + 41
 
 
 class Region:

@@ -66,7 +66,11 @@ def scalarbits(f: Function, shape: Shape) -> None:
 def jump(f: Function, shape: Shape) -> str:
     target, following = f.operand(0), f.word("%core", Head.PC)
     f.set("%core", Head.PC, target)
-    return f.choose(f.test("slt", target, following), layout.POLL, layout.GO)
+    back = f.test("slt", target, following)
+    left = f.b.sub(f.word("%core", Head.POLL_LEFT), f.b.value(f"zext i1 {back} to i64"))
+    due = f.both(back, f.test("sle", left, 0))
+    f.set("%core", Head.POLL_LEFT, f.choose(due, f.word("%core", Head.POLL_EVERY), left))
+    return f.choose(due, layout.POLL, layout.GO)
 
 
 @native("jumpz", "jumpnz")
