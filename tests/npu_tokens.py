@@ -27,6 +27,7 @@ from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.simulator.checked import CheckedCore, Checks
 from tiledsl.backends.npu.simulator.fast import load
 from tiledsl.backends.npu.simulator.run import decode
+from tiledsl.ir.types import u8
 from tiledsl.memory import Memory
 from tiledsl.passes import pipeline
 from tiledsl.testing import cases, programs
@@ -51,8 +52,14 @@ class Launched:
         """Run other words under checks: what was found, what the arrays held then, and which instructions ran. The arrays
         are put back."""
         core, buffers = CheckedCore(T1_BASE, checks), [a for a in self.args if isinstance(a, Buffer)]
-        before, ran, reason = [np.copy(b.owner) for b in buffers], set(), ""
+        ran: set[int] = set()
+        reason = ""
         bound = [argument(a, t) for a, t in zip(self.args, self.program.params, strict=True)]
+        room = np.zeros(from_bytes(self.program.binary, T1_BASE).scratch, np.uint8)
+        if room.size:  # for tiles that do not fit
+            buffers = [*buffers, Buffer(room.ctypes.data, room.nbytes, u8, True, room, "scratch")]
+            bound.append(room.ctypes.data)
+        before = [np.copy(b.owner) for b in buffers]
         core.attach(load(decode(words), T1_BASE), Memory(buffers), bound, self.grid)
         places = itertools.product(*(range(n) for n in reversed(self.grid)))
         try:

@@ -14,7 +14,7 @@ from .arithmetic import on_tiles
 from .emit import Emitter, lowers
 from .layout import View, dense, element
 from .names import Reg
-from .write import ZERO, multiplies
+from .write import ZERO
 
 
 @lowers(ops.dot)
