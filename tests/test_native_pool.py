@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import BuiltinFunctionType
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import tiledsl
 import tiledsl.language as tl
 from tiledsl.backends.cpu import direct
 from tiledsl.backends.cpu.native import pool
+from tiledsl.runtime.jit import PATIENCE
 
 pytestmark = pytest.mark.skipif(pool.native_pool() is None, reason="no native pool on this system")
 
@@ -101,6 +103,62 @@ def test_a_signal_is_not_lost() -> None:
     else:
         pytest.fail("no signal was heard")
     assert launched(16, 3)
+
+
+class Interrupted(Exception):
+    """What a handler raises."""
+
+
+def interrupt(number: int, frame: object) -> None:
+    raise Interrupted
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("repeated", [False, True], ids=["python", "native"])
+def test_a_signal_ends_a_launch_that_takes_long(threads: int, repeated: bool) -> None:
+    y, x = np.zeros(200 * BLOCK, np.float32), np.ones(200 * BLOCK, np.float32)
+
+    def launch(rounds: int) -> None:
+        add_rounds[(200,)](y, x, rounds, BLOCK=BLOCK, backend="cpu", num_threads=threads)
+
+    for _ in range(PATIENCE + 3 if repeated else 1):
+        launch(1)
+    assert isinstance(add_rounds[(200,)], BuiltinFunctionType) or not repeated
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        begin = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Interrupted):
+            launch(200_000)
+        assert time.perf_counter() - begin < 3  # of twenty seconds, or ten
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        with pytest.raises(Interrupted):
+            while True:
+                launch(200)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    y[:] = 0
+    launch(3)
+    assert (y == 3).all()
+
+
+def test_a_signal_that_comes_while_threads_are_started_leaves_none_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = pool.native_pool()
+    assert found is not None
+    monkeypatch.setattr(found._shared, "workers", found._shared.workers)
+    masked = signal.pthread_sigmask
+    unblocked = masked(signal.SIG_BLOCK, ())
+
+    def heard(how: int, signals: object) -> object:
+        before = masked(how, signals)
+        if how == signal.SIG_BLOCK and signals:
+            raise Interrupted
+        return before
+
+    monkeypatch.setattr(signal, "pthread_sigmask", heard)
+    with pytest.raises(Interrupted):
+        found._ask_for(found._shared.workers + 1)
+    assert masked(signal.SIG_BLOCK, ()) == unblocked
 
 
 def test_the_interpreter_ends_while_threads_spin() -> None:

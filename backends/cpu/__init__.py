@@ -27,7 +27,7 @@ from .host import host
 from .machine import HostMachine, threads_of
 from .native.image import decode
 from .native.load import Mapped
-from .scratch import Run
+from .scratch import Run, arena_of
 from .threads import BRIEF, run_grid
 
 if TYPE_CHECKING:
@@ -115,9 +115,10 @@ class Backend:
         packed = struct.pack("<qqq", *grid) + b"".join(_slot(tile, arg) for tile, arg in zip(program.params, args, strict=True))
         memory = ctypes.create_string_buffer(packed, len(packed))
         total = grid[0] * grid[1] * grid[2]
-        threads = 1 if 0 <= ready.work * total <= BRIEF else threads_of(options)
-        if total > 0:
-            run_grid(ready.run, ctypes.addressof(memory), total, ready.scratch, threads)
+        if 0 <= ready.work * total <= BRIEF:
+            ready.run(ctypes.addressof(memory), 0, total, arena_of(ready.scratch))
+        else:
+            run_grid(ready.run, ctypes.addressof(memory), total, ready.scratch, threads_of(options))
         return Report()  # not timed: reading the clock twice would cost half as much as a launch
 
     def direct(self, slow: Callable[..., Any]) -> Direct | None:

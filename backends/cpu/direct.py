@@ -44,6 +44,6 @@ class Launches:
 
         written = {*table.stored, *map(int, table.program.text["written"].split())}
         work = ready.work * total
-        how = HERE if 0 <= work <= SHORT else ALONE if 0 <= work <= BRIEF or total == 1 or threads == 1 else SPREAD
+        how = HERE if 0 <= work <= SHORT else ALONE if 0 <= work <= BRIEF or total == 1 else SPREAD
         pool = native_pool() if how == SPREAD else None
         return self._launcher.learn(table, written, ready.code.address(ENTRY), ready.scratch, how, spread, pool, threads or 0)

@@ -22,12 +22,12 @@ def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None)
     """Run programs 0..total on up to so many threads (None: one per processor)."""
     workers = min(threads or processors(), total)
     arena = arena_of(scratch)
-    if workers <= 1:
-        run(args, 0, total, arena)
-        return
-    pool = native_pool()
+    pool = native_pool() if total > 1 else None
     if pool is not None:
         pool.run(run, args, total, workers, scratch, arena, WAKING)
+        return
+    if workers <= 1:
+        run(args, 0, total, arena)
         return
     chunk = max(1, total // (workers * CHUNKS))
     start = time.perf_counter()

@@ -577,9 +577,12 @@ share:
   %threads = load i64, ptr %t18
   %pace = getelementptr %Record, ptr %record, i64 0, i32 20
   %state.shared = call ptr @PyEval_SaveThread()
-  %ran = call i1 %region(ptr %pool, ptr %kernel, ptr %slots, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace)
+  %ran = call i32 %region(ptr %pool, ptr %kernel, ptr %slots, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace, ptr null)
   call void @PyEval_RestoreThread(ptr %state.shared)
-  br i1 %ran, label %return, label %python
+  switch i32 %ran, label %error [                               ; interrupted: the exception is set
+    i32 0, label %python
+    i32 1, label %return
+  ]
 alone.run:
   %state = call ptr @PyEval_SaveThread()
   call void %kernel(ptr %slots, i64 0, i64 %total, ptr %arena)

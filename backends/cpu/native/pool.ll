@@ -4,11 +4,16 @@
 ; takes a seat, and then takes chunks of programs in ascending order, as the caller does: each time a share of those left, so
 ; that the first chunks are long, and the last ones end almost at once. The caller closes the region when there are no more,
 ; and waits for those who are active: never for one who has not arrived. All spin for a while, then sleep.
+;
+; No chunk is to take longer than 50 ms, and a caller looks ten times a second whether a signal has arrived, as Python does between
+; instructions. If its handler raises, nobody takes another chunk, and the exception is the caller's.
 
-%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64 }
+%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, i64, i64, i32, i32, i32, i32, i64, i64, i64 }
 ;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex
-;                                                                total|    |    |    |    seats left     |    |    |         |    ns of work worth waking for
-;                                                                     parts|    |    scratch, in bytes   |    |    |         threads asked for
+;                                                                total|    |    |    |    |    |         |    |    |         |    ns of work worth waking for
+;                                                                     parts|    |    |    |    most programs of a chunk    threads asked for
+;                                                                          |    |    |    seats left     |    |    |
+;                                                                          |    |    scratch, in bytes   |    |    |
 ;                                                                          run  arguments                |    |    whether the caller sleeps
 ;                                                                                                        |    threads that sleep
 ;                                                                                                        lock of the caller
@@ -20,6 +25,10 @@ declare i32 @munmap(ptr, i64)
 declare i64 @llvm.ctpop.i64(i64)
 declare i64 @llvm.umax.i64(i64, i64)
 declare i64 @llvm.umin.i64(i64, i64)
+declare i32 @PyGILState_Ensure()
+declare void @PyGILState_Release(i32)
+declare i32 @PyErr_CheckSignals()
+declare void @PyErr_Fetch(ptr, ptr, ptr)
 
 ; the life of a thread
 define ptr @serve(ptr %pool) nounwind {
@@ -71,7 +80,7 @@ prepare:
   br i1 %enough, label %work, label %leave
 work:
   %arena = load ptr, ptr %own
-  call void @take(ptr %pool, ptr %arena, i64 0)
+  %t9 = call i1 @take(ptr %pool, ptr %arena, i64 0, i1 false, ptr null)
   br label %leave
 leave:
   %t7 = atomicrmw sub ptr %active, i32 1 seq_cst
@@ -85,10 +94,12 @@ left:
   br label %idle
 }
 
-; run a grid on so many threads (0: one per processor). False, and nothing done, if the pool has not been asked for as many.
+; run a grid on so many threads (0: one per processor). 1: done; 0: nothing done, for the pool has not been asked for as many
+; threads; 2: interrupted by an exception, which is set, or moved to the three words of %caught if it is not null.
 ; %pace: nanoseconds a program took the last time, or 0
-define i1 @spread(ptr %pool, ptr %run, ptr %args, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace) nounwind {
+define i32 @spread(ptr %pool, ptr %run, ptr %args, i64 %total, i64 %threads, i64 %scratch, ptr %arena, ptr %pace, ptr %caught) nounwind {
 entry:
+  %before = load i64, ptr %pace
   %given = icmp ne i64 %threads, 0
   br i1 %given, label %known, label %ask
 ask:
@@ -112,10 +123,11 @@ try:
   %ours = extractvalue { i32, i1 } %t3, 1
   br i1 %ours, label %open, label %serial
 serial:
-  call void %run(ptr %args, i64 0, i64 %total, ptr %arena)
-  ret i1 true
+  %through = call i1 @alone(ptr %run, ptr %args, i64 %total, ptr %arena, ptr %pace, ptr %caught)
+  %t20 = select i1 %through, i32 1, i32 2
+  ret i32 %t20
 not:
-  ret i1 false
+  ret i32 0
 open:
   %parts = mul i64 %count, 2                                  ; a thread that is slow from now on holds nobody up
   %t4 = mul i64 %parts, 16
@@ -135,13 +147,16 @@ open:
   store i64 %scratch, ptr %t10
   %t11 = getelementptr %Pool, ptr %pool, i64 0, i32 11
   store atomic i64 %helpers, ptr %t11 monotonic, align 8
+  %t15 = icmp ne i64 %before, 0
+  %t21 = call i64 @short(i64 %before)
+  %t22 = select i1 %t15, i64 %t21, i64 %probe
+  %most.at = getelementptr %Pool, ptr %pool, i64 0, i32 12
+  store atomic i64 %t22, ptr %most.at monotonic, align 8
   %t12 = atomicrmw add ptr %pool, i32 1 seq_cst
   %t13 = getelementptr %Pool, ptr %pool, i64 0, i32 18
   %worth = load i64, ptr %t13
-  %before = load i64, ptr %pace
   %expected = mul i64 %before, %total
   %t14 = icmp sge i64 %expected, %worth
-  %t15 = icmp ne i64 %before, 0
   %long = and i1 %t14, %t15
   br i1 %long, label %early, label %first
 early:
@@ -154,6 +169,8 @@ first:                                                        ; who spins is her
   %spent = sub i64 %end, %start
   %each = udiv i64 %spent, %probe
   store i64 %each, ptr %pace
+  %t23 = call i64 @short(i64 %each)
+  store atomic i64 %t23, ptr %most.at monotonic, align 8
   %rest = sub i64 %total, %probe
   %t16 = mul i64 %each, %rest
   %t17 = icmp slt i64 %t16, %worth
@@ -163,17 +180,103 @@ late:
   call void @rouse(ptr %pool, i64 %helpers)
   br label %work
 work:
-  call void @take(ptr %pool, ptr %arena, i64 4611686018427387904)
+  %watched = icmp sge i64 %t16, 1000000                       ; where a look at the clock costs nothing
+  %done = call i1 @take(ptr %pool, ptr %arena, i64 4611686018427387904, i1 %watched, ptr %caught)
   %t19 = atomicrmw add ptr %pool, i32 1 seq_cst
   call void @part(ptr %pool)
   store atomic i32 0, ptr %lock release, align 4
+  %t24 = select i1 %done, i32 1, i32 2
+  ret i32 %t24
+}
+
+; how many programs of so many nanoseconds each are a short chunk
+define internal i64 @short(i64 %each) nounwind {
+  %some = call i64 @llvm.umax.i64(i64 %each, i64 1)
+  %t1 = udiv i64 50000000, %some
+  %t2 = call i64 @llvm.umax.i64(i64 %t1, i64 1)
+  ret i64 %t2
+}
+
+; all programs on this thread, in one piece if they took less than 50 ms the last time; false if an exception interrupted
+define internal i1 @alone(ptr %run, ptr %args, i64 %total, ptr %arena, ptr %pace, ptr %caught) nounwind {
+entry:
+  %start = call i64 @now()
+  %before = load i64, ptr %pace
+  %known = icmp ne i64 %before, 0
+  %t1 = call i64 @short(i64 %before)
+  %t2 = udiv i64 %total, 64
+  %t3 = call i64 @llvm.umax.i64(i64 %t2, i64 1)
+  %begin = select i1 %known, i64 %t1, i64 %t3
+  br label %piece
+piece:
+  %first = phi i64 [ 0, %entry ], [ %last, %further ]
+  %ran = phi i64 [ 0, %entry ], [ 4611686018427387904, %further ]
+  %size = phi i64 [ %begin, %entry ], [ %next, %further ]
+  %looked = phi i64 [ %start, %entry ], [ %look, %further ]
+  %left = sub i64 %total, %first
+  %t4 = call i64 @llvm.umin.i64(i64 %size, i64 %left)
+  %last = add i64 %first, %t4
+  %marked = or i64 %first, %ran
+  call void %run(ptr %args, i64 %marked, i64 %last, ptr %arena)
+  %now = call i64 @now()
+  %spent = sub i64 %now, %start
+  %each = udiv i64 %spent, %last
+  store i64 %each, ptr %pace
+  %more = icmp ult i64 %last, %total
+  br i1 %more, label %listen, label %done
+listen:
+  %calm = call i1 @is_calm(i64 %now, i64 %looked, ptr %caught)
+  br i1 %calm, label %further, label %interrupted
+further:
+  %next = call i64 @short(i64 %each)
+  %look = call i64 @latest(i64 %now, i64 %looked)
+  br label %piece
+done:
+  ret i1 true
+interrupted:
+  ret i1 false
+}
+
+; when the caller last looked for signals, if it does so a tenth of a second after it did before
+define internal i64 @latest(i64 %now, i64 %looked) nounwind {
+  %since = sub i64 %now, %looked
+  %late = icmp uge i64 %since, 100000000
+  %last = select i1 %late, i64 %now, i64 %looked
+  ret i64 %last
+}
+
+; whether no signal has arrived whose handler raises, as far as it is time to look; only Python's main thread hears them
+define internal i1 @is_calm(i64 %now, i64 %looked, ptr %caught) nounwind {
+entry:
+  %last = call i64 @latest(i64 %now, i64 %looked)
+  %early = icmp eq i64 %last, %looked
+  br i1 %early, label %calm, label %look
+look:
+  %state = call i32 @PyGILState_Ensure()
+  %failed = call i32 @PyErr_CheckSignals()
+  %fine = icmp eq i32 %failed, 0
+  %stays = icmp eq ptr %caught, null
+  %t1 = or i1 %fine, %stays
+  br i1 %t1, label %looked.so, label %fetch
+fetch:
+  %t2 = getelementptr ptr, ptr %caught, i64 1
+  %t3 = getelementptr ptr, ptr %caught, i64 2
+  call void @PyErr_Fetch(ptr %caught, ptr %t2, ptr %t3)
+  br label %looked.so
+looked.so:
+  call void @PyGILState_Release(i32 %state)
+  ret i1 %fine
+calm:
   ret i1 true
 }
 
 ; take chunks until there are no more; a bit beside the number of the first program tells the kernel whether this thread has
-; already run others of this region, which may have left something in the arena
-define internal void @take(ptr %pool, ptr %arena, i64 %others) nounwind {
+; already run others of this region, which may have left something in the arena. Who watches listens for signals: false if an
+; exception interrupted
+define internal i1 @take(ptr %pool, ptr %arena, i64 %others, i1 %watches, ptr %caught) nounwind {
 entry:
+  %most.at = getelementptr %Pool, ptr %pool, i64 0, i32 12
+  %start = call i64 @now()
   %next = getelementptr %Pool, ptr %pool, i64 0, i32 4
   %t1 = getelementptr %Pool, ptr %pool, i64 0, i32 6
   %total = load i64, ptr %t1
@@ -188,7 +291,8 @@ entry:
   %least = call i64 @llvm.umax.i64(i64 %t6, i64 1)
   br label %ask
 ask:
-  %ran = phi i64 [ %others, %entry ], [ 4611686018427387904, %work ]
+  %ran = phi i64 [ %others, %entry ], [ 4611686018427387904, %work ], [ 4611686018427387904, %heard ]
+  %looked = phi i64 [ %start, %entry ], [ %looked, %work ], [ %look, %heard ]
   %seen = load atomic i64, ptr %next monotonic, align 8
   br label %claim
 claim:
@@ -199,7 +303,9 @@ offer:
   %left = sub i64 %total, %first
   %share = udiv i64 %left, %parts
   %chunk = call i64 @llvm.umax.i64(i64 %share, i64 %least)
-  %size = call i64 @llvm.umin.i64(i64 %chunk, i64 %left)
+  %most = load atomic i64, ptr %most.at monotonic, align 8
+  %t8 = call i64 @llvm.umin.i64(i64 %chunk, i64 %most)
+  %size = call i64 @llvm.umin.i64(i64 %t8, i64 %left)
   %last = add i64 %first, %size
   %t7 = cmpxchg ptr %next, i64 %first, i64 %last monotonic monotonic
   %now = extractvalue { i64, i1 } %t7, 0
@@ -208,9 +314,19 @@ offer:
 work:
   %marked = or i64 %first, %ran
   call void %run(ptr %args, i64 %marked, i64 %last, ptr %arena)
+  br i1 %watches, label %listen, label %ask
+listen:
+  %t9 = call i64 @now()
+  %calm = call i1 @is_calm(i64 %t9, i64 %looked, ptr %caught)
+  br i1 %calm, label %heard, label %stop
+heard:
+  %look = call i64 @latest(i64 %t9, i64 %looked)
   br label %ask
+stop:
+  store atomic i64 %total, ptr %next monotonic, align 8
+  ret i1 false
 done:
-  ret void
+  ret i1 true
 }
 
 ; wait until nobody is active

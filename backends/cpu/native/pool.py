@@ -16,10 +16,12 @@ from .load import Unloadable, address_of
 FUTEX = {"x86_64": 202, "aarch64": 98}  # the number of the call, by the machine that uname tells
 FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL} if os.name == "posix" else set()  # of the thread itself
 SPREAD = ctypes.CFUNCTYPE(
-    ctypes.c_bool,
+    ctypes.c_int32,
     *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64),
-    *(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p),
+    *(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
 )
+INTERRUPTED = 2  # what it returns
+RESTORE = ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class _Shared(ctypes.Structure):
@@ -61,21 +63,25 @@ class NativePool:
         """Run a grid on so many threads; helpers who sleep are woken for so many seconds of work."""
         self._shared.worth = int(waking * 1e9)
         self._ask_for(min(threads, total) - 1)
-        pace = ctypes.c_int64()
-        self._call(self.address, ctypes.cast(run, ctypes.c_void_p), args, total, threads, scratch, arena, ctypes.addressof(pace))  # type: ignore[arg-type]
+        pace, caught = ctypes.c_int64(), (ctypes.c_void_p * 3)()
+        more = ctypes.addressof(pace), ctypes.addressof(caught)
+        found = self._call(self.address, ctypes.cast(run, ctypes.c_void_p), args, total, threads, scratch, arena, *more)  # type: ignore[arg-type]
+        if found == INTERRUPTED:
+            RESTORE(("PyErr_Restore", ctypes.pythonapi))(*caught)  # raises what a signal's handler raised
 
     def _ask_for(self, helpers: int) -> None:
         if self._shared.workers >= helpers:
             return
         with lock:
-            # inherited: signals from outside are for Python's threads
-            masked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
-            try:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            try:  # a handler may raise as soon as they are blocked
+                # inherited: signals from outside are for Python's threads
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
                 while self._shared.workers < helpers:
                     self._shared.workers += 1  # also where there are no more threads: then there is less help
                     self._start()
             finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self) -> None:
         made, libc = ctypes.c_ulong(), ctypes.CDLL(None)
