@@ -93,3 +93,22 @@ def test_rows_by_number_are_read_as_vectors(capsys: pytest.CaptureFixture[str]) 
     summed.show(x, index, out, 6, ROWS=8, COLUMNS=32, backend="cpu", stage="llvm")
     text = capsys.readouterr().out
     assert "masked.load.v" in text and "gather" not in text
+
+
+@tiledsl.jit
+def scattered(x, index, out, n, ROWS: tl.constexpr, COLUMNS: tl.constexpr, TURN: tl.constexpr):
+    """Rows to places by their numbers, some of them masked."""
+    i, j = tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+    row = tl.load(index + i)
+    values = tl.load(x + (j[None, :] * ROWS + i[:, None] if TURN else i[:, None] * COLUMNS + j[None, :]))
+    tl.store(out + row[:, None] * 600 + j[None, :], values * 2, mask=(i[:, None] < n) & (j[None, :] < COLUMNS - 3))
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("rows,columns", [(8, 32), (16, 16), (16, 1), (1, 8), (4, 600)])
+def test_rows_are_written_by_number_and_the_last_of_equals_stays(rows: int, columns: int, turn: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, out = rng.standard_normal(rows * columns).astype(np.float32), np.zeros((8, 600), np.float32)
+    index = rng.integers(0, 8, rows).astype(np.int32)
+    index[rows - 1 :] = 1 << 20 if rows > 1 else 0  # what is masked is not written
+    on_all(scattered, (1,), out, x, index, out, rows - 1, ROWS=rows, COLUMNS=columns, TURN=turn)

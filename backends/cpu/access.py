@@ -102,9 +102,8 @@ def _active(code: Code, point: Point) -> Lanes | None:
 
 def ways(code: Code, op: Op) -> list[Way]:
     """How the indices of each axis of a block lie in memory: by a stride, or by offsets that are looked up."""
-    rest = op.operands[2:] if op.spec.name == "store_block" else op.operands[1:]
-    rank = (op.operands[1] if op.spec.name == "store_block" else op.result).type.rank
-    return [way_of(code, value) for value in rest[:rank]]
+    tile, first = (op.operands[1], 2) if op.spec.name == "store_block" else (op.result, 1)
+    return [way_of(code, value) for value in op.operands[first : first + tile.type.rank]]
 
 
 def way_of(code: Code, value: Value) -> Way:
@@ -128,7 +127,7 @@ def looked_up(code: Code, table: Value, index: Index, lanes: int) -> Lanes:
 def element(code: Code, start: Lanes, point: Point, along: Sequence[Way], elem: Elem) -> tuple[Lanes, Scalar]:
     """The address of a point's element, or of all its elements; and the stride between them, 0 if they are one or all given."""
     terms: list[Term] = []
-    for axis, (index, way) in enumerate(zip(point.indices, along, strict=True)):
+    for axis, (index, way) in enumerate(zip(point.indices, along, strict=False)):  # of a row, only the first ones
         if not isinstance(way, Value):
             terms.append((index, way))
         elif axis != point.axis:

@@ -8,12 +8,13 @@ from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import i1
 from tiledsl.ops.memory import split_block_operands
 
-from .access import block_mask, dereferenced, number, pointer, store_pointers, write, write_scratch
+from .access import block_mask, dereferenced, element, store_pointers, ways, write, write_scratch
 from .alias import apart
 from .code import Code, each
 from .elementwise import elementwise, from_bits, to_bits
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
+from .plan import tables
 from .points import Index, Lanes, Point
 from .stream import goes_past, until_aligned, worth_streaming, write_whole
 from .turn import turned, turns
@@ -37,33 +38,33 @@ def store_block(code: Code, op: Op) -> None:
     """Write a block of user memory: bounds become trip counts, a mask remains a mask."""
     base, value, *rest = op.operands
     shape, elem = value.type.shape, value.type.elem
-    strides, bounds, mask, _ = split_block_operands(rest, len(shape), op.attrs["checked"], op.attrs["masked"], False)
+    _, bounds, mask, _ = split_block_operands(rest, len(shape), op.attrs["checked"], op.attrs["masked"], False)
     limits = {axis: (code.scalars[lo], code.scalars[hi]) for axis, (lo, hi) in bounds.items()}
-    steps = [number(code.scalars[s]) for s in strides]
+    steps = ways(code, op)
     axis = vector_axis(shape)
     lies_apart = apart([(s if isinstance(s, int) else None, n) for s, n in zip(steps, shape, strict=True)])  # so that order is free
     if axis is not None and steps[axis] != 1 and 1 in steps and lies_apart:
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
-    turning = mask is None and len(shape) == 2 and steps[-1] == 1 and elem is not i1 and turns(code, value)
+    turning = mask is None and len(shape) == 2 and steps[-1] == 1 and elem is not i1 and not tables(op) and turns(code, value)
 
     long = mask is None and worth_streaming(elem, shape, axis, steps)
 
     def body(point: Point) -> None:
         valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(code, mask, point))
         stored = evaluate(code, value, point)
-        at = pointer(code, dereferenced(code, evaluate(code, base, point)), list(zip(point.indices, steps, strict=True)), elem)
+        at, step = element(code, dereferenced(code, evaluate(code, base, point)), point, steps, elem)
         if long and point.active is None:
             write_whole(code, elem, past, at, point, stored)
         else:
-            write(code, elem, at, point, 1 if point.axis is None else steps[point.axis], stored, valid)
+            write(code, elem, at, point, step, stored, valid)
 
     def put(row: Index, column: Index, stored: Lanes) -> None:
         point = Point((row, column), 1, stored.lanes)
-        at = pointer(code, dereferenced(code, evaluate(code, base, point)), list(zip(point.indices, steps, strict=True)), elem)
-        write(code, elem, at, point, 1, stored, block_mask(code, point, shape, bounds, None))
+        at, step = element(code, dereferenced(code, evaluate(code, base, point)), point, steps, elem)
+        write(code, elem, at, point, step, stored, block_mask(code, point, shape, bounds, None))
 
     def lead(head: tuple[Index, ...], start: Scalar) -> Scalar:
-        at = pointer(code, dereferenced(code, evaluate(code, base, Point(()))), list(zip(head, steps, strict=False)), elem)
+        at, _ = element(code, dereferenced(code, evaluate(code, base, Point(()))), Point(head), steps, elem)
         return until_aligned(code, elem, past, at, shape[-1], start)
 
     def by_squares() -> list[str]:

@@ -183,7 +183,7 @@ def _costs(block: Block, made: Plan) -> dict[Value, int]:
 def _keep_reshaped(block: Block, made: Plan) -> None:
     """Tiles that are seen under another shape, or at places which the data decide; and offsets, which say such places."""
     for op in block.walk():
-        if op.spec.name == "load_block":
+        if op.spec.name in ("load_block", "store_block"):
             made.memory.update(table for table in tables(op).values() if table.source is not None and table.source.spec.name not in WHOLE)
         moved = op.spec.name == "reshape" and moved_axes(op.operands[0].type.shape, op.result.type.shape) is None
         if moved or op.spec.name == "gather":
@@ -192,9 +192,10 @@ def _keep_reshaped(block: Block, made: Plan) -> None:
                 made.memory.add(op.operands[0])
 
 
-def tables(load: Op) -> dict[int, Value]:
+def tables(op: Op) -> dict[int, Value]:
     """The axes of a block whose indices have offsets instead of a stride, and the tiles of these."""
-    return {axis: way for axis, way in enumerate(load.operands[1 : 1 + load.result.type.rank]) if way.type.shape}
+    tile, first = (op.operands[1], 2) if op.spec.name == "store_block" else (op.result, 1)
+    return {axis: way for axis, way in enumerate(op.operands[first : first + tile.type.rank]) if way.type.shape}
 
 
 def moved_axes(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int | None, ...] | None:

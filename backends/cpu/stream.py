@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import Elem
 
+from .access import Way
 from .code import Code, spread, width
 from .emit import Scalar
 from .points import Lanes, Point
@@ -31,7 +32,7 @@ def large(code: Code, kernel: Kernel, grid: Sequence[str]) -> str:
     return code.b.value(f"icmp sge i64 {programs}, {-(-code.machine.streams // max(each, 1))}")
 
 
-def worth_streaming(elem: Elem, shape: tuple[int, ...], axis: int | None, steps: Sequence[Scalar]) -> bool:
+def worth_streaming(elem: Elem, shape: tuple[int, ...], axis: int | None, steps: Sequence[Way]) -> bool:
     """Whether a block has long contiguous rows."""
     return axis is not None and axis == len(shape) - 1 and steps[axis] == 1 and shape[axis] * elem.itemsize >= LEAST
 

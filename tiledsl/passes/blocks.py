@@ -41,9 +41,11 @@ def blocks(kernel: Kernel, machine: Machine) -> Kernel:
 
 
 def _is_block(op: Op, form: Affine) -> bool:
-    """Whether an access is better as a block: some axis at least has a stride."""
-    shape = op.operands[0].type.shape
-    return not form.tables or (op.spec is ops.load and any(not t and n > 1 for t, n in zip(form.tables, shape, strict=True)))
+    """Whether an access is better as a block: some axis at least has a stride; of a store, the one that vectors run along."""
+    strided = (
+        [not table for table, extent in zip(form.tables, op.operands[0].type.shape, strict=True) if extent > 1] if form.tables else [True]
+    )
+    return strided[-1] if op.spec is ops.store else any(strided)
 
 
 def _mask_of(op: Op, operands: Sequence[Value]) -> Value | None:
