@@ -593,6 +593,6 @@ def test_what_does_not_fit_says_what_is_alive():
   store_block %o, %e, %one, %one {{checked=[], masked=false}}
 }}
 """
-    tiny = Backend(Npu(spm_bytes=64))
-    with pytest.raises(Unsupported, match=r"(?s)the tiles alive here take \d+ bytes of spm; a core has 64.*note: \d+ bytes, made"):
+    tiny = Backend(Npu(spm_bytes=16))
+    with pytest.raises(Unsupported, match=r"(?s)the tiles alive here take \d+ bytes of spm; a core has 16.*note: \d+ bytes, made"):
         tiny.compile(parse(text), Options())

@@ -7,7 +7,7 @@ nothing is used before it is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -132,10 +132,11 @@ def _renamed(operand: Operand, names: dict[Reg, Reg]) -> Operand:
 # --- buffers -----------------------------------------------------------------------------------------------------------------
 
 
-def buffers(code: Code, machine: Npu) -> Code:
+def buffers(code: Code, machine: Npu, overlapping: Collection[Label] = ()) -> Code:
     """Give every buffer an offset; copies whose two ends can share one are dropped."""
     lives = lifetimes(code, _buffers)
     places = sharing(code, lives)
+    _keep_apart(code, lives, places, overlapping)
     for space, capacity in enumerate((machine.spm_bytes, machine.acc_bytes)):
         roots = [b for b in dict.fromkeys(places.values()) if b.space == space]
         try:
@@ -147,6 +148,16 @@ def buffers(code: Code, machine: Npu) -> Code:
     for buffer, home in places.items():
         buffer.offset = home.offset
     return [item for item in code if not (isinstance(item, Line) and _is_idle(item))]
+
+
+def _keep_apart(code: Code, lives: dict[Buffer, Lifetime], places: dict[Buffer, Buffer], overlapping: Collection[Label]) -> None:
+    """What is loaded in a loop that overlaps its iterations has its place to itself for as long as the loop runs."""
+    for head, tail in loops(code):
+        if code[head] in overlapping:
+            for line in code[head:tail]:
+                if isinstance(line, Line) and T1.by_name[line.name].unit == "L":
+                    life = lives[places[_buffers(line)[0]]]
+                    life.start, life.end = min(life.start, head), max(life.end, tail)
 
 
 def sharing(code: Code, lives: dict[Buffer, Lifetime] | None = None) -> dict[Buffer, Buffer]:

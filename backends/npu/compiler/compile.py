@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Kernel
 
 from ..check import verify
@@ -12,7 +15,7 @@ from .allocate import Overflow, buffers, registers, sharing
 from .container import Image, image
 from .expand import expand
 from .lower import lower
-from .names import Buffer
+from .names import Buffer, Label
 from .resident import Plan, views
 from .schedule import schedule
 from .tokens import synchronise
@@ -22,25 +25,40 @@ SMALLEST = 16  # bytes: smaller tiles stay where they are
 
 
 def compile_code(kernel: Kernel, machine: Npu) -> Image:
-    """The words of a kernel. Accumulators that do not fit the matrix unit's memory go through it in parts."""
-    try:
-        made = _fitted(kernel, machine, keep_accumulators=True)
-    except Overflow as error:
-        if error.space != ACC:
-            raise
-        made = _fitted(kernel, machine, keep_accumulators=False)
+    """The words of a kernel: with two iterations of a loop under way if there is room; with accumulators in the matrix unit's
+    memory, or going through it in parts."""
+    made = _overlapped(kernel, machine)
+    if made is None:
+        try:
+            made = _fitted(kernel, machine, keep_accumulators=True)
+        except Overflow as error:
+            if error.space != ACC:
+                raise
+            made = _fitted(kernel, machine, keep_accumulators=False)
     verify(made.words, machine)
     return made
+
+
+def _overlapped(kernel: Kernel, machine: Npu) -> Image | None:
+    """Words in which loops overlap their iterations, if there are such loops and what they load fits twice."""
+    code, overlapping = lower(kernel, machine, stages=2)
+    try:
+        return _finished(code, machine, _plan(kernel, machine), overlapping) if overlapping else None
+    except Unsupported:
+        return None
+
+
+def _plan(kernel: Kernel, machine: Npu) -> Plan:
+    return Plan(machine.spm_bytes // 4, len(kernel.body.args))
 
 
 def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Image:
     """Words whose tiles fit: first as it is; then elementwise code piece by piece; then ever more tiles in DRAM, the largest
     first; and all this again with smaller pieces."""
-    code = lower(kernel, machine, keep_accumulators=keep_accumulators)
+    code, _ = lower(kernel, machine, keep_accumulators=keep_accumulators)
     mine = {v.buffer for line in code if isinstance(line, Line) for v in views(line)}
     together = sharing(code)
-    budget = machine.spm_bytes // 4
-    plan = Plan(budget, len(kernel.body.args))
+    plan = _plan(kernel, machine)
     while True:
         try:
             return _finished(code, machine, plan)
@@ -52,15 +70,14 @@ def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Image:
                 plan.pieces = True
             elif found:
                 plan.spill(found, together)
-            elif budget > SMALLEST * 8:
-                budget //= 2
-                plan = Plan(budget, len(kernel.body.args), True)
+            elif plan.budget > SMALLEST * 8:
+                plan = Plan(plan.budget // 2, plan.argument, True)
             else:
                 raise
 
 
-def _finished(code: Code, machine: Npu, plan: Plan) -> Image:
-    code = buffers(registers(expand(code, machine, plan), machine), machine)
+def _finished(code: Code, machine: Npu, plan: Plan, overlapping: Collection[Label] = ()) -> Image:
+    code = buffers(registers(expand(code, machine, plan), machine), machine, overlapping)
     return image(synchronise(schedule(code, machine), machine), machine, plan.scratch)
 
 

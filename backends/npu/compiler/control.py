@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tiledsl import ops
-from tiledsl.ir.core import Op, Value
+from tiledsl.ir.core import Block, Op, Value
 from tiledsl.ir.types import i64, u64
 
 from .emit import Emitter, lowers
@@ -24,14 +24,42 @@ def for_(emit: Emitter, op: Op) -> None:
     emit("mov", index, lo)
     slots = [emit.slot(arg) for arg in body.args[1:]]
     emit.assign(slots, op.operands[3:])
-    emit("jumpz", count, after)
-    emit.label(head)
-    emit.assign(slots, emit.block(body))
-    emit("addr", index, index, step, 1)
-    emit("addr", count, count, emit.literal(1), -1)
-    emit("jumpnz", count, head)
+
+    def iteration() -> None:
+        emit.assign(slots, emit.block(body))
+        emit("addr", index, index, step, 1)
+
+    if emit.stages > 1 and _can_overlap(body):
+        # two iterations in a row, whose loads have places of their own: the second's need not wait for what uses the first's
+        rounds, rest = emit.alu("shr", i64, count, emit.literal(1)), emit.alu("and", i64, count, emit.literal(1))
+        last = Label()
+        emit("jumpz", rounds, last)
+        emit.label(head)
+        emit.overlapping.append(head)
+        for _ in range(2):
+            iteration()
+        emit("addr", rounds, rounds, emit.literal(1), -1)
+        emit("jumpnz", rounds, head)
+        emit.label(last)
+        emit("jumpz", rest, after)
+        iteration()
+    else:
+        emit("jumpz", count, after)
+        emit.label(head)
+        iteration()
+        emit("addr", count, count, emit.literal(1), -1)
+        emit("jumpnz", count, head)
     emit.label(after)
     _results(emit, op, body.args[1:])
+
+
+MOST_REPEATED = 300  # ops in a loop's body that is written out more than once
+
+
+def _can_overlap(body: Block) -> bool:
+    """Whether a body is straight code that loads tiles."""
+    loads = any(op.spec in (ops.load, ops.load_block) and op.result.type.shape for op in body.ops)
+    return loads and len(body.ops) <= MOST_REPEATED and not any(op.spec in (ops.for_, ops.while_, ops.if_) for op in body.ops)
 
 
 def _trips(emit: Emitter, op: Op, lo: Reg, hi: Reg, step: Reg) -> tuple[Reg, Reg]:

@@ -43,8 +43,11 @@ class Accumulators:
 class Emitter(Writer):
     """Writes the code of one kernel, and knows where each value is: scalars in registers, tiles in buffers."""
 
-    def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators):
+    def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators, stages: int = 1):
+        """`stages`: how many iterations of a loop may be under way at a time."""
         super().__init__(machine)
+        self.stages = stages
+        self.overlapping: list[Label] = []  # where loops begin whose loads have places of their own
         self.accumulators = accumulators
         self.users = users(kernel.body)
         self.regs: dict[Value, Reg] = {}

@@ -9,14 +9,16 @@ from ..machine import Npu
 from . import arithmetic, arrange, contract, control, transfer
 from .emit import Accumulators, Emitter
 from .layout import element
+from .names import Label
 from .write import Code, multiplies
 
 FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them fills the table of lowerings
 
 
-def lower(kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True) -> Code:
-    """The code of a kernel."""
-    return Emitter(kernel, machine, accumulators(kernel, machine) if keep_accumulators else Accumulators()).code
+def lower(kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True, stages: int = 1) -> tuple[Code, list[Label]]:
+    """The code of a kernel, and the loops in it that overlap their iterations, by their labels."""
+    made = Emitter(kernel, machine, accumulators(kernel, machine) if keep_accumulators else Accumulators(), stages)
+    return made.code, made.overlapping
 
 
 def accumulators(kernel: Kernel, machine: Npu) -> Accumulators:

@@ -15,7 +15,8 @@ core's registers, scratchpad, accumulators and DMA. Its results have the interpr
 modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
 
 The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers and
-buffers) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
+buffers) - `expand` (with `groups`, `folds`, `products`: instructions that the machine has, tiles that do not fit piece by piece) -
+`allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
 (words) - `check` (is every conflicting pair of accesses ordered, on every way through the words?).
 
 Two simulators run the words. `simulator/run` is the reference, made to be read: it calls the meaning of each instruction
