@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tiledsl.backends.cpu import native
+from tiledsl.backends.cpu.engine import llvm
+
 PROGRAM = """
 import sys
 import numpy as np
@@ -56,3 +59,19 @@ def test_kernels_run_without_images(how: str, tmp_path: Path) -> None:
     for _ in range(2):  # compiled, then kept
         ran = subprocess.run([sys.executable, str(file), how], env=variables, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("name", ["launch.ll", "pool.ll"])
+def test_native_code_compiles_for_other_processors(name: str) -> None:
+    binding = llvm()
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    try:
+        target = binding.Target.from_triple("aarch64-unknown-linux-gnu")
+    except RuntimeError:
+        pytest.skip("this LLVM knows no other processors")
+    machine = target.create_target_machine(cpu="neoverse-n1", opt=3, reloc="pic", codemodel="small")
+    module = binding.parse_assembly((Path(native.__file__).parent / name).read_text())
+    module.triple, module.data_layout = "aarch64-unknown-linux-gnu", str(machine.target_data)
+    module.verify()
+    assert machine.emit_object(module)[18:20] == (183).to_bytes(2, "little")  # EM_AARCH64
