@@ -73,10 +73,12 @@ class Trace:
         if not self.whole:
             return b""
         boxes = self.boxes.copy()
+        low, high = boxes["low"], boxes["high"]
         boxes["base"] %= burst
         boxes["fill"] = 0
-        np.clip(boxes["low"], 0, boxes["extents"], out=boxes["low"])
-        np.clip(boxes["high"], boxes["low"], boxes["extents"], out=boxes["high"])
+        np.maximum(low, 0, out=low)
+        np.minimum(high, boxes["extents"], out=high)
+        np.maximum(high, low, out=high)
         return self.steps.tobytes() + self.tiles.tobytes() + boxes.tobytes()
 
 
