@@ -49,6 +49,12 @@ def test_what_it_does_not_know_is_named(arguments: tuple[str, ...], answer: str,
     assert code != 0 and answer in text
 
 
+def test_a_file_that_is_no_text_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photo.tile").write_bytes(b"\x89PNG\xaa\x00")
+    code, text = said(capsys, "show", str(tmp_path / "photo.tile"))
+    assert code == 1 and "photo.tile: this is no text\nhelp: " in text
+
+
 def test_a_folder_for_a_file_is_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, text = said(capsys, "show", str(tmp_path))
     assert code == 1 and str(tmp_path) in text

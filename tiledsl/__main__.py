@@ -86,7 +86,12 @@ def show(arguments: Sequence[str]) -> int:
     if options.after and options.after not in steps:
         print(f"there is no pass `{options.after}`; passes: {', '.join(steps)}", *_help(options.after, steps), file=sys.stderr)
         return 1
-    kernel = parse(options.file.read_text(), str(options.file))
+    try:
+        text = options.file.read_text()
+    except UnicodeDecodeError:
+        print(f"{options.file}: this is no text", "help: show a file that kernel.show(...) printed", sep="\n", file=sys.stderr)
+        return 1
+    kernel = parse(text, str(options.file))
     verify(kernel)
     if options.after:
         kernel = pipeline.run(kernel, SHARED, Machine("shown"), stop_after="" if options.after == "all" else options.after, verify=True)
