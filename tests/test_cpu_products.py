@@ -19,7 +19,7 @@ from tiledsl.backends.cpu.scratch import Run, arena_of
 from tiledsl.backends.cpu.strips import steady
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
-from tiledsl.ir.types import DType, f16, f32, i8, u8
+from tiledsl.ir.types import DType, f16, f32, f64, i8, i32, u8
 from tiledsl.kernels.matmul import matmul as product
 from tiledsl.ops import dot, load_block
 
@@ -296,3 +296,24 @@ def test_what_is_stored_is_multiplied(m: int, n: int, k: int, other_rows: int, t
         ragged[(2, -(-n // 32))](a, b, c, d, m, n, k, BLOCK=32, ROWS=other_rows, TWICE=twice, backend=backend)
         outcomes.append((c.tobytes(), d.tobytes()))
     assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("dtype,total", [("f32", "f32"), ("f16", "f32"), ("i8", "i32"), ("f64", "f64")])
+@pytest.mark.parametrize("m,k,n", [(60, 60, 60), (7, 12, 20), (1, 8, 3), (33, 5, 45), (16, 4, 24), (2, 6, 100)])
+def test_extents_that_are_no_powers_of_two(m: int, k: int, n: int, dtype: str, total: str) -> None:
+    """The last panel of columns is cut; nothing beyond the block is read or written."""
+    types = {"f32": f32, "f16": f16, "i8": i8, "i32": i32, "f64": f64}
+    text = f"""kernel @odd(%x: *{dtype}, %w: *{dtype}, %y: *{total}, %left: i64) {{
+  %zero: i64 = constant {{value=0, type=i64}}
+  %one: i64 = constant {{value=1, type=i64}}
+  %k: i64 = constant {{value={k}, type=i64}}
+  %n: i64 = constant {{value={n}, type=i64}}
+  %a: {dtype}[{m},{k}] = load_block %x, %k, %one, %zero, %left {{shape=[{m},{k}], checked=[1], masked=false, filled=false}}
+  %b: {dtype}[{k},{n}] = load_block %w, %n, %one, %zero, %left {{shape=[{k},{n}], checked=[0], masked=false, filled=false}}
+  %c: {total}[{m},{n}] = load_block %y, %n, %one {{shape=[{m},{n}], checked=[], masked=false, filled=false}}
+  %d: {total}[{m},{n}] = dot %a, %b, %c
+  store_block %y, %d, %n, %one {{checked=[], masked=false}}
+}}
+"""
+    for left in (k, k // 2):
+        agree(text, tame(types[dtype], m * k), tame(types[dtype], k * n, 1), tame(types[total], m * n, 2), left)

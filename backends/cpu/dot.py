@@ -16,7 +16,7 @@ from tiledsl.ir.types import DType, dtype_of, i8, i16, i32, u8
 
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
-from .code import Code
+from .code import Code, width
 from .demand import end_of
 from .edges import steps
 from .emit import Builder, Scalar
@@ -80,13 +80,17 @@ def _pairs(code: Code, a: Value, elem: DType, columns: int) -> str:
 
 
 def _columns(code: Code, elem: DType, m: int, n: int) -> int:
-    """NR: the largest power of two that divides n, up to as many vectors as there are sums for; few rows leave room for more."""
-    sums = code.machine.rows * code.machine.columns
+    """NR: a power of two, up to as many vectors as there are sums for; few rows leave room for more. The last panel may be cut,
+    but computes whole vectors all the same; single ones keep the units less busy."""
+    sums, lanes = code.machine.rows * code.machine.columns, code.machine.lanes(elem.bits)
     vectors = max(code.machine.columns, 1 << (sums // max(rows for rows, _ in panels(m, code.machine.rows))).bit_length() - 1)
-    columns = code.machine.lanes(elem.bits) * vectors
-    while n % columns:
-        columns //= 2
-    return columns
+
+    def cost(columns: int) -> tuple[float, int, int]:
+        count = -(-n // columns)
+        return count * max(columns, lanes) * (1.25 if columns <= lanes else 1), count * columns, -columns
+
+    sizes = [1 << k for k in range((lanes * vectors).bit_length())]
+    return min((size for size in sizes if n % size == 0 or size >= width(code, n)), key=cost)
 
 
 def panels(m: int, most: int) -> list[tuple[int, int]]:
@@ -117,22 +121,23 @@ def _multiply(
     with (
         code.nest(),
         _pieces(code, left, right, b.mul(depth, size), size) as (from_left, from_right, end),
-        b.loop(0, _groups(code, across_to, n, columns)) as panel,
+        b.loop(0, _groups(code, across_to, -(-n // columns) * columns, columns)) as panel,
     ):
         across = _index(code, panel.index)
         with b.at(max(across.depth, code.base)):
             place = b.mul(b.add(across.base or 0, across.offset), right.across)
             packed = b.value(f"getelementptr i8, ptr {from_right}, i64 {place}")
+            cut = n % columns and b.least(b.sub(n, b.mul(b.add(across.base or 0, across.offset), columns)), columns)
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far, pairs)
+            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far, bool(n % columns), pairs)
             with b.loop(0, _groups(code, b.sub(down_to, first), rows * count, rows)) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
                     row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
                     a = b.value(f"getelementptr i8, ptr {from_left}, i64 {b.mul(row, left.stride)}")
                 c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
-                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end})")
+                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end}, i64 {cut})")
             first += rows * count
 
 
@@ -170,23 +175,24 @@ def _index(code: Code, index: int | str) -> Index:
     return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
 
 
-def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool, pairs: str) -> str:
+def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool, cut: bool, pairs: str) -> str:
     """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user; C has rows of `width`.
     Rows of A lie `stride` bytes apart, and have k elements in `end` bytes; rows of B lie `step` bytes apart: far, if they may
-    come from user memory, and are fetched ahead. pairs: elements of A and B are two 16-bit integers each, multiplied by this."""
-    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}{'.pairs' * bool(pairs)}"
+    come from user memory, and are fetched ahead. cut: C may have fewer columns.
+    pairs: elements of A and B are two 16-bit integers each, multiplied by this."""
+    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}{'.cut' * cut}{'.pairs' * bool(pairs)}"
     if name not in code.functions:
         code.functions[name] = []
         b, lanes = Builder(code.b.declared), code.machine.lanes(elem.bits)
-        body = _micro_kernel_body(b, lanes, elem, (rows, columns), width, unroll, far, pairs)
-        parameters = "ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, i64 %step, ptr noalias %c, i64 %end"
+        body = _micro_kernel_body(b, lanes, elem, (rows, columns), width, unroll, far, cut, pairs)
+        parameters = "ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, i64 %step, ptr noalias %c, i64 %end, i64 %columns"
         head = f"define internal void @{name}({parameters}) nounwind noinline {{"
         code.functions[name] = [head, "entry:", *body, "ret void", "}"]
     return name
 
 
 def _micro_kernel_body(
-    b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool, pairs: str
+    b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool, cut: bool, pairs: str
 ) -> list[str]:
     rows, columns = sizes
     lanes = min(lanes, columns)
@@ -194,7 +200,8 @@ def _micro_kernel_body(
     scalar, size = register(elem), elem.itemsize
     vectors = columns // lanes
     places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * width + j * lanes}") for i in range(rows) for j in range(vectors)]
-    sums = [(kind.text, b.effect(f"load {kind.text}, ptr {at}, align {size}")) for at in places]
+    masks = [_below(b, lanes, b.sub("%columns", j * lanes)) for j in range(vectors)] if cut else []
+    sums = [(kind.text, _read(b, kind, at, size, masks[n % vectors] if cut else "")) for n, at in enumerate(places)]
     starts = [b.value(f"getelementptr i8, ptr %a, i64 {b.mul('%stride', i)}") for i in range(rows)]
     ahead = b.mul("%step", AHEAD)
     with b.loop(0, "%end", unroll * size, [*sums, ("ptr", "%b")]) as loop:
@@ -213,9 +220,32 @@ def _micro_kernel_body(
                     totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j], pairs)
             b_here = b.value(f"getelementptr i8, ptr {b_here}, i64 %step")
         loop.next = [*totals, b_here]
-    for at, total in zip(places, loop.carried, strict=False):
-        b.line(f"store {kind.text} {total}, ptr {at}, align {size}")
+    for n, (at, total) in enumerate(zip(places, loop.carried, strict=False)):
+        _write(b, kind, at, size, masks[n % vectors] if cut else "", total)
     return b.finish()
+
+
+def _below(b: Builder, lanes: int, count: Scalar) -> str:
+    """A mask of the first lanes."""
+    few = b.value(f"trunc i64 {count} to i32")
+    low = b.value(f"insertelement {vector('i32', lanes)} poison, i32 {few}, i64 0")
+    all_ = b.value(f"shufflevector {vector('i32', lanes)} {low}, {vector('i32', lanes)} poison, {vector('i32', lanes)} zeroinitializer")
+    return b.value(f"icmp slt {vector('i32', lanes)} <{', '.join(f'i32 {k}' for k in range(lanes))}>, {all_}")
+
+
+def _read(b: Builder, kind: Kind, at: str, size: int, mask: str) -> str:
+    if not mask:
+        return b.effect(f"load {kind.text}, ptr {at}, align {size}")
+    given = ("ptr", at), ("i32", str(size)), (kind.mask, mask), (kind.text, "zeroinitializer")
+    return b.call(kind.text, f"llvm.masked.load.{kind.suffix}.p0", *given, pure=False, immediate=(1,))
+
+
+def _write(b: Builder, kind: Kind, at: str, size: int, mask: str, total: str) -> None:
+    if not mask:
+        b.line(f"store {kind.text} {total}, ptr {at}, align {size}")
+        return
+    given = (kind.text, total), ("ptr", at), ("i32", str(size)), (kind.mask, mask)
+    b.call("void", f"llvm.masked.store.{kind.suffix}.p0", *given, immediate=(2,))
 
 
 def _spread(b: Builder, kind: Kind, scalar: str, one: str) -> str:

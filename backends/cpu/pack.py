@@ -82,15 +82,26 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
             upper.clear()
         write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
-    shape, axis = (k // group, n // columns, columns), 2 if columns > 1 else None
+    def body_across(point: Point) -> None:
+        row, column = point.indices
+        places = [point.moved((r, column), 1) for r in _rows_behind(code, row, group)]
+        values = [_converted(code, b, elem, behind(head, place)) for place in places]
+        panel, rest = _divided(code, column, columns)
+        at = point.moved((*slot, panel, row, rest), len(slot) + 2)
+        write_scratch(code, piece, at, values[0] if group == 1 else _paired(code, elem, *values))
+
+    shape: tuple[int, ...] = (k // group, n // columns, columns)
+    axis = 2 if columns > 1 else None
+    if n % columns:  # no vector reaches over the end of a panel: it has as many columns
+        shape, axis, body = (k // group, n), 1, body_across
     rows = _limits(code, b).get(0) if group == 1 else None
     if turns(code, b) and columns % side(code, b.type.shape) == 0:
         with code.nest():
             turned(code, b.type.shape, elem, lambda place: _converted(code, b, elem, behind(head, place)), put)
     elif rows is not None:
         with code.nest():
-            start = pointer(code, scratch_pointer(code, piece), [(index, k * n) for index in slot], elem).text
-        copy_within(code, start, k * n * elem.itemsize, shape, axis, {0: rows}, body)
+            start = pointer(code, scratch_pointer(code, piece), [(index, prod(piece.shape[-3:])) for index in slot], elem).text
+        copy_within(code, start, prod(piece.shape[-3:]) * elem.itemsize, shape, axis, {0: rows}, body)
     else:
         with code.nest():
             each(code, shape, body, axis)

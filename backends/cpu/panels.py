@@ -8,6 +8,7 @@ packing takes longer than it saves: then B is read where it is, unless it is at 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import DType
@@ -42,7 +43,7 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
     """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with. group: how many
     rows of B share a row of a panel."""
     k, n = b.type.shape[-2] // group, b.type.shape[-1]
-    shape = (n // columns, k, columns)
+    shape = (-(-n // columns), k, columns)
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
     piece = code.arena.take(elem, shape) if slot is None else None
     steps = columns * elem.itemsize, k * columns * elem.itemsize, 1
@@ -61,10 +62,10 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
 
     def kept(slot: Slot) -> str:
         with code.nest():
-            return pointer(code, scratch_pointer(code, slot.pieces), [(slot.number, k * n)], elem).text
+            return pointer(code, scratch_pointer(code, slot.pieces), [(slot.number, prod(shape))], elem).text
 
     op = b.source
-    if not few or op is None or not walkable(code, op, elem):
+    if not few or n % columns or op is None or not walkable(code, op, elem):
         if slot is None:
             return Panels(packed(), *steps, piece)
         code.b.branch(slot.full, [], list, lambda: [packed()][:0])
