@@ -13,25 +13,10 @@ from tiledsl.passes import pipeline
 from tiledsl.testing import cases, oracle, programs
 
 
-class Small(Backend):
-    """Two KiB of scratchpad, and a matrix unit for bytes only."""
-
-    name = "small"
-
-    def __init__(self):
-        super().__init__(Npu(name="small", spm_bytes=2048, acc_bytes=512, matrix_rate={"i8": 1.0, "u8": 1.0}))
-
-
-class NoMatrix(Backend):
-    """No matrix unit at all."""
-
-    name = "no_matrix"
-
-    def __init__(self):
-        super().__init__(Npu(name="no_matrix", spm_bytes=4096, acc_bytes=0, matrix_rate={}))
-
-
-SMALL = [Small(), NoMatrix()]
+SMALL = [
+    Backend(Npu(name="small", spm_bytes=2048, acc_bytes=512, matrix_rate={"i8": 1.0, "u8": 1.0})),
+    Backend(Npu(name="no_matrix", spm_bytes=4096, acc_bytes=0, matrix_rate={})),
+]
 for machine in SMALL:
     register(machine)
 
@@ -140,3 +125,20 @@ def test_random_programs_with_little_room(case):
     bound, found = cases.bind(case)
     machine.launch(machine.compile(lowered, Options()), case.grid, bound, Options())
     assert not oracle.explain(case, expected, found, "interpreter", "npu")
+
+
+def test_slow_ways_are_told_with_their_lines(capsys):
+    x, index = np.zeros(4096, np.float32), np.zeros(4096, np.int32)
+    scattered.show(x, x, index, x, N=4096, stage="report", backend="npu:small")
+    told = capsys.readouterr().out
+    assert "reads element by element" not in told
+    assert "writes element by element: an address per element" in told
+    assert "updates element by element, in their order" in told
+    assert "bytes lives in DRAM: the scratchpad has 2048" in told
+    assert "test_npu_room.py:" in told
+    a = np.zeros((32, 32), np.float32)
+    product.show(a, a, a, 32, BLOCK=32, SUM=tl.float32, stage="report", backend="npu:small")
+    told = capsys.readouterr().out
+    assert "multiplies f32 on the vector unit: the matrix unit takes i8, u8" in told
+    softmax.show(x, x, 1000, N=1024, stage="report", backend="npu")
+    assert not capsys.readouterr().out.strip()

@@ -76,7 +76,7 @@ class Backend:
         """The words of a kernel, checked for accesses that nothing orders."""
         made = compile_code(kernel, self.machine)
         params = tuple(p.type for p in kernel.body.args)
-        return Program(self.name, kernel.name, params, to_bytes(made, self.machine), {"asm": listing(made)})
+        return Program(self.name, kernel.name, params, to_bytes(made, self.machine), {"report": made.report, "asm": listing(made)})
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Kernel
@@ -16,6 +17,7 @@ from .container import Image, image
 from .expand import expand
 from .lower import lower
 from .names import Buffer, Label
+from .report import report
 from .resident import Plan, views
 from .schedule import schedule
 from .tokens import synchronise
@@ -27,33 +29,31 @@ SMALLEST = 16  # bytes: smaller tiles stay where they are
 def compile_code(kernel: Kernel, machine: Npu) -> Image:
     """The words of a kernel: with two iterations of a loop under way if there is room; with accumulators in the matrix unit's
     memory, or going through it in parts."""
-    made = _overlapped(kernel, machine)
+    code, overlapping = lower(kernel, machine, stages=2)
+    plan, refused = _plan(kernel, machine), ""
+    made: Image | None = None
+    if overlapping:
+        try:
+            made = _finished(code, machine, plan, overlapping)
+        except Unsupported as error:
+            refused = error.diagnostic.message
     if made is None:
         try:
-            made = _fitted(kernel, machine, keep_accumulators=True)
+            made, code, plan = _fitted(kernel, machine, keep_accumulators=True)
         except Overflow as error:
             if error.space != ACC:
                 raise
-            made = _fitted(kernel, machine, keep_accumulators=False)
+            made, code, plan = _fitted(kernel, machine, keep_accumulators=False)
     verify(made.words, machine)
-    return made
-
-
-def _overlapped(kernel: Kernel, machine: Npu) -> Image | None:
-    """Words in which loops overlap their iterations, if there are such loops and what they load fits twice."""
-    code, overlapping = lower(kernel, machine, stages=2)
-    try:
-        return _finished(code, machine, _plan(kernel, machine), overlapping) if overlapping else None
-    except Unsupported:
-        return None
+    return replace(made, report=report(code, plan, machine, refused))
 
 
 def _plan(kernel: Kernel, machine: Npu) -> Plan:
     return Plan(machine.spm_bytes // 4, len(kernel.body.args))
 
 
-def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Image:
-    """Words whose tiles fit: first as it is; then elementwise code piece by piece; then ever more tiles in DRAM, the largest
+def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> tuple[Image, Code, Plan]:
+    """Words whose tiles fit, and how: first as it is; then elementwise code piece by piece; then ever more tiles in DRAM, the largest
     first; and all this again with smaller pieces."""
     code, _ = lower(kernel, machine, keep_accumulators=keep_accumulators)
     mine = {v.buffer for line in code if isinstance(line, Line) for v in views(line)}
@@ -61,7 +61,7 @@ def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Image:
     plan = _plan(kernel, machine)
     while True:
         try:
-            return _finished(code, machine, plan)
+            return _finished(code, machine, plan), code, plan
         except Overflow as error:
             if error.space == ACC:
                 raise

@@ -26,6 +26,7 @@ class Image:
 
     words: list[int]
     lines: list[Loc | None]
+    report: str = ""  # what took a slow way; it stays with the compiler's texts
     scratch: int = 0  # bytes of DRAM that a core needs for itself; where they start is the argument after the kernel's
 
 
@@ -47,7 +48,7 @@ def image(stream: Stream, machine: Npu, scratch: int = 0) -> Image:
     for issue in issues:
         operands = [places[x] if isinstance(x, Label) else x for x in issue.operands]
         words.append(T1.encode(issue.name, *operands, **(issue.common | {"channel": issue.queue[1]})))
-    return Image(words, [issue.loc for issue in issues], scratch)
+    return Image(words, [issue.loc for issue in issues], scratch=scratch)
 
 
 def fingerprint(machine: Npu) -> bytes:
@@ -77,4 +78,4 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     table = json.loads(data[HEADER.size + size :])
     places = [Loc.of(p) for p in table["places"]]
     lines = [places[i] if i >= 0 else None for i in table["lines"]]
-    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), lines, scratch)
+    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), lines, scratch=scratch)
