@@ -196,6 +196,24 @@ def test_one_instruction_on_any_tiles(data):
     agree(words, noise(data.draw(st.integers(0, 99))), to=made["to"])
 
 
+@pytest.mark.parametrize("kind", ["f32", "f16", "f64"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_folds_keep_their_order_whatever_the_length(kind, axis):
+    """Sums that round differently in any other order."""
+    dtype = DTYPE_OF[DTYPE_NAMES.index(kind)]
+    for length in (2, 31, 32, 33, 64, 100):
+        extents = (length, 17) if axis == 0 else (3, length)
+        values = np.random.default_rng(length).standard_normal(extents) * 10.0 ** np.random.default_rng(1).integers(-2, 3, extents)
+        spm = np.zeros(1 << 16, np.uint8)
+        spm[: values.size * dtype.itemsize] = dtype.round(values).astype(dtype.storage).view(np.uint8).ravel()
+        of = TileDescriptor(0, dtype, 0, extents, (extents[1] * dtype.itemsize, dtype.itemsize))
+        for name, to in (("reduce", tuple(1 if a == axis else e for a, e in enumerate(extents))), ("scan", extents)):
+            target = TileDescriptor(0, dtype, 1 << 15, to, (to[1] * dtype.itemsize, dtype.itemsize))
+            operands = (0, 0, 1, axis) if name == "reduce" else (0, 0, 0, 1, axis)
+            words = [*setting(0, target), *setting(1, of), T1.encode(name, *operands), T1.encode("halt")]
+            agree(words, (spm, np.zeros(ACC, np.uint8)), to=target, machine=replace(MACHINE, spm_bytes=1 << 16))
+
+
 @settings(max_examples=examples(60))
 @given(st.data())
 def test_products_of_any_tiles(data):
