@@ -9,9 +9,12 @@ import tiledsl.language as tl
 from tiledsl.backend.base import Options
 from tiledsl.backend.registry import register
 from tiledsl.backends.npu import Backend, Npu
+from tiledsl.backends.npu.compiler.container import from_bytes
+from tiledsl.ir.parser import parse
+from tiledsl.ir.types import f32
+from tiledsl.memory import Buffer
 from tiledsl.passes import pipeline
 from tiledsl.testing import cases, oracle, programs
-
 
 SMALL = [
     Backend(Npu(name="small", spm_bytes=2048, acc_bytes=512, matrix_rate={"i8": 1.0, "u8": 1.0})),
@@ -142,3 +145,29 @@ def test_slow_ways_are_told_with_their_lines(capsys):
     assert "multiplies f32 on the vector unit: the matrix unit takes i8, u8" in told
     softmax.show(x, x, 1000, N=1024, stage="report", backend="npu")
     assert not capsys.readouterr().out.strip()
+
+
+def test_vectors_hold_the_memory_for_what_does_not_fit(tmp_path):
+    backend = SMALL[0].recorder(tmp_path)
+    kernel = parse(
+        """kernel @k(%x: *f32 {divisible=16}) {
+  %one: i64 = constant {value=1, type=i64}
+  %a: f32[1024] = load_block %x, %one {shape=[1024], checked=[], masked=false, filled=false}
+  %s: f32 = reduce %a {axis=0} {
+  ^(%p: f32, %q: f32):
+    %r: f32 = add %p, %q
+    yield %r
+  }
+  %b: f32[1024] = broadcast %s {shape=[1024]}
+  %c: f32[1024] = add %a, %b
+  store_block %x, %c, %one {checked=[], masked=false}
+}
+"""
+    )
+    x = np.arange(1024, dtype=np.float32)
+    buffer = Buffer(x.ctypes.data, x.nbytes, f32, True, x, "x")
+    program = backend.compile(kernel, Options())
+    assert from_bytes(program.binary, backend.machine).scratch
+    backend.launch(program, (1, 1, 1), [buffer], Options())
+    assert (x == np.arange(1024, dtype=np.float32) + np.float32(1023 * 512)).all()
+    assert [wrong for _, wrong in backend.replayed(tmp_path)] == [[]]

@@ -11,6 +11,7 @@ import numpy as np
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.backend.isa import Decoded
 from tiledsl.errors import LaunchError
+from tiledsl.ir.types import u8
 from tiledsl.memory import Memory, Region
 
 from ..backend import Backend, argument
@@ -32,9 +33,12 @@ class Recorder(Backend):
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run it, write down what happened, and leave in the arrays what the machine made."""
         image = from_bytes(program.binary, self.machine)
-        buffers = [a for a in args if isinstance(a, Buffer)]
+        room = np.zeros(image.scratch, np.uint8)  # for tiles that do not fit into the scratchpad: an argument after the kernel's
+        scratch = [Buffer(room.ctypes.data, room.nbytes, u8, True, room, "scratch")] if image.scratch else []
+        buffers = [*(a for a in args if isinstance(a, Buffer)), *scratch]
         places, aliases = _places(buffers)
         raw = [aliases[id(a)] if isinstance(a, Buffer) else argument(a, t) for a, t in zip(args, program.params, strict=True)]
+        raw += [aliases[id(a)] for a in scratch]
         before = [_bytes_of(b).tobytes() for b in _distinct(buffers)]
         x, y, z = (tuple(grid) + (1, 1, 1))[:3]
         sources = [f"{pc:5} {T1.show(one)}" for pc, one in enumerate(decode(image.words))]
