@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import BuiltinFunctionType
 
 import numpy as np
@@ -89,6 +90,15 @@ def test_on_one_processor_nobody_is_asked() -> None:
         os.sched_setaffinity(0, before)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in a program of a terminal: a shell starts what runs in its background deaf to this signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_is_not_lost() -> None:
     assert launched(16, 3)
     for _ in range(5):  # one may come where Python drops exceptions, as in a callback of the garbage collector
