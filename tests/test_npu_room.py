@@ -18,7 +18,7 @@ from tiledsl.testing import cases, oracle, programs
 
 SMALL = [
     Backend(Npu(name="small", spm_bytes=2048, acc_bytes=512, matrix_rate={"i8": 1.0, "u8": 1.0})),
-    Backend(Npu(name="no_matrix", spm_bytes=4096, acc_bytes=0, matrix_rate={})),
+    Backend(Npu(name="no_matrix", spm_bytes=4096, acc_bytes=0, matrix_rate={}, descriptor_rank=2, semaphores=16)),
 ]
 for machine in SMALL:
     register(machine)

@@ -108,7 +108,7 @@ class _Expander(Resident):
         elif any(isinstance(x, Box) for x in line.operands):
             self.boxed(list(line.operands), line)
         elif not any(v.buffer.space == DRAM for v in views(line)):
-            self.code.append(line)
+            self.line_as_it_is(line)
         elif sum(v.size * v.dtype.itemsize for v in views(line) if v.buffer.space == DRAM) <= self.plan.budget:
             self.staged(line)
         elif line.name in GROUPED:
@@ -132,7 +132,7 @@ class _Expander(Resident):
                 operands.append(here)
             else:
                 operands.append(x)
-        self.code.append(replace_operands(line, operands))
+        self.line_as_it_is(replace_operands(line, operands))
         for there, here in made:
             self.put(there, here)
 

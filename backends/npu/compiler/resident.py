@@ -14,6 +14,7 @@ from .names import DRAM, Buffer, Reg
 from .write import NONE, ZERO, Line, Operand, Writer, code_of
 
 Piece = View | Box
+FOLDS = ("reduce", "scan", "perm")  # along one axis of three, which their last operand names
 
 
 @dataclass
@@ -44,6 +45,34 @@ class Resident(Writer):
         super().__init__(machine)
         self.plan = plan
         self.boxes = 0
+
+    def __call__(self, name: str, *operands: Operand, when: Reg | None = None) -> None:
+        tiles = [x for x in operands if isinstance(x, View)]
+        if name in FOLDS and len(tiles[0].shape) > self.machine.descriptor_rank:
+            self._narrow(name, operands, tiles)
+        else:
+            super().__call__(name, *operands, when=when)
+
+    def line_as_it_is(self, line: Line) -> None:
+        """A line whose tiles are in the scratchpad."""
+        if line.name in FOLDS:
+            self(line.name, *line.operands)
+        else:
+            self.code.append(line)
+
+    def _narrow(self, name: str, operands: Sequence[Operand], tiles: Sequence[View]) -> None:
+        """A fold of (outer, along, inner) where descriptors have two axes: without an axis of extent one, or outer by outer."""
+
+        def on(parts: Sequence[Piece], axis: int) -> None:
+            rest = iter(parts)
+            self(name, *(next(rest) if isinstance(x, View) else x for x in operands[:-1]), axis)
+
+        if all(v.shape[2] == 1 for v in tiles):
+            on([replace(v, shape=v.shape[:2], strides=v.strides[:2]) for v in tiles], 1)
+        elif all(v.shape[0] == 1 for v in tiles):
+            on([replace(v, shape=v.shape[1:], strides=v.strides[1:]) for v in tiles], 0)
+        else:
+            self.over(0, tiles, 1, lambda parts: on(parts, 1))
 
     # --- what a loop moves ---------------------------------------------------------------------------------------------
 
