@@ -9,18 +9,19 @@ from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import Core
 from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.simulator.run import decode, run
-from tiledsl.backends.npu.timing import Clock
+from tiledsl.backends.npu.timing import Listener, Timed
 from tiledsl.ir.types import f32
 from tiledsl.memory import Buffer, Memory
 
 
 def cycles(text, machine=T1_BASE, share=64.0, array=None):
-    """When a program is done, and the clock."""
+    """When a program is done, and its tasks."""
     buffers = [] if array is None else [Buffer(array.ctypes.data, array.nbytes, f32, True, array, "x")]
     core = Core(machine, Memory(buffers), [b.address for b in buffers], (0, 0, 0), (1, 1, 1))
-    clock = Clock(machine, share)
-    run(core, decode(T1.assemble(text)), clock)
-    return clock.now, clock
+    listener = Listener(machine)
+    run(core, decode(T1.assemble(text)), listener)
+    timed = Timed([listener.tasks.finish()], [0], 1, share)
+    return timed.cycles, listener.tasks
 
 
 TILE = "tset t0, spm, f32, #0\ntdim t0, #1024, #4\n"
@@ -57,7 +58,7 @@ def test_channels_overlap_but_share_the_memory():
 def test_what_lies_outside_the_box_is_not_moved():
     x = np.zeros(4096, np.float32)
     text = LOAD + "movi r3, #16\ngbox g0, #0, r0, r3\n" + TILE + "dld #0, t0, g0, -\nhalt"
-    assert cycles(text, array=x)[1].dram_bytes == 64
+    assert cycles(text, array=x)[1].columns["moved"].sum() == 64
 
 
 def test_a_token_makes_its_queue_wait():

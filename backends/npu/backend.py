@@ -30,7 +30,7 @@ from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
 from .simulator.trace import Player
-from .timing import Clock
+from .timing import QUEUE_NAMES
 
 POLL_EVERY = 64  # jumps back of a loop between two looks at whether it waits, where no program waits for its turn
 MOST_IDLE = 4  # cores to keep
@@ -85,7 +85,6 @@ class Backend:
         sizes = (tuple(grid) + (1, 1, 1))[:3]
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
-        share = self.machine.dram_bytes_per_cycle / cores
         turns = None
         if options.cooperative and loops(loaded.instructions):
             require_room(programs, MOST_TOGETHER)
@@ -94,14 +93,12 @@ class Backend:
         rooms = np.zeros((programs if turns else 1, made.scratch), np.uint8)
         spare = [Buffer(rooms.ctypes.data, rooms.nbytes, u8, True, rooms, "scratch")] if made.scratch else []
         dram = Memory([*(a for a in args if isinstance(a, Buffer)), *spare])
-        # a program that takes turns has a clock of its own: where it waits, the queues of others are not held up
-        clocks = [Clock(self.machine, share) for _ in range(programs if turns else cores)]
         places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
         watch = Watch()
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
         issued = [0] * programs
 
-        account = Account(Player(loaded.shown, self.machine), clocks)
+        account = Account(Player(loaded.shown, self.machine), programs)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
@@ -130,9 +127,10 @@ class Backend:
                 for number in range(programs):
                     run_one(number, core)
         launch = self.machine.launch_us * self.machine.clock_mhz
-        cycles = int(launch + max(sum(clock.now for clock in clocks[core::cores]) for core in range(cores)))
-        busy = {unit: int(sum(c.busy[unit] for c in clocks)) for unit in "LWMVX"}
-        details = {"busy": busy, "dram_bytes": sum(c.dram_bytes for c in clocks), "instructions": sum(issued), "programs": programs}
+        timed = account.timed(cores)
+        cycles = int(launch + timed.cycles)
+        busy = {unit: int(sum(b for b, name in zip(timed.busy, QUEUE_NAMES, strict=True) if name[0] == unit)) for unit in "LWMVX"}
+        details = {"busy": busy, "dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
 
     @contextmanager

@@ -70,7 +70,7 @@ def manual() -> str:
             "",
             "| key | in t1-base | range | what it is |",
             "| --- | ---: | --- | --- |",
-            *(f"| `{k.name}` | {getattr(m, KEYS[k.name])} | {_range(k)} | {k.meaning} |" for k in DECLARED.values()),
+            *(f"| `{k.name}` | {_plain(getattr(m, KEYS[k.name]))} | {_range(k)} | {k.meaning} |" for k in DECLARED.values()),
             "",
             "## The word",
             "",
@@ -96,8 +96,14 @@ def manual() -> str:
     )
 
 
+def _plain(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def _range(key: Key) -> str:
-    return "" if key.kind is str else f"{key.least:g} to {key.most:g}{', powers of two' if key.power else ''}"
+    if key.kind in (str, bool):
+        return " or ".join(key.choices or (("true", "false") if key.kind is bool else ()))
+    return f"{key.least:g} to {key.most:g}{', powers of two' if key.power else ''}"
 
 
 def _bits(label: str, where: Field) -> str:

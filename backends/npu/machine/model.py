@@ -21,11 +21,12 @@ class Key:
     least: float
     most: float
     power: bool = False  # only powers of two
+    choices: tuple[str, ...] = ()  # of a string
 
 
-def key(name: str, default: Any, meaning: str, least: float = 1, most: float = 2**62, power: bool = False) -> Any:
+def key(name: str, default: Any, meaning: str, least: float = 1, most: float = 2**62, power: bool = False, choices: tuple[str, ...] = ()) -> Any:
     """A field of the machine, and how it is written in a file."""
-    return field(default=default, metadata={"key": Key(name, type(default), meaning, least, most, power)})
+    return field(default=default, metadata={"key": Key(name, type(default), meaning, least, most, power, choices)})
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class Npu(Machine):
     matrix_rows: int = key("matrix.rows", 32, "rows of the matrix unit; 0: there is none", least=0, most=4096)
     matrix_columns: int = key("matrix.cols", 32, "columns of the matrix unit", least=0, most=4096)
     matrix_min_rows: int = key("matrix.min_rows", 4, "cycles that a fold takes at least", most=4096)
+    matrix_dataflow: str = key(
+        "matrix.dataflow",
+        "ws",
+        "what stays in the array: weights (ws), sums (os), or nothing, so that every step reads both factors (direct)",
+        choices=("ws", "os", "direct"),
+    )
+    matrix_overlap_folds: bool = key("matrix.overlap_folds", True, "whether a fold begins while the one before drains")
+    matrix_step: int = key("matrix.cycles_per_row", 1, "cycles between two rows that enter the array", most=1024)
     matrix_rate: Mapping[str, float] = field(
         default_factory=lambda: {"i8": 1.0, "u8": 1.0, "bf16": 1.0, "f16": 1.0, "f32": 0.25, "f64": 1 / 32}
     )
@@ -63,10 +72,12 @@ class Npu(Machine):
     dma_setup: int = key("dma.setup", 16, "cycles before a transfer's first bytes", least=0, most=1 << 20)
     burst: int = key("dma.burst", 64, "bytes that DRAM moves at once", least=1, most=1 << 16, power=True)
     dma_bytes_per_cycle: int = key("dma.bytes_per_cycle", 32, "bytes a cycle of one engine", most=1 << 20)
+    inflight: int = key("dma.max_inflight", 16, "transfers of one engine that are under way at once", most=4096)
     gather_per_cycle: int = key("dma.gather_per_cycle", 1, "elements a cycle, where each has an address of its own", most=4096)
     dram_gbytes: float = key("dram.gbytes_per_s", 64.0, "10**9 bytes a second, shared by all cores", least=1e-3, most=1e6)
     dram_latency: int = key("dram.latency_cycles", 120, "cycles until what was asked for arrives", least=0, most=1 << 20)
     atomic_cycles: int = key("dram.atomic_cycles", 40, "cycles of one atomic update", least=0, most=1 << 20)
+    host_gbytes: float = key("host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # where the numbers come from, by section
 
     @property

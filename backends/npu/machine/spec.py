@@ -106,11 +106,14 @@ def _rates(place: str, table: Any) -> Iterator[tuple[str, float]]:
 
 def _checked(place: str, key: Key, value: Any) -> Any:
     """A value of the key's kind, inside its range."""
-    fits = isinstance(value, str) if key.kind is str else isinstance(value, int if key.kind is int else int | float)
-    if not fits or isinstance(value, bool):
-        wanted = {int: "a whole number", float: "a number", str: "a string"}[key.kind]
+    kinds: dict[type, Any] = {int: int, float: int | float, str: str, bool: bool}
+    if not isinstance(value, kinds[key.kind]) or isinstance(value, bool) != (key.kind is bool):
+        wanted = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}[key.kind]
         raise LaunchError(f"{place}: {key.name} is {value!r}, not {wanted}", help=key.meaning)
-    if key.kind is str:
+    if key.choices and value not in key.choices:
+        notes = [f"known: {', '.join(key.choices)}"]
+        raise LaunchError(f"{place}: {key.name} is {value!r}", notes=notes, help=nearest(value, key.choices) or key.meaning)
+    if key.kind in (str, bool):
         return value
     if not key.least <= value <= key.most:
         raise LaunchError(f"{place}: {key.name} is {value}; it lies between {key.least:g} and {key.most:g}", help=key.meaning)

@@ -1,40 +1,49 @@
-"""What the programs of a launch cost: programs that did the same cost the same, and are counted once.
-
-At its end a program has waited for all of its queues, so that the next one finds a clock that only stands later.
-"""
+"""What the programs of a launch cost: their traces become tasks, programs that did the same the same ones, which are timed together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..timing import Clock
+from ..timing import Listener, Tasks, Timed
 from .trace import Player, Trace
-
-MOST_CLASSES = 1024  # to remember
 
 
 @dataclass
 class Account:
-    """A sink that lets the clocks of a launch run, program `number` on clock `number` modulo how many there are."""
+    """A sink that collects the programs of a launch; `timed` then lets them run on the cores of the machine."""
 
     player: Player
-    clocks: Sequence[Clock]
-    known: dict[bytes, tuple[float, dict[str, float], int]] = field(default_factory=dict)  # cycles, busy units, bytes of DRAM
+    programs: int
+    classes: list[Tasks] = field(default_factory=list)
+    known: dict[bytes, int] = field(default_factory=dict)  # classes by signature
+    chosen: dict[int, int] = field(default_factory=dict)  # classes by program
+    begun: dict[int, Listener] = field(default_factory=dict)  # programs that came in pieces
 
     def __call__(self, trace: Trace) -> None:
-        clock = self.clocks[trace.program % len(self.clocks)]
-        # only a clock that has run before counts the jump back to the first instruction
-        key = trace.signature(clock.machine.burst) if clock.now else b""
-        cost = self.known.get(key) if key else None
-        if cost is None:
-            now, busy, moved = clock.now, dict(clock.busy), clock.dram_bytes
-            self.player.play(trace, clock)
-            if key and len(self.known) < MOST_CLASSES:
-                spent = {unit: cycles - busy.get(unit, 0) for unit, cycles in clock.busy.items()}
-                self.known[key] = clock.now - now, spent, clock.dram_bytes - moved
+        machine = self.player.machine
+        key = trace.signature(machine.burst) if trace.program not in self.begun else b""
+        if not key:
+            self.player.play(trace, self.begun.setdefault(trace.program, Listener(machine)))
             return
-        clock.now += cost[0]
-        for unit, cycles in cost[1].items():
-            clock.busy[unit] += cycles
-        clock.dram_bytes += cost[2]
+        if key not in self.known:
+            listener = Listener(machine)
+            self.player.play(trace, listener)
+            self.known[key] = self._add(listener)
+        self.chosen[trace.program] = self.known[key]
+
+    def _add(self, listener: Listener) -> int:
+        self.classes.append(listener.tasks.finish())
+        return len(self.classes) - 1
+
+    def timed(self, cores: int, record: bool = False) -> Timed:
+        """All programs on so many cores."""
+        for number, listener in self.begun.items():
+            self.chosen[number] = self._add(listener)
+        self.begun = {}
+        programs = [self.chosen[n] for n in range(self.programs)]
+        return Timed(self.classes, programs, cores, self.player.machine.dram_bytes_per_cycle, record)
+
+    def moved(self) -> int:
+        """Bytes of DRAM that all programs moved."""
+        each = [int(tasks.columns["moved"].sum()) for tasks in self.classes]
+        return sum(each[index] for index in self.chosen.values())

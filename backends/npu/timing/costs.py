@@ -1,0 +1,127 @@
+"""What instructions cost on a machine: cycles that a unit is busy, bytes that a transfer moves. From shapes, never from values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tiledsl.backend.isa import Decoded
+
+from ..isa import alu
+from ..isa.instructions import UNITS
+from ..isa.state import GlobalDescriptor, TileDescriptor
+from ..machine import Npu
+
+Queue = tuple[str, int]
+Cost = Callable[[Any, Decoded], float]  # cycles a unit is busy
+
+
+def queue_of(one: Decoded) -> Queue:
+    """The queue an instruction goes through."""
+    unit = UNITS[one["unit"]] if one.instruction.name == "nop" else one.instruction.unit
+    return unit, one.common["channel"]
+
+
+SLOW = {"div": 4, "idiv": 4, "rem": 4, "sqrt": 4}  # cycles per group of lanes; all else takes one
+
+
+def _lanes(machine: Npu, t: TileDescriptor) -> int:
+    """Lanes are four bytes wide; smaller elements do not go faster, wider ones take two or eight turns."""
+    return machine.lanes if t.dtype.itemsize <= 4 else machine.lanes // (8 if t.dtype.is_float else 2)
+
+
+def _vector(core: Any, one: Decoded) -> float:
+    to = core.tile(one["to"])
+    table = {"vec1": alu.UNARY, "vec2": alu.BINARY, "vec3": alu.TERNARY}.get(one.instruction.name)
+    each = SLOW.get(table[one["op"]], 1) if table else 1
+    return core.machine.vector_setup + math.ceil(to.size / _lanes(core.machine, to)) * each
+
+
+def _copy(core: Any, one: Decoded) -> float:
+    to = core.tile(one["to"])
+    return core.machine.vector_setup + math.ceil(to.size / _lanes(core.machine, to))
+
+
+def product(machine: Npu, m: int, k: int, n: int, dtype: str) -> tuple[float, float]:
+    """Cycles that the matrix unit is busy with m x k times k x n, and those until its last sum is out.
+
+    ws: an array of weights stays, m rows pass. os: an array of sums stays, k terms pass. direct: every step reads one row of
+    the one factor and an array of the other.
+    """
+    rows, columns, rate = machine.matrix_rows, machine.matrix_columns, machine.matrix_rate[dtype]
+    held, passing, loaded = (m, k, 0) if machine.matrix_dataflow == "os" else (k, m, rows)
+    folds = math.ceil(held / rows) * math.ceil(n / columns)
+    fill = rows + columns - 2  # from the first row in at one corner to the last sum out at the other
+    if machine.matrix_dataflow == "direct":
+        return folds * passing * machine.matrix_step / rate, fill
+    if not machine.matrix_overlap_folds:
+        return folds * (loaded + passing * machine.matrix_step / rate + fill), 0
+    return folds * max(passing * machine.matrix_step, machine.matrix_min_rows, loaded) / rate, fill
+
+
+def scalar(core: Any, one: Decoded) -> float:
+    """Cycles that the scalar unit takes for one of its own instructions, besides the one that issues it."""
+    name = one.instruction.name
+    if name in ("sload", "sstore"):
+        return core.machine.dram_latency if name == "sload" else 0
+    if name == "scalar1" and alu.UNARY[one["op"]] in SLOW or name == "scalar2" and alu.BINARY[one["op"]] in SLOW:
+        return 16
+    return 4 if name == "peek" else 0
+
+
+def transfer(core: Any, one: Decoded) -> tuple[int, float]:
+    """Bytes of DRAM that a transfer moves, and the cycles that its own channel needs for them."""
+    machine, name = core.machine, one.instruction.name
+    if name in ("dld", "dst"):
+        moved = _bytes(machine, core.box(one["box"] if name == "dld" else one["to"]))
+        return moved, max(moved / machine.dma_bytes_per_cycle, moved / machine.burst)
+    count = core.tile(one["addresses"]).size
+    each = machine.atomic_cycles if name in ("datom", "dcas") else 1 / machine.gather_per_cycle
+    return count * machine.burst, count * each
+
+
+def _fold(core: Any, one: Decoded) -> float:
+    """Along an axis: the chain of steps that the order of combination leaves, each as wide as it may be."""
+    a = core.tile(one["a"])
+    length = a.extents[one["axis"]]
+    lanes = _lanes(core.machine, a)
+    if one.instruction.name == "scan":
+        return core.machine.vector_setup + length * math.ceil(a.size // length / lanes)
+    width = min(length, 32)
+    steps = math.ceil(length / width) - 1
+    return core.machine.vector_setup + steps * math.ceil(a.size // length * width / lanes) + math.ceil(math.log2(width or 1))
+
+
+def _arrange(core: Any, one: Decoded) -> float:
+    """Indices through the gather ports one by one; sorting by a network of n log2(n)^2 / 2 comparisons; counting one by one."""
+    machine, a = core.machine, core.tile(one["a"])
+    if one.instruction.name == "sort":
+        length = a.extents[-1]
+        depth = math.ceil(math.log2(length)) if length > 1 else 0
+        return machine.vector_setup + math.ceil(a.size / _lanes(machine, a)) * depth * (depth + 1) / 2
+    moved = a.size if one.instruction.name == "hist" else core.tile(one["to"]).size
+    return machine.vector_setup + moved / machine.gather_per_cycle
+
+
+def _bytes(machine: Npu, g: GlobalDescriptor) -> int:
+    """What a box moves, in whole bursts: neighbours share them, elements that lie apart do not; what is invalid is free."""
+    run, count, size = 1, 1, g.dtype.itemsize
+    axes = [(_valid(extent, box), stride) for extent, box, stride in zip(g.extents, g.valid, g.strides, strict=True)]
+    for extent, stride in sorted(axes, key=lambda axis: abs(axis[1])):
+        count *= extent
+        if abs(stride) == run * size:
+            run *= extent
+    return count // run * math.ceil(run * size / machine.burst) * machine.burst if count else 0
+
+
+def _valid(extent: int, box: tuple[int, int] | None) -> int:
+    return extent if box is None else max(0, min(box[1], extent) - max(box[0], 0))
+
+
+COSTS: dict[str, Cost] = {
+    **dict.fromkeys(("vec1", "vec2", "vec3", "vcast", "vaddr"), _vector),
+    **dict.fromkeys(("vcopy", "vfill", "viota", "accwr", "accrd"), _copy),
+    **dict.fromkeys(("reduce", "scan"), _fold),
+    **dict.fromkeys(("perm", "sort", "hist"), _arrange),
+}

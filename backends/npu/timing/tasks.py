@@ -1,0 +1,84 @@
+"""What a program asks of its machine, as arrays: one task per executed instruction, its cost, and which others it waits for.
+
+Waits are paired with posts here, once per program: the k-th wait on a semaphore belongs to its k-th post in program order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..machine import Npu
+
+KIND_UNIT, KIND_TRANSFER, KIND_SCALAR, KIND_BARRIER = range(4)
+UNITS = (("S", 1), ("L", 16), ("W", 16), ("M", 1), ("V", 1), ("X", 1))  # and their channels
+FIRST = {unit: sum(n for _, n in UNITS[:i]) for i, (unit, _) in enumerate(UNITS)}
+QUEUES = sum(n for _, n in UNITS)
+QUEUE_NAMES = tuple(unit if n == 1 else f"{unit}{i}" for unit, n in UNITS for i in range(n))
+
+
+class Tasks:
+    """The tasks of one program: complete, and fit for any number of programs that do the same."""
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        *("kind", "queue", "cost", "own", "moved", "latency", "stall"),
+        *("first", "second", "before", "after", "room", "window"),
+    )
+
+    def __init__(self, machine: Npu):
+        self.machine = machine
+        self.rows: list[tuple[Any, ...]] = []
+        self.notes: list[Any] = []  # per task, what people want to know: a pc, or a name
+        self.posted: dict[int, deque[int]] = defaultdict(deque)
+        self.columns: dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def add(
+        self,
+        unit: str,
+        cost: float = 0.0,
+        *,
+        channel: int = 0,
+        kind: int = KIND_UNIT,
+        own: float = 0.0,
+        moved: float = 0.0,
+        latency: float = 0.0,
+        stall: float = 0.0,
+        after: tuple[int, ...] = (),
+        note: Any = None,
+    ) -> int:
+        """Append a task that waits for at most two others, by number; gives its own number."""
+        first, second = (*after, -1, -1)[:2]
+        queue = FIRST[unit] + channel
+        self.rows.append((kind, queue, cost, own, moved, latency, stall, first, second))
+        self.notes.append(note)
+        return len(self.rows) - 1
+
+    def waits(self, semaphores: tuple[int, ...]) -> tuple[int, ...]:
+        """The posts that waits on these semaphores are paired with."""
+        return tuple(self.posted[s].popleft() for s in semaphores if self.posted[s])
+
+    def finish(self) -> Tasks:
+        """Find every task's neighbours in its queue; nothing can be added any more."""
+        rows = np.array(self.rows, np.float64).reshape(len(self.rows), 9)
+        kinds = (np.int64, np.int64, np.float64, np.float64, np.float64, np.float64, np.float64, np.int64, np.int64)
+        for i, (name, dtype) in enumerate(zip(self.NAMES, kinds, strict=False)):
+            self.columns[name] = np.ascontiguousarray(rows[:, i].astype(dtype))
+        self.heads = np.full(QUEUES, -1, np.int64)
+        for name in ("before", "after", "room", "window"):
+            self.columns[name] = np.full(len(rows), -1, np.int64)
+        engines = (self.columns["kind"] == KIND_UNIT) | (self.columns["kind"] == KIND_TRANSFER)
+        for queue in np.unique(self.columns["queue"][engines]):
+            own = np.flatnonzero(engines & (self.columns["queue"] == queue))
+            self.heads[queue] = own[0]
+            self.columns["after"][own[:-1]] = own[1:]
+            distances = {"before": 1, "room": self.machine.queue_depth}
+            if FIRST["L"] <= queue < FIRST["M"]:
+                distances["window"] = self.machine.inflight
+            for name, distance in distances.items():
+                self.columns[name][own[distance:]] = own[:-distance]
+        return self
