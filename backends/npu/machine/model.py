@@ -53,6 +53,7 @@ class Npu(Machine):
     )
     matrix_rows: int = key("matrix.rows", 32, "rows of the matrix unit; 0: there is none", least=0, most=4096)
     matrix_columns: int = key("matrix.cols", 32, "columns of the matrix unit", least=0, most=4096)
+    matrix_units: int = key("matrix.units", 1, "such arrays, which share the folds of a product", most=1024)
     matrix_min_rows: int = key("matrix.min_rows", 4, "cycles that a fold takes at least", most=4096)
     matrix_dataflow: str = key(
         "matrix.dataflow",
@@ -69,6 +70,7 @@ class Npu(Machine):
     vector_setup: int = key("vector.setup", 4, "cycles before its first elements", least=0, most=4096)
     load_channels: int = key("dma.channels", 4, "engines that load", most=16)
     store_channels: int = key("dma.store_channels", 2, "engines that store", most=16)
+    vector_shares: bool = key("vector.shares_matrix", False, "whether vector and matrix instructions wait for each other in one queue")
     dma_setup: int = key("dma.setup", 16, "cycles before a transfer's first bytes", least=0, most=1 << 20)
     burst: int = key("dma.burst", 64, "bytes that DRAM moves at once", least=1, most=1 << 16, power=True)
     dma_bytes_per_cycle: int = key("dma.bytes_per_cycle", 32, "bytes a cycle of one engine", most=1 << 20)
@@ -88,7 +90,7 @@ class Npu(Machine):
     @property
     def macs(self) -> int:
         """Multiply-adds that a core's matrix unit starts in a cycle, of a type with rate 1."""
-        return self.matrix_rows * self.matrix_columns
+        return self.matrix_rows * self.matrix_columns * self.matrix_units
 
     def multiplies(self, dtype: str) -> bool:
         """Whether the matrix unit takes elements of a type."""

@@ -51,13 +51,15 @@ def product(machine: Npu, m: int, k: int, n: int, dtype: str) -> tuple[float, fl
     """
     rows, columns, rate = machine.matrix_rows, machine.matrix_columns, machine.matrix_rate[dtype]
     held, passing, loaded = (m, k, 0) if machine.matrix_dataflow == "os" else (k, m, rows)
-    folds = math.ceil(held / rows) * math.ceil(n / columns)
+    folds = math.ceil(held / rows) * math.ceil(n / columns) / machine.matrix_units  # units share them, or the rows of one
     fill = rows + columns - 2  # from the first row in at one corner to the last sum out at the other
+    steps = passing * machine.matrix_step / rate
     if machine.matrix_dataflow == "direct":
-        return folds * passing * machine.matrix_step / rate, fill
+        return folds * steps, fill
     if not machine.matrix_overlap_folds:
-        return folds * (loaded + passing * machine.matrix_step / rate + fill), 0
-    return folds * max(passing * machine.matrix_step, machine.matrix_min_rows, loaded) / rate, fill
+        return folds * (loaded + steps + fill), 0
+    least = max(machine.matrix_min_rows, loaded) / rate
+    return max(folds * steps, math.ceil(folds) * least), fill
 
 
 def scalar(core: Any, one: Decoded) -> float:

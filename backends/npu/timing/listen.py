@@ -41,6 +41,8 @@ class Listener:
             cost, latency = product(self.machine, a.extents[0], a.extents[1], b.extents[1], a.dtype.name)
         else:
             cost = COSTS[name](core, one)
+        if unit == "V" and self.machine.vector_shares:
+            unit = "M"
         number = self.tasks.add(
             unit, cost, channel=channel, kind=kind, own=own, moved=moved, latency=latency, stall=stall, after=after, note=pc
         )
