@@ -24,7 +24,9 @@ class Key:
     choices: tuple[str, ...] = ()  # of a string
 
 
-def key(name: str, default: Any, meaning: str, least: float = 1, most: float = 2**62, power: bool = False, choices: tuple[str, ...] = ()) -> Any:
+def key(
+    name: str, default: Any, meaning: str, least: float = 1, most: float = 2**62, power: bool = False, choices: tuple[str, ...] = ()
+) -> Any:
     """A field of the machine, and how it is written in a file."""
     return field(default=default, metadata={"key": Key(name, type(default), meaning, least, most, power, choices)})
 
@@ -79,7 +81,9 @@ class Npu(Machine):
     dram_gbytes: float = key("dram.gbytes_per_s", 64.0, "10**9 bytes a second, shared by all cores", least=1e-3, most=1e6)
     dram_latency: int = key("dram.latency_cycles", 120, "cycles until what was asked for arrives", least=0, most=1 << 20)
     atomic_cycles: int = key("dram.atomic_cycles", 40, "cycles of one atomic update", least=0, most=1 << 20)
-    host_gbytes: float = key("host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6)
+    host_gbytes: float = key(
+        "host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6
+    )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # where the numbers come from, by section
 
     @property

@@ -54,7 +54,10 @@ def run(machine: Npu, network: Network, batches: int = 3) -> Counters:
     side, columns = machine.matrix_rows, machine.matrix_columns
     tasks = Tasks(machine)
     host = machine.clock_mhz * 1e-3 / machine.host_gbytes if machine.host_gbytes else 0.0  # cycles a byte
-    loads, shifts, products, ready = [], [], [], []
+    loads: list[int] = []
+    shifts: list[int] = []
+    products: list[int] = []
+    ready: list[int] = []  # per product, what its rows are
     rows = network.rows
     tile = side * columns
     for _ in range(batches):
@@ -72,9 +75,8 @@ def run(machine: Npu, network: Network, batches: int = 3) -> Counters:
                     products.append(tasks.add("M", rows, latency=side + columns - 2, after=(shifts[-1], data)))
                 finished = tasks.add("V", machine.vector_setup + math.ceil(rows * columns / machine.lanes), after=(products[-1],))
             data = finished
-        products_done = tasks.add("W", own=network.outputs * host, after=(data,))
+        tasks.add("W", own=network.outputs * host, after=(data,))
         tasks.add("S", kind=KIND_BARRIER)
-        data = products_done
     timed = Timed([tasks.finish()], [0], 1, machine.dram_bytes_per_cycle, record=True)
     return _count(machine, network, timed, np.array(shifts), np.array(products), np.array(ready), batches)
 
@@ -91,5 +93,6 @@ def _count(
     active = timed.busy[FIRST["M"]]
     macs = batches * network.rows * sum(k * n for k, n in network.layers)
     other = total - active - shift.sum() - stall.sum()
-    shares = (100 * float(part) / total for part in (active, stall.sum(), shift.sum(), other))
-    return Counters(*shares, tops=2 * macs / total * machine.clock_mhz * 1e-6)
+    each = 100 / total
+    tops = 2 * macs / total * machine.clock_mhz * 1e-6
+    return Counters(float(active) * each, float(stall.sum()) * each, float(shift.sum()) * each, float(other) * each, tops)

@@ -22,8 +22,9 @@ from .workloads import Product, resnet, run, scaled
 REQUANTISE = 3  # passes over a result that becomes bytes again: shift, and clip from both sides
 
 
-def array_cycles(rows: int, columns: int, dataflow: str, m: int, k: int, n: int) -> int:
+def array_cycles(array: Sequence[int], dataflow: str, m: int, k: int, n: int) -> int:
     """The last cycle of a product on an array whose folds do not overlap, counted from 0 as SCALE-Sim does."""
+    rows, columns = array
     machine = replace(
         T1_BASE, matrix_rows=rows, matrix_columns=columns, matrix_dataflow=dataflow, matrix_overlap_folds=False, matrix_rate={"i8": 1.0}
     )
@@ -76,12 +77,13 @@ def score(folder: Path) -> Iterator[str]:
             yield from tpu_v4(rows)
         elif path.name.startswith("published"):
             yield from figures(rows)
-    yield f"Gemmini, ResNet-50: {network_use(16):.0f} % of 16 x 16 used; 64 x 64 is {16 * network_use(64) / network_use(16):.2f} times as fast"
+    faster = 16 * network_use(64) / network_use(16)
+    yield f"Gemmini, ResNet-50: {network_use(16):.0f} % of 16 x 16 used; 64 x 64 is {faster:.2f} times as fast"
 
 
 def scalesim(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many rows are met exactly."""
-    same = sum(array_cycles(*r["array"], r["dataflow"], r["M"], r["K"], r["N"]) == r["compute"]["cycles"] for r in rows)
+    same = sum(array_cycles(r["array"], r["dataflow"], r["M"], r["K"], r["N"]) == r["compute"]["cycles"] for r in rows)
     return f"SCALE-Sim compute cycles: {same} of {len(rows)} exact"
 
 

@@ -7,16 +7,13 @@ read, accumulators likewise; what a block has become passes through the vector u
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..machine import Npu
 from .costs import product
 from .events import Timed
 from .tasks import KIND_BARRIER, KIND_TRANSFER, Tasks
-
-
-STEPS = 4  # arrays of weights between two loads, where k is cut: longer ones begin later, shorter ones do not pay for latency
 
 
 @dataclass(frozen=True)
@@ -77,9 +74,7 @@ class Layers:
         own = moved / m.dma_bytes_per_cycle
         cost, latency, kind = m.dma_setup, m.dram_latency, KIND_TRANSFER
         waits = self.tied(unit, channel % count, after)
-        return self.tasks.add(
-            unit, cost, channel=channel % count, kind=kind, own=own, moved=moved, latency=latency, after=waits, note=note
-        )
+        return self.tasks.add(unit, cost, channel=channel % count, kind=kind, own=own, moved=moved, latency=latency, after=waits, note=note)
 
     def tied(self, unit: str, channel: int, after: Iterable[int]) -> tuple[int, ...]:
         """At most two of these waits; instructions that do nothing carry the others, ahead in the queue."""
@@ -133,10 +128,9 @@ class _Layer:
     def _finish(self, m: int, n: int, last: int) -> None:
         groups = math.ceil(m * n / self.machine.lanes)
         unit = "M" if self.machine.vector_shares else "V"
-        drain = self.layers.tasks.add(unit, self.machine.vector_setup + groups, after=(last,), note="drain")
-        for _ in range(self.layer.passes):
-            unit = "M" if self.machine.vector_shares else "V"
-        drain = self.layers.tasks.add(unit, self.machine.vector_setup + groups, after=(drain,), note="vector")
+        drain = last
+        for note in ("drain", *["vector"] * self.layer.passes):
+            drain = self.layers.tasks.add(unit, self.machine.vector_setup + groups, after=(drain,), note=note)
         self.drained.append(drain)
         self.layers.store(m * n * self.layer.stored, (drain,), "store")
 
@@ -146,18 +140,28 @@ def cycles(layers: Layers) -> Timed:
     return Timed([layers.tasks.finish()], [0], 1, layers.machine.dram_bytes_per_cycle)
 
 
-def halved(machine: Npu, layer: Product) -> Block:
-    """The largest blocks of which two fit: a square of accumulators, then as much of k as the scratchpad holds."""
+def blocks(machine: Npu, layer: Product) -> Iterator[Block]:
+    """Blocks of which two fit: all of k if the scratchpad holds it beside a square of sums, else smaller squares in steps, too."""
     rows, columns = machine.matrix_rows, machine.matrix_columns
     sums = (machine.acc_bytes or machine.spm_bytes // 4) // 8  # of four bytes, in one half
+    held = machine.spm_bytes // 2 // layer.size
     n = min(_up(layer.n, columns), max(columns, int(math.sqrt(sums)) // columns * columns))
-    m = min(_up(layer.m, 1), max(1, sums // n))
-    k = machine.spm_bytes // 2 // layer.size // (m + n)
-    if k >= layer.k:
-        return Block(m, layer.k, n)
-    if k < rows:
-        return Block(max(1, machine.spm_bytes // 2 // layer.size // rows - n), rows, n)
-    return Block(m, min(k // rows, STEPS) * rows, n)
+    m = min(layer.m, max(1, sums // n))
+    if (m + n) * layer.k <= held:
+        yield Block(m, layer.k, n)
+        return
+    for part in (1, 2):
+        width = max(columns, n // part // columns * columns)
+        height = max(1, min(m // part, held // rows - width))
+        for steps in (4, held // (height + width) // rows):
+            if 0 < steps <= held // (height + width) // rows:
+                yield Block(height, steps * rows, width)
+
+
+def best(machine: Npu, layer: Product) -> Block:
+    """The blocks in which a layer is fastest."""
+    found = list(blocks(machine, layer))
+    return min(found, key=lambda block: cycles(Layers(machine, [(layer, block)])).cycles) if len(found) > 1 else found[0]
 
 
 def _up(count: int, unit: int) -> int:
@@ -165,8 +169,9 @@ def _up(count: int, unit: int) -> int:
 
 
 def run(machine: Npu, products: Sequence[Product]) -> Timed:
-    """Products on one core of a machine, in blocks that it has room for."""
-    return cycles(Layers(machine, [(layer, halved(machine, layer)) for layer in products]))
+    """Products on one core of a machine, in the best blocks that it has room for."""
+    chosen = {layer: best(machine, layer) for layer in dict.fromkeys(products)}
+    return cycles(Layers(machine, [(layer, chosen[layer]) for layer in products]))
 
 
 def scaled(machine: Npu, side: int) -> Npu:
