@@ -20,7 +20,7 @@ from tiledsl.backends.npu.simulator.run import decode, run
 from tiledsl.backends.npu.simulator.trace import Player, Recorder, Trace
 from tiledsl.errors import MemoryFault
 from tiledsl.ir.parser import parse
-from tiledsl.ir.types import f32
+from tiledsl.ir.types import bf16, f32
 from tiledsl.memory import Buffer, Memory
 from tiledsl.passes import pipeline
 from tiledsl.testing import cases, oracle, programs
@@ -265,6 +265,8 @@ def test_transfers_of_any_boxes(data):
     words += [T1.encode("halt")]
     spm, acc = noise(data.draw(st.integers(0, 99)))
     spm[12288:13000] &= 0x3F
+    if kind is bf16 and not loads:
+        spm[:4096].view(np.uint16)[:] &= 0xBFFF  # no NaN: the reference may store another one
     agree(words, (spm, acc), [x, x], to=tile if loads and len(set(tile.strides)) == len(shape) else None)
 
 
