@@ -82,6 +82,7 @@ def test_lost_cycles_have_a_reason():
     for _ in range(4):
         tasks.add("V", 100)
     timed = Timed([tasks.finish()], [0], 1, 0.5)
+    assert timed.lost()["M"]["L0"] > 1990 and timed.lost()["L0"] == {"S": 1, "bandwidth": 1000}
     at = {name: i for i, name in enumerate(QUEUE_NAMES)}
     assert timed.waited[at["M"], at["L0"]] > 1990 and abs(timed.starved[at["L0"]] - 1000) < 1 and timed.full[at["V"]] > 90
 

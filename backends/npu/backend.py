@@ -130,7 +130,8 @@ class Backend:
         timed = account.timed(cores)
         cycles = int(launch + timed.cycles)
         busy = {unit: int(sum(b for b, name in zip(timed.busy, QUEUE_NAMES, strict=True) if name[0] == unit)) for unit in "LWMVX"}
-        details = {"busy": busy, "dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
+        counts = {"dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
+        details = {"busy": busy, "lost": timed.lost(), **counts}
         return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
 
     @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER, QUEUES, Tasks
+from .tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER, QUEUE_NAMES, QUEUES, Tasks
 
 WORTH_COMPILING = 100_000  # instructions; below, numba's import takes longer than Python does
 
@@ -316,3 +316,14 @@ class Timed:
         outcome = (self.ends, self.busy, self.waited, self.starved, self.full, self.recorded, self.began, self.freed, self.seen, self.cause)
         self.issued = (run or chosen(amount))(*columns, heads, offsets, kinds, firsts, float(bandwidth), *outcome)
         self.cycles = float(self.ends.max()) if programs else 0.0
+
+    def lost(self) -> dict[str, dict[str, int]]:
+        """Cycles that each queue stood still, by what it waited for: another queue, the memory's bandwidth; `full` held S up."""
+        found: dict[str, dict[str, int]] = {}
+        for queue, name in enumerate(QUEUE_NAMES):
+            reasons = {other: self.waited[queue, i] for i, other in enumerate(QUEUE_NAMES)}
+            reasons |= {"bandwidth": self.starved[queue], "full": self.full[queue]}
+            kept = {reason: int(cycles) for reason, cycles in reasons.items() if cycles >= 1}
+            if kept:
+                found[name] = kept
+        return found
