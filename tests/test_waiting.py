@@ -246,11 +246,51 @@ def test_waiting_for_nobody_is_told(where: dict, together: bool) -> None:
     never[(1,)](np.zeros(4, np.int32), lock, COUNTS=False, **where)  # and the next launch runs
 
 
-@pytest.mark.parametrize("where", [p for p in PLACES if p.id != "npu"])
+@everywhere
 def test_counting_turns_is_no_progress(where: dict) -> None:
     lock = np.ones(4, np.int32)
     with pytest.raises(WaitError):
         never[(3,)](lock, lock, COUNTS=True, **where)
+
+
+@tiledsl.jit
+def stuck_at_work(flags, x, HOW: tl.constexpr):
+    """Loops that wait for nobody and do something meanwhile."""
+    at = tl.arange(0, 32)
+    if HOW == "carries a tile":
+        seen = tl.load(flags + at)
+        while tl.max(seen) == 0:
+            seen = tl.load(flags + at)
+    elif HOW == "stores the same tile":
+        while tl.load(flags) == 0:
+            tl.store(x + at, at)
+    elif HOW == "stores the same":
+        while tl.load(flags) == 0:
+            tl.store(x, 1)
+    elif HOW == "pauses":
+        while tl.load(flags) == 0:
+            pause = 0
+            while pause < 20:
+                pause += 1
+    elif HOW == "sums tiles":
+        total = tl.zeros((32,), tl.int32)
+        turns = 0
+        while tl.load(flags) == 0:
+            total += tl.load(flags + at)
+            turns += 1
+        tl.store(x + at, total)
+        tl.store(x, turns)
+    tl.store(x, 7)
+
+
+@pytest.mark.parametrize("how", ["carries a tile", "stores the same tile", "stores the same", "pauses", "sums tiles"])
+@everywhere
+def test_a_wait_that_does_something_is_told(where: dict, how: str) -> None:
+    flags, x = np.zeros(32, np.int32), np.zeros(32, np.int32)
+    with pytest.raises(WaitError, match=r"program \(0, 0, 0\) waits"):
+        stuck_at_work[(2,)](flags, x, HOW=how, **where)
+    stuck_at_work[(2,)](np.ones(32, np.int32), x, HOW=how, **where)
+    assert x[0] == 7
 
 
 @tiledsl.jit
@@ -303,6 +343,38 @@ def halve(x, error, BLOCK: tl.constexpr):
         y = tl.load(x + at) // 2
         tl.store(x + at, y)
         tl.store(error, tl.max(y))
+
+
+@tiledsl.jit
+def fill_slowly(done, x, n):
+    """Ends by what it stores, one element at a time; what decides stays the same until then."""
+    i = 0
+    while tl.load(done) == 0:
+        tl.store(x + i, i)
+        i += 1
+        if i == n:
+            tl.store(done, 1)
+
+
+@tiledsl.jit
+def count_in_memory(done, n):
+    """The same, where nothing but memory knows how far it has come."""
+    while tl.load(done) == 0:
+        tl.store(done + 1, tl.load(done + 1) + 1)
+        if tl.load(done + 1) == n:
+            tl.store(done, 1)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "interpreter", "npu"])
+def test_loops_that_store_outlast_the_limit(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILEDSL_WAIT_LIMIT", "0.0001")
+    n = 200_000 if backend == "cpu" else 300
+    done, x = np.zeros(2, np.int32), np.zeros(n, np.int32)
+    fill_slowly[(1,)](done, x, n, backend=backend)
+    assert (x == np.arange(n)).all()
+    done[:] = 0
+    count_in_memory[(1,)](done, n, backend=backend)
+    assert done.tolist() == [1, n]
 
 
 def test_loops_that_work_outlast_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from .ir.core import Block, Kernel, Op, Value
 from .ir.types import DType
 from .memory import Buffer, Memory
 from .waiting import Wait, waits
-from .watch import Turns, Watch, named, require_room
+from .watch import Turns, Watch, held, named, require_room
 
 Argument = Buffer | int | float | bool
 
@@ -99,7 +99,7 @@ def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument], coo
         for place in places:
             Run(memory, sizes, place).block(kernel.body, inputs)
         return
-    watch = Watch()
+    watch = Watch(memory=lambda: held(buffers))
     turns = None
     if cooperative:
         require_room(len(places))
@@ -112,7 +112,7 @@ def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument], coo
         watch.leave(number)
 
     def stop(number: int, loop: int, state: Hashable, address: int) -> None:
-        if watch.poll(number, number, loop, state, address):
+        if watch.poll(number, number, loop, state, address, loops[loop].stores):
             spans = [(b.start, b.stop, b.dtype.itemsize, b.name) for b in buffers]
             watch.check([wait.place for wait in loops], sizes, cooperative, lambda at: named(at, spans))
         watch.rest()
@@ -128,10 +128,9 @@ def interpret(kernel: Kernel, grid: Sequence[int], args: Sequence[Argument], coo
 
 def _poll(wait: Wait, loop: int, number: int, stop: Callable[[int, int, Hashable, int], None]) -> Callable[[Run], None]:
     """What a loop does between two iterations: tell what it saw."""
-    fresh = itertools.count()
 
     def poll(run: Run) -> None:
-        state = next(fresh) if wait.works else tuple(run.values[v].tobytes() for v in wait.watched)
+        state = tuple(run.values[v].tobytes() for v in (*wait.watched, *wait.tiles))
         stop(number, loop, state, 0 if wait.address is None else int(run.values[wait.address]))
 
     return poll

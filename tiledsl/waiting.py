@@ -1,7 +1,8 @@
 """Loops that may wait for another program: `while` loops whose end depends on memory that they read again and again.
 
 What decides whether such a loop goes on is its slice: the values that its condition is computed from, through what it carries.
-Two iterations that saw the same slice do the same; so a loop that keeps seeing the same waits for somebody else to write.
+Two iterations that saw the same slice do the same; so a loop that keeps seeing the same waits for somebody else to write. A
+loop that stores may come closer to its end by what it stores: then everything it carries counts, and what memory holds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from . import ops
-from .ir.core import Block, Kernel, Op, Value
+from .ir.core import Kernel, Op, Value
 from .location import Loc
 
 READING = ("read", "write")  # effects of ops whose results come from memory: loads, atomics
@@ -21,8 +22,9 @@ class Wait:
 
     loop: Op
     watched: tuple[Value, ...]  # scalars of an iteration that tell whether it saw anything new
+    tiles: tuple[Value, ...]  # what it carries from one iteration to the next that tells the same
     address: Value | None  # of what it reads, where that is one element
-    works: bool  # it stores tiles or carries them: it may come closer to its end without the watched values changing
+    stores: bool  # it is no wait while what memory holds changes
 
     @property
     def place(self) -> Loc | None:
@@ -45,15 +47,12 @@ def may_wait(loop: Op) -> Wait | None:
     condition, body = loop.blocks
     own = {*condition.ops, *body.ops}
     made = [op for op in own if op.spec.effect in READING or op.blocks]
-    watched = [arg for arg in condition.args if arg in found]
-    watched += [result for op in (*condition.ops, *body.ops) if op in made for result in op.results if result in found]
-    works = any(arg.type.shape and arg in found for arg in condition.args) or any(map(_stores_tiles, loop.blocks))
+    stores = any(inner.spec in (ops.store, ops.store_block) for block in loop.blocks for inner in block.walk())
+    carried = [arg for arg in condition.args if stores or arg in found]
+    watched = carried + [result for op in (*condition.ops, *body.ops) if op in made for result in op.results if result in found]
     single = [op.operands[0] for op in (*condition.ops, *body.ops) if op in reads and not op.operands[0].type.shape]
-    return Wait(loop, tuple(v for v in watched if not v.type.shape), single[-1] if single else None, works)
-
-
-def _stores_tiles(block: Block) -> bool:
-    return any(op.spec in (ops.store, ops.store_block) and op.operands[1].type.shape for op in block.walk())
+    scalars, tiles = ([v for v in among if bool(v.type.shape) is shaped] for among, shaped in ((watched, False), (carried, True)))
+    return Wait(loop, tuple(scalars), tuple(tiles), single[-1] if single else None, stores)
 
 
 def _sources(values: set[Value]) -> set[Op]:

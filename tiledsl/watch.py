@@ -1,13 +1,15 @@
 """Programs that wait for each other: who waits, who takes the next turn, and when waiting has no end.
 
 A program that waits polls: again and again it tells what its loop saw. Waiting has no end when for some seconds every
-program that has started saw the same as before; a program that computes does not poll, however long it takes.
+program that has started saw the same as before; a program that computes does not poll, however long it takes. Where loops
+store while they wait, what the arrays of the launch hold must have stayed the same for some time more.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from . import config
 from .errors import LaunchError, WaitError
 from .location import Loc
+from .memory import Buffer, regions_of
 
 MOST_TOGETHER = 1024  # programs of a cooperative launch: each has a thread
 SETTLED = 0.01  # seconds without news after which polling gets slower
@@ -28,15 +31,18 @@ class Seen:
     place: int
     state: Hashable
     address: int
-    since: float
+    stores: bool
     last: float
 
 
 class Watch:
     """The waiting of one launch. A worker is whoever runs programs one after another."""
 
-    def __init__(self, limit: float | None = None):
+    def __init__(self, limit: float | None = None, memory: Callable[[], int] | None = None):
+        """`memory`: a number that stands for what the arrays of the launch hold."""
         self.limit = config.wait_limit() if limit is None else limit
+        self.memory = memory
+        self.held: int | None = None  # what `memory` said when it last looked as if waiting had no end
         self.lock = threading.Lock()
         self.running: dict[int, Seen | None] = {}
         self.news = time.monotonic()
@@ -60,22 +66,30 @@ class Watch:
             del self.running[worker]
             self.news = time.monotonic()
 
-    def poll(self, worker: int, program: int, place: int, state: Hashable, address: int = 0) -> bool:
-        """Tell what a loop saw; whether the program should stop."""
+    def poll(self, worker: int, program: int, place: int, state: Hashable, address: int = 0, stores: bool = False) -> bool:
+        """Tell what a loop saw, and whether it stores; whether the program should stop."""
         now = time.monotonic()
         mine = self.running[worker]
         if mine is None or (mine.program, mine.place, mine.state) != (program, place, state):
             with self.lock:
-                self.running[worker] = Seen(program, place, state, address, now, now)
-                self.news = now
+                self.running[worker] = Seen(program, place, state, address, stores, now)
+                self.news, self.held = now, None
             return self.over
         mine.last = now
         if self.limit and now - self.news > self.limit and not self.over:
             with self.lock:
                 everyone = [seen for seen in self.running.values() if seen is not None and now - seen.last < self.limit / 2]
                 if len(everyone) == len(self.running) and now - self.news > self.limit:
-                    self.stuck = min(everyone, key=lambda seen: seen.program)
+                    if any(seen.stores for seen in everyone) and self._changed():
+                        self.news = now - self.limit / 2  # look again after as long
+                    else:
+                        self.stuck = min(everyone, key=lambda seen: seen.program)
         return self.over
+
+    def _changed(self) -> bool:
+        """Whether the arrays hold something else than when this was last asked, with nothing new since."""
+        before, self.held = self.held, None if self.memory is None else self.memory()
+        return before is None or before != self.held
 
     def rest(self) -> None:
         """Let others run; longer, the longer nothing has happened."""
@@ -119,6 +133,15 @@ def require_room(total: int, most: int = MOST_TOGETHER) -> None:
             f"{total} programs cannot run at once; launch_cooperative_grid=True takes up to {most} here",
             help=f"launch up to {most} programs, and let each do more",
         )
+
+
+def held(buffers: Sequence[Buffer]) -> int:
+    """A number that stands for what arrays hold."""
+    total = 0
+    for region in regions_of(buffers):
+        if region.writable:
+            total = zlib.crc32(region.bytes, total)  # type: ignore[arg-type]
+    return total
 
 
 def named(address: int, buffers: Sequence[tuple[int, int, int, str]]) -> str:

@@ -96,9 +96,9 @@ class Backend:
 
         text, scratch = lower(kernel, self.machine, distinct)
         stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
-        places = [wait.place and wait.place.plain() for wait in waits(kernel)]
-        if places:
-            stages["waits"] = repr(places)
+        told = [(wait.place and wait.place.plain(), wait.stores) for wait in waits(kernel)]
+        if told:
+            stages["waits"] = repr(told)
         binary = HEADER.pack(scratch, work(kernel)) + compiled(text, self.machine).encode()
         return Program("cpu", kernel.name, tuple(a.type for a in kernel.body.args), binary, stages)
 
@@ -155,7 +155,7 @@ def _placed(program: Program) -> Kernel:
     from tiledsl.waiting import waits  # see above
 
     kernel = parse(program.text["tile"])
-    for wait, place in zip(waits(kernel), literal_eval(program.text.get("waits", "[]")), strict=True):
+    for wait, (place, _) in zip(waits(kernel), literal_eval(program.text.get("waits", "[]")), strict=True):
         wait.loop.loc = Loc.of(place)
     return kernel
 

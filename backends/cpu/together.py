@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tiledsl.backend.base import Argument, Buffer, Options, Program
 from tiledsl.location import Loc
-from tiledsl.watch import Watch, named, require_room
+from tiledsl.watch import Watch, held, named, require_room
 
 from .machine import threads_of
 from .waiting import polling, watched
@@ -25,8 +25,10 @@ def launch(program: Program, ready: Ready, grid: tuple[int, int, int], slots: by
     total = grid[0] * grid[1] * grid[2]
     if not total:
         return
-    watch = Watch()
-    poll = polling(watch)
+    told = literal_eval(program.text["waits"])
+    arrays = [a for a in args if isinstance(a, Buffer)]
+    watch = Watch(memory=lambda: held(arrays))
+    poll = polling(watch, [stores for _, stores in told])
     address = ctypes.cast(poll, ctypes.c_void_p).value or 0
     memory = ctypes.create_string_buffer(struct.pack("<qqq", *grid) + slots + struct.pack("<q", address))
     run = watched(ready.run, watch)
@@ -35,6 +37,6 @@ def launch(program: Program, ready: Ready, grid: tuple[int, int, int], slots: by
         run_together(run, ctypes.addressof(memory), total, ready.scratch)
     else:
         run_apart(run, ctypes.addressof(memory), total, ready.scratch, threads_of(options))
-    spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
-    places = [Loc.of(place) for place in literal_eval(program.text["waits"])]
+    spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
+    places = [Loc.of(place) for place, _ in told]
     watch.check(places, grid, options.cooperative, lambda at: named(at, spans))

@@ -9,13 +9,15 @@ call also keeps LLVM from reading memory once for all iterations.
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tiledsl.ir.types import Elem
 from tiledsl.waiting import Wait
 from tiledsl.watch import Watch
 
+from .buffers import Scratch
 from .code import Code
 from .types import register
 
@@ -34,9 +36,9 @@ def poll(code: Code, wait: Wait, turn: str) -> str:
     due = b.effect(f"icmp eq i64 {b.effect(f'and i64 {following}, {PATIENCE - 1}')}, 0")
     b.line(f"br i1 {due}, label %P{n}, label %R{n}")
     b.label(f"P{n}")
-    state = following if wait.works else "0"
-    for value in wait.watched:
-        bits = _bits(code, value.type.elem, code.scalars[value])
+    state = "0"
+    seen = [_bits(code, value.type.elem, code.scalars[value]) for value in wait.watched]
+    for bits in (*seen, *(_digest(code, code.scratch[tile]) for tile in wait.tiles)):
         state = b.effect(f"xor i64 {b.effect(f'mul i64 {state}, {MIX}')}, {bits}")
     address = "0" if wait.address is None else code.scalars[wait.address]
     function = b.effect(f"load ptr, ptr {b.effect(f'getelementptr i64, ptr %args, i64 {code.poll}')}")
@@ -44,6 +46,17 @@ def poll(code: Code, wait: Wait, turn: str) -> str:
     b.line(f"br i1 {b.effect(f'icmp eq i32 {stop}, 0')}, label %R{n}, label %{STOP}")
     b.label(f"R{n}")
     return following
+
+
+def _digest(code: Code, piece: Scratch) -> str:
+    """A number that stands for a tile in memory; nothing of it may be used where the block that polls is left out."""
+    b = code.b
+    start = b.effect(f"getelementptr i8, ptr %arena, i64 {piece.offset}")
+    words = -(-math.prod(piece.shape) * piece.elem.itemsize // 8)
+    with b.loop(0, words, 1, [("i64", "0")]) as loop:
+        word = b.effect(f"load i64, ptr {b.effect(f'getelementptr i64, ptr {start}, i64 {loop.index}')}, align 8")
+        loop.next = [b.effect(f"xor i64 {b.effect(f'mul i64 {loop.carried[0]}, {MIX}')}, {word}")]
+    return loop.carried[0]
 
 
 def _bits(code: Code, elem: Elem, text: str) -> str:
@@ -54,12 +67,12 @@ def _bits(code: Code, elem: Elem, text: str) -> str:
     return text if kind == "i64" else code.b.effect(f"zext {kind} {text} to i64")
 
 
-def polling(watch: Watch) -> ctypes._FuncPointer:
-    """The function to call while waiting; it must live as long as the launch."""
+def polling(watch: Watch, stores: Sequence[bool]) -> ctypes._FuncPointer:
+    """The function to call while waiting, given which loops store; it must live as long as the launch."""
 
     def answer(program: int, loop: int, state: int, address: int) -> int:
         try:
-            if watch.poll(threading.get_ident(), program, loop, state, address):
+            if watch.poll(threading.get_ident(), program, loop, state, address, stores[loop]):
                 return 1
             watch.rest()
         except BaseException as error:  # raised by a signal's handler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
-from tiledsl.backend.isa import Decoded
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import DType, Tile, u8
 from tiledsl.memory import Memory
 from tiledsl.passes import SHARED
-from tiledsl.watch import Turns, Watch, named, require_room
+from tiledsl.watch import Turns, Watch, held, named, require_room
 
 from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
@@ -29,6 +28,7 @@ from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
+from .simulator.slices import Slice
 from .simulator.trace import Player
 from .timing import QUEUE_NAMES
 
@@ -86,7 +86,7 @@ class Backend:
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
         turns = None
-        if options.cooperative and loops(loaded.instructions):
+        if options.cooperative and loaded.slices:
             require_room(programs, MOST_TOGETHER)
             turns = Turns(programs)
         # for tiles that do not fit: memory of the core, or of each program where programs take turns
@@ -94,8 +94,9 @@ class Backend:
         spare = [Buffer(rooms.ctypes.data, rooms.nbytes, u8, True, rooms, "scratch")] if made.scratch else []
         dram = Memory([*(a for a in args if isinstance(a, Buffer)), *spare])
         places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
-        watch = Watch()
-        spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in args if isinstance(a, Buffer)]
+        arrays = [a for a in args if isinstance(a, Buffer)]
+        watch = Watch(memory=lambda: held(arrays))
+        spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
         issued = [0] * programs
 
         account = Account(Player(loaded.shown, self.machine), programs)
@@ -103,11 +104,11 @@ class Backend:
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
             with placed(core, loaded.instructions, made.lines):
-                issued[number] = core.run(number, places[number], account, Poll(stop, number))
+                issued[number] = core.run(number, places[number], account, Poll(stop, number, loaded.slices))
             watch.leave(number)
 
         def stop(number: int, pc: int, state: Hashable) -> None:
-            if watch.poll(number, number, pc, state, dram.latest):
+            if watch.poll(number, number, pc, state, dram.latest, loaded.slices[pc].stores):
                 watch.check(made.lines, sizes, options.cooperative, lambda address: named(address, spans))
             watch.rest()
             if turns is not None:
@@ -154,22 +155,20 @@ class Backend:
 
 
 class Poll:
-    """What one program does when a `while` loop begins again: it tells its registers, and memories if those stay the same."""
+    """What one program does when a `while` loop begins again: it tells what the loop depends on; memories if registers stay the same."""
 
-    def __init__(self, tell: Callable[[int, int, Hashable], None], number: int):
-        self.tell, self.number = tell, number
+    def __init__(self, tell: Callable[[int, int, Hashable], None], number: int, slices: Mapping[int, Slice]):
+        self.tell, self.number, self.slices = tell, number, slices
         self.before: dict[int, list[int]] = {}
 
     def __call__(self, core: Core, pc: int) -> None:
-        same = self.before.get(pc) == core.r
-        self.before[pc] = list(core.r)
-        digest = [zlib.crc32(memory) for memory in core.memories] if same else []  # type: ignore[arg-type]
-        self.tell(self.number, pc, (*core.r, *digest))
-
-
-def loops(program: Sequence[Decoded]) -> bool:
-    """Whether a program may wait for others."""
-    return any(one.instruction.name == "jump" and one["target"] <= pc for pc, one in enumerate(program))
+        seen = self.slices.get(pc)
+        if seen is None:
+            return  # it ends by what it computes
+        state = [core.r[number] for number in seen.registers]
+        same, self.before[pc] = self.before.get(pc) == state, state
+        digest = [zlib.crc32(memory) for memory in core.memories] if same and seen.memory else []  # type: ignore[arg-type]
+        self.tell(self.number, pc, (*state, *digest))
 
 
 def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded]:

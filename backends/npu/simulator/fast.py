@@ -8,7 +8,7 @@ without a native function is slow, not missing. A program's records are made onc
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,6 +26,7 @@ from .native.functions import key_of
 from .native.layout import FIRST_BOX, FIRST_TILE, Box, Head, Record, Region, Tile
 from .native.library import PATIENCE, base, function
 from .run import Poll, execute, exhausted, lost
+from .slices import Slice, slices
 from .trace import BOX, STEP, TILE, Shown, Sink, Trace, box_operand, box_row, shown, tile_operands, tile_row, touched
 
 STEPS, ROWS = 1 << 14, 1 << 12  # of the trace's tables, before they are handed on
@@ -34,11 +35,12 @@ SCRATCH = 32 << 20  # bytes in which the matrix unit lays out its operands
 
 @dataclass
 class Loaded:
-    """A program ready to run: its instructions, and a record for each."""
+    """A program ready to run: its instructions, a record for each, and its loops that may wait."""
 
     instructions: list[Decoded]
     records: np.ndarray  # (instructions, Record.WORDS) of int64; launches fill in functions as types become known
     shown: list[Shown]  # for readers of traces
+    slices: Mapping[int, Slice]
 
 
 def load(instructions: list[Decoded], machine: Npu) -> Loaded:
@@ -46,7 +48,9 @@ def load(instructions: list[Decoded], machine: Npu) -> Loaded:
     records = np.zeros((len(instructions), Record.WORDS), np.int64)
     for row, one in zip(records, instructions, strict=True):
         _record(row, one, machine)
-    return Loaded(instructions, records, shown(instructions))
+    waits = slices(instructions)
+    records[list(waits), Record.OPERANDS + 1] = 1  # of a jump
+    return Loaded(instructions, records, shown(instructions), waits)
 
 
 def _record(row: np.ndarray, one: Decoded, machine: Npu) -> None:

@@ -64,11 +64,10 @@ def scalarbits(f: Function, shape: Shape) -> None:
 
 @native("jump")
 def jump(f: Function, shape: Shape) -> str:
-    target, following = f.operand(0), f.word("%core", Head.PC)
-    f.set("%core", Head.PC, target)
-    back = f.test("slt", target, following)
-    left = f.b.sub(f.word("%core", Head.POLL_LEFT), f.b.value(f"zext i1 {back} to i64"))
-    due = f.both(back, f.test("sle", left, 0))
+    f.set("%core", Head.PC, f.operand(0))
+    waits = f.operand(1)  # 1 where it closes a loop that may wait
+    left = f.b.sub(f.word("%core", Head.POLL_LEFT), waits)
+    due = f.both(f.test("eq", waits, 1), f.test("sle", left, 0))
     f.set("%core", Head.POLL_LEFT, f.choose(due, f.word("%core", Head.POLL_EVERY), left))
     return f.choose(due, layout.POLL, layout.GO)
 
