@@ -11,9 +11,9 @@ import numpy as np
 from .errors import MemoryFault
 from .ir.core import Block, Kernel, Op, Value
 from .ir.types import DType
-from .memory import Buffer, Memory
+from .memory import Buffer, Memory, held
 from .waiting import Wait, waits
-from .watch import Turns, Watch, held, named, require_room
+from .watch import Turns, Watch, named, require_room
 
 Argument = Buffer | int | float | bool
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,6 +92,15 @@ def spans_of(buffers: Sequence[Buffer]) -> list[tuple[int, int]]:
     """As many spans of addresses as there are buffers, which cover them; empty ones where buffers overlap."""
     found = [(r.start, r.stop) for r in regions_of(buffers)]
     return [*found, *[(0, 0)] * (len(buffers) - len(found))]
+
+
+def held(buffers: Sequence[Buffer]) -> int:
+    """A number that stands for what arrays hold."""
+    total = 0
+    for region in regions_of(buffers):
+        if region.writable:
+            total = zlib.crc32(region.bytes, total)  # type: ignore[arg-type]
+    return total
 
 
 Update = Callable[[np.ndarray, int], np.ndarray]  # (old value, lane) -> new value, both of one element

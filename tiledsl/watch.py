@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from . import config
 from .errors import LaunchError, WaitError
 from .location import Loc
-from .memory import Buffer, regions_of
 
 MOST_TOGETHER = 1024  # programs of a cooperative launch: each has a thread
 SETTLED = 0.01  # seconds without news after which polling gets slower
@@ -133,15 +131,6 @@ def require_room(total: int, most: int = MOST_TOGETHER) -> None:
             f"{total} programs cannot run at once; launch_cooperative_grid=True takes up to {most} here",
             help=f"launch up to {most} programs, and let each do more",
         )
-
-
-def held(buffers: Sequence[Buffer]) -> int:
-    """A number that stands for what arrays hold."""
-    total = 0
-    for region in regions_of(buffers):
-        if region.writable:
-            total = zlib.crc32(region.bytes, total)  # type: ignore[arg-type]
-    return total
 
 
 def named(address: int, buffers: Sequence[tuple[int, int, int, str]]) -> str:

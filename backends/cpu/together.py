@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tiledsl.backend.base import Argument, Buffer, Options, Program
 from tiledsl.location import Loc
-from tiledsl.watch import Watch, held, named, require_room
+from tiledsl.memory import held
+from tiledsl.watch import Watch, named, require_room
 
 from .machine import threads_of
 from .waiting import polling, watched

@@ -14,9 +14,9 @@ import numpy as np
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import DType, Tile, u8
-from tiledsl.memory import Memory
+from tiledsl.memory import Memory, held
 from tiledsl.passes import SHARED
-from tiledsl.watch import Turns, Watch, held, named, require_room
+from tiledsl.watch import Turns, Watch, named, require_room
 
 from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
