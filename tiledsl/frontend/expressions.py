@@ -116,7 +116,7 @@ def binary(frame: Frame, node: ast.BinOp) -> Any:
     try:
         if isinstance(node.op, ast.Mod) and isinstance(x, str):
             return x % y
-        if frame.debug and not frame.function.__module__.startswith(f"{LANGUAGE}."):  # whose own functions wrap on purpose
+        if frame.debug and not str(frame.function.__module__).startswith(f"{LANGUAGE}."):  # whose own functions wrap on purpose
             assert_no_overflow(frame.at(node), type(node.op).__name__, unwrap(x), unwrap(y))
         return apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
     except TileError as error:
