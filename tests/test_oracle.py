@@ -333,7 +333,7 @@ def test_a_wrong_rewrite_is_caught(name: str) -> None:
 def test_a_wrong_pass_is_named_and_shrunk() -> None:
     steps = [Pass("copy", lambda kernel, machine: rebuild(kernel), ""), Pass("planted", WRONG["arms_swapped"], "")]
     with pytest.raises(Disagreement, match="after the pass `planted`") as caught:
-        given(cases(about=ops.select))(
+        given(cases(about=ops.select, most=8))(
             settings(max_examples=100, derandomize=True, database=None)(lambda case: agrees_before_and_after(case, steps))
         )()
     assert str(caught.value).count("\n") < 40, "a failure shrinks to a kernel that can be read"

@@ -39,7 +39,7 @@ def pure_specs(exact: bool = True) -> list[OpSpec]:
 class Author:
     """Writes one random kernel: what all its blocks share."""
 
-    def __init__(self, draw: st.DrawFn, exact: bool, about: OpSpec | None):
+    def __init__(self, draw: st.DrawFn, exact: bool, about: OpSpec | None, most: int):
         self.draw = draw
         self.body = Block()
         self.args: list[Any] = []  # a callable makes its array when the kernel is done
@@ -60,7 +60,7 @@ class Author:
         if self.chance(3):
             self.menu.append(self.pick(phrases.EXACT if exact else phrases.PHRASES))
         self.wild = self.chance(2)  # whether memory is accessed in all ways, or plainly, which leaves room for the rest
-        self.left = draw(st.integers(1, 30))  # statements still to write
+        self.left = draw(st.integers(1, most))  # statements still to write
         self.buffers = accesses.Buffers(self)
 
     def pick(self, choices: Sequence[T]) -> T:
@@ -346,16 +346,16 @@ ACTIONS: list[tuple[OpSpec, Action]] = [*accesses.ACTIONS, *nested.ACTIONS]
 
 
 @st.composite
-def _case(draw: st.DrawFn, exact: bool, about: OpSpec | None) -> Case:
-    return Author(draw, exact, about).case()
+def _case(draw: st.DrawFn, exact: bool, about: OpSpec | None, most: int) -> Case:
+    return Author(draw, exact, about, most).case()
 
 
-def cases(exact: bool = True, about: OpSpec | None = None) -> st.SearchStrategy[Case]:
-    """Random launches; all about one op if one is named. With exact=False also ops that before the `numerics` pass are
+def cases(exact: bool = True, about: OpSpec | None = None, most: int = 30) -> st.SearchStrategy[Case]:
+    """Random launches of up to `most` statements; all about one op if one is named. With exact=False also ops that before the `numerics` pass are
     defined only within a bound."""
     # a list of one, because Hypothesis spends five of six examples on variations of the one before, which share its ops
     # and types, but for what is drawn inside of unique lists
-    return st.lists(_case(exact, about), min_size=1, max_size=1, unique_by=id).map(lambda drawn: drawn[0])
+    return st.lists(_case(exact, about, most), min_size=1, max_size=1, unique_by=id).map(lambda drawn: drawn[0])
 
 
 def kernels(exact: bool = True) -> st.SearchStrategy[Kernel]:
