@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.resources import files
 from types import BuiltinFunctionType
 
 import numpy as np
@@ -76,6 +78,26 @@ def test_work_is_shared() -> None:
         if everyone > 1.2 * own:
             return
     pytest.fail(f"{own} of {everyone} seconds")
+
+
+def test_who_has_nothing_to_do_sleeps() -> None:
+    assert launched(64, 3)
+    time.sleep(0.05)
+    begin = time.process_time()
+    time.sleep(0.4)
+    assert time.process_time() - begin < 0.1
+
+
+def test_the_struct_is_the_same_in_both_languages() -> None:
+    found = pool.native_pool()
+    assert found is not None
+    elements = {"i32": 4, "i64": 8, "ptr": 8}
+    fields = re.search(r"%Pool = type \{(.*?)\}", files("tiledsl.backends.cpu.native").joinpath("pool.ll").read_text())
+    assert fields is not None
+    sizes = [int(n or 1) * elements[t] for n, t in re.findall(r"(?:\[(\d+) x )?(i32|i64|ptr)", fields[1])]
+    offsets = [sum(sizes[:i]) for i in range(len(sizes))]
+    named = {"generation": 0, "active": 2, "next": 4, "region": 6, "lock": 13, "workers": 17, "worth": 18, "futex": 19}
+    assert {name: offsets[i] for name, i in named.items()} == {name: getattr(pool._Shared, name).offset for name in named}
 
 
 def test_on_one_processor_nobody_is_asked() -> None:

@@ -351,8 +351,8 @@ def _case(draw: st.DrawFn, exact: bool, about: OpSpec | None, most: int) -> Case
 
 
 def cases(exact: bool = True, about: OpSpec | None = None, most: int = 30) -> st.SearchStrategy[Case]:
-    """Random launches of up to `most` statements; all about one op if one is named. With exact=False also ops that before the `numerics` pass are
-    defined only within a bound."""
+    """Random launches of up to `most` statements; all about one op if one is named. With exact=False also ops that before
+    the `numerics` pass are defined only within a bound."""
     # a list of one, because Hypothesis spends five of six examples on variations of the one before, which share its ops
     # and types, but for what is drawn inside of unique lists
     return st.lists(_case(exact, about, most), min_size=1, max_size=1, unique_by=id).map(lambda drawn: drawn[0])

@@ -8,7 +8,7 @@
 ; No chunk is to take longer than 50 ms, and a caller looks ten times a second whether a signal has arrived, as Python does between
 ; instructions. If its handler raises, nobody takes another chunk, and the exception is the caller's.
 
-%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, i64, i64, i32, i32, i32, i32, i64, i64, i64 }
+%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64 }
 ;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex
 ;                                                                total|    |    |    |    |    |         |    |    |         |    ns of work worth waking for
 ;                                                                     parts|    |    |    |    most programs of a chunk    threads asked for
