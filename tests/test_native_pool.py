@@ -96,8 +96,23 @@ def test_the_struct_is_the_same_in_both_languages() -> None:
     assert fields is not None
     sizes = [int(n or 1) * elements[t] for n, t in re.findall(r"(?:\[(\d+) x )?(i32|i64|ptr)", fields[1])]
     offsets = [sum(sizes[:i]) for i in range(len(sizes))]
-    named = {"generation": 0, "active": 2, "next": 4, "region": 6, "lock": 13, "workers": 17, "worth": 18, "futex": 19}
+    named = {"generation": 0, "active": 2, "next": 4, "region": 6, "lock": 13, "workers": 17, "worth": 18, "futex": 19, "away": 20}
+    named |= {"present": 21, "threads": 23}
     assert {name: offsets[i] for name, i in named.items()} == {name: getattr(pool._Shared, name).offset for name in named}
+
+
+def test_helpers_are_kept_off_the_processor_of_who_wakes_them() -> None:
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("one processor")
+    y, x = np.zeros(64 * BLOCK, np.float32), np.ones(64 * BLOCK, np.float32)
+    for _ in range(20):
+        time.sleep(0.002)  # they sleep, too
+        add_rounds[(64,)](y, x, 100, BLOCK=BLOCK, backend="cpu", num_threads=2)
+        masks = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
+        if any(len(allowed - mask) == 1 for mask in masks):
+            return
+    pytest.fail(f"{allowed}: {masks}")
 
 
 def test_on_one_processor_nobody_is_asked() -> None:

@@ -8,8 +8,8 @@
 ; No chunk is to take longer than 50 ms, and a caller looks ten times a second whether a signal has arrived, as Python does between
 ; instructions. If its handler raises, nobody takes another chunk, and the exception is the caller's.
 
-%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64 }
-;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex
+%Pool = type { i32, [15 x i32], i32, [15 x i32], i64, [7 x i64], i64, i64, ptr, ptr, i64, i64, [2 x i64], i32, i32, i32, i32, i64, i64, i64, i64, i64, i64, [64 x i64] }
+;              generation       active           next program    |    |    |    |    |    |              |    |    |         |    |    number of futex, then those below
 ;                                                                total|    |    |    |    |    |         |    |    |         |    ns of work worth waking for
 ;                                                                     parts|    |    |    |    most programs of a chunk    threads asked for
 ;                                                                          |    |    |    seats left     |    |    |
@@ -17,9 +17,16 @@
 ;                                                                          run  arguments                |    |    whether the caller sleeps
 ;                                                                                                        |    threads that sleep
 ;                                                                                                        lock of the caller
+; 20: the processor that helpers are kept off, counted from 1; 21: threads that have begun; 23: the first of them
+;
+; A thread that is woken may be put on the processor of who wakes it, and then one waits for the other, although another
+; processor is idle: Linux takes one for busy that its hypervisor has put to sleep. So threads are kept off the caller's.
 declare i64 @syscall(i64, ...)
 declare i32 @clock_gettime(i32, ptr)
 declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_getcpu()
+declare i64 @pthread_self()
+declare i32 @pthread_setaffinity_np(i64, i64, ptr)
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
 declare i32 @munmap(ptr, i64)
 declare i64 @llvm.ctpop.i64(i64)
@@ -39,6 +46,7 @@ entry:
   %sleepers = getelementptr %Pool, ptr %pool, i64 0, i32 14
   %waiting = getelementptr %Pool, ptr %pool, i64 0, i32 15
   %seats = getelementptr %Pool, ptr %pool, i64 0, i32 11
+  call void @enter(ptr %pool)
   br label %idle
 idle:
   %last = phi i32 [ 0, %entry ], [ %found, %got ], [ %found, %left ]
@@ -374,8 +382,75 @@ entry:
   %none = icmp eq i32 %sleepers, 0
   br i1 %none, label %done, label %wake
 wake:
+  call void @keep_off(ptr %pool)
   call void @wake(ptr %pool, ptr %pool, i64 %count)
   br label %done
+done:
+  ret void
+}
+
+; a thread has begun: whoever wakes it knows it
+define internal void @enter(ptr %pool) nounwind {
+  %present = getelementptr %Pool, ptr %pool, i64 0, i32 21
+  %slot = atomicrmw add ptr %present, i64 1 seq_cst
+  %known = icmp ult i64 %slot, 64
+  br i1 %known, label %tell, label %done
+tell:
+  %thread = getelementptr %Pool, ptr %pool, i64 0, i32 23, i64 %slot
+  %self = call i64 @pthread_self()
+  store atomic i64 %self, ptr %thread seq_cst, align 8
+  %away = getelementptr %Pool, ptr %pool, i64 0, i32 20
+  store atomic i64 0, ptr %away seq_cst, align 8               ; not yet of this thread
+  br label %done
+done:
+  ret void
+}
+
+; let threads run wherever the caller may, but not where it is
+define internal void @keep_off(ptr %pool) nounwind {
+entry:
+  %mask = alloca [16 x i64]
+  %cpu = call i32 @sched_getcpu()
+  %valid = icmp ult i32 %cpu, 1024
+  %here = zext i32 %cpu to i64
+  %mark = add i64 %here, 1
+  %away = getelementptr %Pool, ptr %pool, i64 0, i32 20
+  %before = load atomic i64, ptr %away seq_cst, align 8
+  %moved = icmp ne i64 %before, %mark
+  %needed = and i1 %valid, %moved
+  br i1 %needed, label %ask, label %done
+ask:
+  store [16 x i64] zeroinitializer, ptr %mask
+  %t1 = call i32 @sched_getaffinity(i32 0, i64 128, ptr %mask)
+  %known = icmp eq i32 %t1, 0
+  br i1 %known, label %clear, label %done
+clear:
+  %word.number = lshr i64 %here, 6
+  %bit = and i64 %here, 63
+  %one = shl i64 1, %bit
+  %others = xor i64 %one, -1
+  %word.at = getelementptr i64, ptr %mask, i64 %word.number
+  %word = load i64, ptr %word.at
+  %left = and i64 %word, %others
+  store i64 %left, ptr %word.at
+  store atomic i64 %mark, ptr %away seq_cst, align 8
+  %present.at = getelementptr %Pool, ptr %pool, i64 0, i32 21
+  %present = load atomic i64, ptr %present.at seq_cst, align 8
+  %count = call i64 @llvm.umin.i64(i64 %present, i64 64)
+  br label %next
+next:
+  %i = phi i64 [ 0, %clear ], [ %i.next, %send ], [ %i.next, %look ]
+  %some = icmp ult i64 %i, %count
+  br i1 %some, label %look, label %done
+look:
+  %i.next = add i64 %i, 1
+  %thread.at = getelementptr %Pool, ptr %pool, i64 0, i32 23, i64 %i
+  %thread = load atomic i64, ptr %thread.at seq_cst, align 8
+  %begun = icmp ne i64 %thread, 0
+  br i1 %begun, label %send, label %next
+send:
+  %t2 = call i32 @pthread_setaffinity_np(i64 %thread, i64 128, ptr %mask)  ; fails where no processor is left, and changes nothing
+  br label %next
 done:
   ret void
 }

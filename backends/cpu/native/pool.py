@@ -36,7 +36,10 @@ class _Shared(ctypes.Structure):
         ("workers", ctypes.c_int64),
         ("worth", ctypes.c_int64),
         ("futex", ctypes.c_int64),
-        ("padding", ctypes.c_int64 * 3),
+        ("away", ctypes.c_int64),
+        ("present", ctypes.c_int64),
+        ("padding", ctypes.c_int64),
+        ("threads", ctypes.c_int64 * 64),
     ]
 
 
