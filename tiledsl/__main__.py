@@ -17,6 +17,7 @@ from .compat.triton import run as script
 from .errors import TileError, nearest
 from .ir.parser import parse
 from .ir.spec import SPECS
+from .ir.types import DTYPES
 from .ir.verify import verify
 from .machine import Machine
 from .passes import SHARED, pipeline
@@ -106,6 +107,8 @@ def check(arguments: Sequence[str]) -> int:
         "backend", nargs="?", metavar="BACKEND", help=f"{', '.join(registry.names())}; if none is named, {registry.default()}"
     )
     parser.add_argument("programs", nargs="?", type=int, default=50, metavar="PROGRAMS", help="how many random programs (%(default)s)")
+    parser.add_argument("--about", type=int, default=10, metavar="COUNT", help="how many about each op that is not alone (%(default)s)")
+    parser.add_argument("--types", nargs="+", choices=list(DTYPES), metavar="TYPE", help="ops on these types; all if none is named")
     options = parser.parse_args(arguments)
     if find_spec("hypothesis") is None:
         print("random programs need Hypothesis: pip install 'tiledsl[test]'", file=sys.stderr)
@@ -113,7 +116,7 @@ def check(arguments: Sequence[str]) -> int:
     conformance = import_module("tiledsl.testing.conformance")
     name = options.backend or registry.default()
     registry.find(name)
-    rows = conformance.check(name, programs=options.programs)
+    rows = conformance.check(name, options.programs, options.about, [DTYPES[t] for t in options.types or DTYPES])
     for row in rows:
         print(row)
     for row in rows:

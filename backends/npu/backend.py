@@ -20,8 +20,10 @@ from tiledsl.watch import Turns, Watch, named, require_room
 
 from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
+from .isa.encoding import instruction_set
 from .isa.manual import manual
 from .isa.state import Core, to_raw
+from .kit.own import Make, cases
 from .machine import T1_BASE, Npu, find
 from .simulator.account import Account
 from .simulator.checked import CheckedCore, Checks, asked_for
@@ -43,17 +45,19 @@ class Backend:
 
     passes = SHARED
 
-    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE, checks: Checks | None = None):
+    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE, checks: Checks | None = None, name: str = ""):
         """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it.
-        `checks`: what the checking simulator looks at; none: launches use the fast one, unless the environment says otherwise."""
+        `checks`: what the checking simulator looks at; none: launches use the fast one, unless the environment says otherwise.
+        `name`: what launches call it, where it is registered under a name of its own."""
         self.machine, self.patience, self.checks = machine, patience, checks
-        self.name = "npu" if machine == T1_BASE else f"npu:{machine.name}"
+        self.name = name or ("npu" if machine == T1_BASE else f"npu:{machine.name}")
+        instruction_set(machine)  # what is wrong with it is said at once
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
         self._idle: list[FastCore] = []  # cores that no launch uses
 
     def manual(self) -> str:
         """The manual of the machine's instructions, in Markdown."""
-        return manual()
+        return manual(self.machine)
 
     def variant(self, machine: str) -> Backend:
         """The backend of another machine: a preset by its name, or a spec file."""
@@ -64,7 +68,7 @@ class Backend:
         """The same machine, which writes every launch below a folder as a vector for other simulators."""
         from .kit.record import Recorder  # a backend built on this one
 
-        return Recorder(folder, self.machine)
+        return Recorder(folder, self.machine, self.name)
 
     def replayed(self, folder: Path, against: Path | None = None) -> Iterator[tuple[str, list[str]]]:
         """(name, differences) of every vector below a folder, to what another simulator left in `against` or to this machine."""
@@ -72,11 +76,17 @@ class Backend:
 
         return replayed(folder, self.machine, against)
 
+    def cases(self, elems: Sequence[DType], lanes: int) -> Iterator[tuple[str, str, list[Tile], Make]]:
+        """What `python -m tiledsl check` runs besides ops and random programs: the instructions that this machine adds to T1."""
+        return cases(self.machine, elems, lanes)
+
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The words of a kernel, checked for accesses that nothing orders."""
         made = compile_code(kernel, self.machine)
         params = tuple(p.type for p in kernel.body.args)
-        return Program(self.name, kernel.name, params, to_bytes(made, self.machine), {"report": made.report, "asm": listing(made)})
+        return Program(
+            self.name, kernel.name, params, to_bytes(made, self.machine), {"report": made.report, "asm": listing(made, self.machine)}
+        )
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
@@ -173,7 +183,7 @@ class Poll:
 
 def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded]:
     made = from_bytes(binary, machine)
-    return made, load(decode(made.words), machine)
+    return made, load(decode(made.words, instruction_set(machine)), machine)
 
 
 def argument(value: Argument, kind: Tile) -> int:

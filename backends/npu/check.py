@@ -13,7 +13,8 @@ from typing import Any
 
 from tiledsl.backend.isa import Decoded
 
-from .isa.instructions import NO_TILE, T1
+from .isa.encoding import instruction_set
+from .isa.instructions import NO_TILE
 from .isa.state import DTYPE_OF, TileDescriptor, Trap
 from .machine import Npu
 from .order import DRAM, EVERYWHERE, Access, Order, queue_of, queues_of, tokens_of
@@ -24,7 +25,8 @@ Tiles = dict[int, tuple[TileDescriptor, bool]]  # what is known of descriptor re
 
 def verify(words: Sequence[int], machine: Npu) -> None:
     """Raise a trap RACE, SEM_UNDERFLOW, SEM_OVERFLOW, SEM_LEAK or ILLEGAL if a program's order is not established by its words."""
-    program = [T1.decode(word) for word in words]
+    isa = instruction_set(machine)
+    program = [isa.decode(word) for word in words]
     known = _descriptors(program)
     touched = [None if tiles is None else tuple(_accesses(one, tiles)) for one, tiles in zip(program, known, strict=True)]
     landings = {one["target"] for one in program if one.instruction.name.startswith("jump")}

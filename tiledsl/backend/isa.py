@@ -34,7 +34,8 @@ class Field:
     bits: int = 8
     low: int | None = None  # the lowest bit; None: right after the field before it
     count: int | None = None  # only codes below this mean something; None: all do
-    none: int | None = None  # the code of an absent operand, written `-`
+    none: int | None = None  # the value of an absent operand, written `-`
+    blank: int | None = None  # its code in the word, where its value has too many bits; None: the value
     names: tuple[str, ...] = ()  # codes that are written as words
     signed: bool = False
     role: str = ""  # what the machine does with what the operand names; free for the machine's own readers
@@ -62,6 +63,8 @@ class Field:
         """A value at its place in the word; one that does not fit is an error, never cut off."""
         if not self.legal(value):
             raise Illegal(f"{instruction}: {label} = {value} does not fit in {self.bits} bits or names nothing")
+        if value == self.none and self.blank is not None:
+            value = self.blank
         return (value & (1 << self.bits) - 1) << self.position
 
     def take(self, word: int, instruction: str, label: str) -> int:
@@ -69,6 +72,8 @@ class Field:
         value = word >> self.position & (1 << self.bits) - 1
         if self.signed and value >> (self.bits - 1):
             value -= 1 << self.bits
+        if self.none is not None and value == self.blank:
+            return self.none
         if not self.legal(value):
             raise Illegal(f"{instruction}: {label} = {value} names nothing")
         return value
@@ -130,11 +135,21 @@ class Decoded:
 class InstructionSet:
     """The instructions of one machine, their words and their text."""
 
-    def __init__(self, name: str, bits: int, *, opcode_bits: int = 8, common: Mapping[str, tuple[Field, int]] | None = None, idle: int = 0):
-        """`common`: fields of every word, with the value they have when not written; `idle`: bits no field uses."""
-        self.name, self.bits, self.opcode_bits, self.idle = name, bits, opcode_bits, idle
+    def __init__(
+        self,
+        name: str,
+        bits: int,
+        *,
+        opcode: Field | None = None,
+        common: Mapping[str, tuple[Field, int]] | None = None,
+        idle: int = 0,
+    ):
+        """`opcode`: where it stands; `common`: fields of every word, with the value they have when not written; `idle`: bits no
+        field uses."""
+        self.name, self.bits, self.idle = name, bits, idle
+        self.opcode = opcode or Field(bits=8, low=0)
         self.common = dict(common or {})
-        self.shared = (1 << opcode_bits) - 1  # the bits that every instruction uses
+        self.shared = self.opcode.mask  # the bits that every instruction uses
         for where, _ in self.common.values():
             self.shared |= where.mask
         self.by_name: dict[str, Instruction] = {}
@@ -151,17 +166,21 @@ class InstructionSet:
             doc = inspect.getdoc(meaning) or ""
             new = Instruction(meaning.__name__.rstrip("_"), opcode, unit, fields, meaning, doc, frozenset(traits), used)
             assert new.doc, f"{new.name} has no docstring"
-            assert opcode not in self.by_opcode, f"opcode {opcode:#x} is used twice"
-            assert new.name not in self.by_name, f"{new.name} is declared twice"
-            self.by_name[new.name] = self.by_opcode[opcode] = new
+            self.add(new)
             return new
 
         return declare
 
+    def add(self, new: Instruction) -> None:
+        """One more instruction, whose fields have their places."""
+        assert new.opcode not in self.by_opcode, f"opcode {new.opcode:#x} is used twice"
+        assert new.name not in self.by_name, f"{new.name} is declared twice"
+        self.by_name[new.name] = self.by_opcode[new.opcode] = new
+
     def _place(self, meaning: Callable[..., Any]) -> Iterable[tuple[str, Field]]:
         """The fields of a declaration, each with its bits; no two may share one."""
         hints = typing.get_type_hints(meaning, include_extras=True)
-        taken, next_bit = self.shared, self.opcode_bits
+        taken, next_bit = self.shared, 0 if self.opcode.position else self.opcode.bits
         for name in list(inspect.signature(meaning).parameters)[1:]:
             (declared,) = (x for x in hints[name].__metadata__ if isinstance(x, Field))
             low = next_bit if declared.low is None else declared.low
@@ -192,7 +211,7 @@ class InstructionSet:
     def word(self, decoded: Decoded) -> int:
         """The word of a decoded instruction."""
         chosen = decoded.instruction
-        word = chosen.opcode | self.idle & ~chosen.used
+        word = chosen.opcode << self.opcode.position | self.idle & ~chosen.used
         for (label, where), value in zip(chosen.fields, decoded.operands, strict=True):
             word |= where.code(value, chosen.name, label)
         for label, (where, _) in self.common.items():
@@ -203,7 +222,7 @@ class InstructionSet:
         """Take a word apart; one that `encode` never makes is Illegal."""
         if not 0 <= word < 1 << self.bits:
             raise Illegal(f"{word:#x} is no word of {self.bits} bits")
-        opcode = word & (1 << self.opcode_bits) - 1
+        opcode = word >> self.opcode.position & (1 << self.opcode.bits) - 1
         chosen = self.by_opcode.get(opcode)
         if chosen is None:
             raise Illegal(f"opcode {opcode:#04x} is no instruction of {self.name}")

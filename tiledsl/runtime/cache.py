@@ -147,7 +147,11 @@ def compiler_version() -> str:
 
 @cache
 def backend_version(kind: type) -> str:
-    """Tells apart versions of a backend: its sources, all of them where it is a package."""
+    """Tells apart versions of a backend: its sources and those of what it is built on, all of them where it is a package."""
+    return " ".join(_sources_version(base) for base in kind.__mro__ if base is not object)
+
+
+def _sources_version(kind: type) -> str:
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if file is None:
         return kind.__qualname__

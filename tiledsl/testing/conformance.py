@@ -7,7 +7,7 @@ control flow and folds are drawn by the generator, as programs about that op.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 from .. import ops
+from ..backend import registry
 from ..backend.base import Options
 from ..errors import TypeRuleError, Unsupported
 from ..ir.core import Block, Builder, Kernel, Value
@@ -61,12 +62,13 @@ class Row:
 
 
 def check(backend: str, programs: int = 50, about: int = 10, elems: Sequence[DType] = EVERY) -> list[Row]:
-    """A row for each op, on these types, and one for `programs` random programs about anything."""
+    """A row for each op, on these types, one for `programs` random programs about anything, and those that the backend adds: its `cases`,
+    if it has such a method, as (row, kind, tiles, what to make of them) for elements and lanes."""
     rows = [_alone(backend, spec, elems) for spec in pure_specs(exact=False) if spec not in (ops.pointer, ops.address, ops.offset)]
     for spec in dict.fromkeys(spec for spec, _ in [*ACCESSES, *NESTED]):
         rows.append(_drawn(backend, spec, about))
     rows.append(_drawn(backend, None, programs))
-    return rows
+    return [*rows, *own(backend, elems)]
 
 
 def passes(rows: Sequence[Row]) -> bool:
@@ -79,6 +81,19 @@ def _alone(backend: str, spec: OpSpec, elems: Sequence[DType]) -> Row:
     for name, case in minimal(spec, elems):
         _try(row, name, case, backend)
     return row
+
+
+def own(backend: str, elems: Sequence[DType]) -> Iterable[Row]:
+    """A row for each kind of case that a backend adds."""
+    rows: dict[str, Row] = {}
+    given = getattr(registry.find(backend), "cases", None)
+    for name, kind, tiles, make in given(elems, LANES) if given is not None else ():
+        try:
+            case = case_of(f"own_{name}", tiles, make)
+        except TypeRuleError:
+            continue
+        _try(rows.setdefault(name, Row(name)), kind, case, backend)
+    return rows.values()
 
 
 def _try(row: Row, name: str, case: Case, backend: str) -> None:
@@ -169,18 +184,25 @@ def _products(elems: Sequence[DType]) -> Iterator[tuple[str, Case]]:
 
 
 def _kernel(spec: OpSpec, tiles: Sequence[Tile], attrs: dict[str, Any]) -> Case:
+    def make(build: Builder, operands: list[Value]) -> Any:
+        if spec is ops.bitcast and tiles[0].elem.is_float:  # the bits of a NaN are not defined
+            one = build.emit(ops.constant, value=1.0, type=tiles[0])
+            operands = [build.emit(ops.select, build.emit(ops.eq, *operands, *operands), *operands, one)]
+        return build.emit(spec, *operands, **attrs)
+
+    return case_of(f"one_{spec.name}", tiles, make)
+
+
+def case_of(name: str, tiles: Sequence[Tile], make: Callable[[Builder, list[Value]], Any]) -> Case:
+    """A kernel that loads tiles of special values, makes something of them and stores it."""
     build = Builder(Block())
     args: list[Array] = []
-    operands = [_loaded(build, args, tile, position) for position, tile in enumerate(tiles)]
-    if spec is ops.bitcast and tiles[0].elem.is_float:  # the bits of a NaN are not defined
-        one = build.emit(ops.constant, value=1.0, type=tiles[0])
-        operands = [build.emit(ops.select, build.emit(ops.eq, *operands, *operands), *operands, one)]
-    made = build.emit(spec, *operands, **attrs)
+    made = make(build, [_loaded(build, args, tile, position) for position, tile in enumerate(tiles)])
     for result in made if isinstance(made, tuple) else (made,):
         elem = result.type.elem
         assert isinstance(elem, DType)
         build.emit(ops.store, _pointers(build, args, "out", elem, result.type, np.zeros(result.type.size, elem.storage)), result)
-    return Case(Kernel(f"one_{spec.name}", build.block), (1, 1, 1), tuple(args))
+    return Case(Kernel(name, build.block), (1, 1, 1), tuple(args))
 
 
 def _loaded(build: Builder, args: list[Array], tile: Tile, position: int) -> Value:

@@ -19,7 +19,6 @@ from tiledsl.errors import Unsupported
 from tiledsl.ir.types import i64
 from tiledsl.location import Loc
 
-from ..isa.instructions import T1
 from ..isa.state import SPACES
 from ..machine import Npu
 from .layout import View, dense
@@ -37,8 +36,8 @@ Thing = TypeVar("Thing")
 
 def fields(line: Line) -> Iterator[tuple[Field, Operand]]:
     """The operands of a line with the fields they go to."""
-    declared = T1.by_name[line.name].fields
-    for (_, where), operand in zip(declared, line.operands, strict=True):
+    assert line.instruction is not None
+    for (_, where), operand in zip(line.instruction.fields, line.operands, strict=True):
         yield where, operand
 
 
@@ -120,7 +119,7 @@ def _with_scratch(line: Line, spilled: set[Reg], again: dict[Reg, Line], cells: 
             after.append(Line("poke", (cells[reg], stand_in[reg]), None, line.loc))
     operands = tuple(_renamed(x, stand_in) for x in line.operands)
     when = stand_in.get(line.when, line.when) if line.when is not None else None
-    return [*before, Line(line.name, operands, when, line.loc), *after]
+    return [*before, replace(line, operands=operands, when=when), *after]
 
 
 def _renamed(operand: Operand, names: dict[Reg, Reg]) -> Operand:
@@ -155,7 +154,7 @@ def _keep_apart(code: Code, lives: dict[Buffer, Lifetime], places: dict[Buffer, 
     for head, tail in loops(code):
         if code[head] in overlapping:
             for line in code[head:tail]:
-                if isinstance(line, Line) and T1.by_name[line.name].unit == "L":
+                if isinstance(line, Line) and line.instruction is not None and line.instruction.unit == "L":
                     life = lives[places[_buffers(line)[0]]]
                     life.start, life.end = min(life.start, head), max(life.end, tail)
 

@@ -9,7 +9,7 @@ from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Kernel
 
 from ..check import verify
-from ..isa.instructions import T1
+from ..isa.encoding import instruction_set
 from ..isa.state import ACC
 from ..machine import Npu
 from .allocate import Overflow, buffers, registers, sharing
@@ -90,11 +90,11 @@ def _largest(error: Overflow, mine: set[Buffer], plan: Plan) -> list[Buffer]:
     return []
 
 
-def listing(made: Image) -> str:
+def listing(made: Image, machine: Npu) -> str:
     """The program as text that assembles again, with the source line where it changes."""
-    rows, before = [], None
+    rows, before, isa = [], None, instruction_set(machine)
     for word, loc in zip(made.words, made.lines, strict=True):
         note = f"  ; {loc}" if loc is not None and loc != before else ""
         before = loc
-        rows.append(T1.show(T1.decode(word)) + note)
+        rows.append(isa.show(isa.decode(word)) + note)
     return "\n".join(rows) + "\n"

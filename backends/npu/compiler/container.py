@@ -11,7 +11,7 @@ from tiledsl.backend.isa import pack, unpack
 from tiledsl.errors import LaunchError, Unsupported
 from tiledsl.location import Loc
 
-from ..isa.instructions import T1
+from ..isa.encoding import instruction_set
 from ..machine import Npu
 from .names import Label
 from .schedule import Issue, Stream
@@ -45,21 +45,23 @@ def image(stream: Stream, machine: Npu, scratch: int = 0) -> Image:
             help="use a loop instead of unrolling, or smaller tiles",
         )
     words = []
+    isa = instruction_set(machine)
     for issue in issues:
         operands = [places[x] if isinstance(x, Label) else x for x in issue.operands]
-        words.append(T1.encode(issue.name, *operands, **(issue.common | {"channel": issue.queue[1]})))
+        words.append(isa.encode(issue.name, *operands, **(issue.common | {"channel": issue.queue[1]})))
     return Image(words, [issue.loc for issue in issues], scratch=scratch)
 
 
 def fingerprint(machine: Npu) -> bytes:
     """What a program depends on: the instruction set, field by field, and the machine's numbers."""
-    layout = [(i.name, i.opcode, i.fields) for i in T1.by_opcode.values()]
-    return hashlib.sha256(repr((T1.name, T1.idle, T1.common, layout, machine)).encode()).digest()
+    isa = instruction_set(machine)
+    layout = [(i.name, i.opcode, i.fields) for i in isa.by_opcode.values()]
+    return hashlib.sha256(repr((isa.name, isa.idle, isa.opcode, isa.common, layout, machine)).encode()).digest()
 
 
 def to_bytes(program: Image, machine: Npu) -> bytes:
     """The container of a program."""
-    words = pack(program.words, T1.bits)
+    words = pack(program.words, instruction_set(machine).bits)
     places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
     index = {loc: i for i, loc in enumerate(places)}
     table = json.dumps({"places": [p.plain() for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
@@ -78,4 +80,4 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     table = json.loads(data[HEADER.size + size :])
     places = [Loc.of(p) for p in table["places"]]
     lines = [places[i] if i >= 0 else None for i in table["lines"]]
-    return Image(unpack(data[HEADER.size : HEADER.size + size], T1.bits), lines, scratch=scratch)
+    return Image(unpack(data[HEADER.size : HEADER.size + size], instruction_set(machine).bits), lines, scratch=scratch)

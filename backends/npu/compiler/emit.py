@@ -11,11 +11,13 @@ from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.ir.query import users
 from tiledsl.ir.spec import OpSpec
 
-from ..isa.state import ACC, SPM
+from ..isa.custom import Custom, Operands, constant
+from ..isa.state import ACC, SPM, to_raw
 from ..machine import Npu
+from .choose import choose, scalar
 from .layout import View, dense, element
 from .names import Label, Reg
-from .write import Writer
+from .write import Operand, Writer
 
 Lowering = Callable[["Emitter", Op], None]
 LOWERINGS: dict[OpSpec, Lowering] = {}
@@ -50,6 +52,7 @@ class Emitter(Writer):
         self.overlapping: list[Label] = []  # where loops begin whose loads have places of their own
         self.accumulators = accumulators
         self.users = users(kernel.body)
+        self.chosen = choose(kernel, machine)
         self.regs: dict[Value, Reg] = {}
         self.views: dict[Value, View] = {}
         self.cells: dict[Value, View] = {}  # scalars that were put into the scratchpad, since the last label
@@ -65,6 +68,11 @@ class Emitter(Writer):
             self.loc = op.loc
             if op.spec is ops.yield_:
                 return op.operands
+            if op in self.chosen.covered:
+                continue
+            if op in self.chosen.made:
+                self.own(op, *self.chosen.made[op])
+                continue
             lowering = LOWERINGS.get(op.spec)
             if lowering is None:
                 known = ", ".join(sorted(spec.name for spec in LOWERINGS))
@@ -75,6 +83,37 @@ class Emitter(Writer):
     def label(self, label: Label) -> None:
         super().label(label)
         self.cells.clear()
+
+    def own(self, op: Op, custom: Custom, found: Operands) -> None:
+        """An instruction that the machine adds to T1, in place of ops."""
+        operands: list[Operand] = []
+        for label, where in custom.instruction.fields:
+            if where.role == "write":
+                operands.append(self.define(op.result))
+            elif where.prefix == "t":
+                operands.append(self.view(found[label]))
+            elif where.prefix == "r":
+                operands.append(self.register(found[label]))
+            else:
+                number = constant(found[label])
+                assert isinstance(number, int)
+                operands.append(number)
+        if custom.elementwise:
+            self.vector(custom, *operands)
+        else:
+            self.custom(custom, *operands)
+        made = operands[0]
+        assert isinstance(made, View)
+        self.views[op.result] = made
+
+    def register(self, value: Value) -> Reg:
+        """The register with what every element of a value is."""
+        one = scalar(value)
+        if one is not None:
+            return self.scalar(one)
+        dtype, number = element(value.type), constant(value)
+        assert number is not None
+        return self.literal(to_raw(ops.constant.evaluate(value=number, type=value.type.scalar()), dtype))
 
     # --- scalars ---------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 
 from tiledsl.errors import Unsupported
 
-from ..isa.instructions import T1
 from ..isa.state import SPM
 from ..machine import Npu
 from . import folds, products
 from .allocate import lifetimes
-from .groups import GROUPED, WRITES, Group, Pieces, roles, written_views
+from .groups import WRITES, Group, Pieces, is_grouped, roles, written_views
 from .layout import Box, View
 from .names import DRAM, Buffer, Label, Reg
 from .resident import Plan, Resident, replace_operands, views
@@ -45,7 +44,7 @@ class _Expander(Resident):
     def line(self, line: Line) -> None:
         """One more line: into the group, past it, or after it."""
         self.loc = line.loc
-        if self.plan.pieces and line.name in GROUPED and self.is_large(line) and line.when is None:
+        if self.plan.pieces and is_grouped(line) and self.is_large(line) and line.when is None:
             if not self.group.takes(line):
                 self.flush()
             if not self.group.lines:
@@ -67,7 +66,7 @@ class _Expander(Resident):
 
     def passes(self, line: Line) -> bool:
         """Whether a line may come before the group that it follows."""
-        known = T1.by_name.get(line.name)
+        known = line.instruction
         if known is None or line.name in JUMPS or any(isinstance(x, Box) for x in line.operands):
             return False
         if "dram_write" in known.traits or known.traits and any(x.name in WRITES for x in self.group.lines):
@@ -111,7 +110,7 @@ class _Expander(Resident):
             self.line_as_it_is(line)
         elif sum(v.size * v.dtype.itemsize for v in views(line) if v.buffer.space == DRAM) <= self.plan.budget:
             self.staged(line)
-        elif line.name in GROUPED:
+        elif is_grouped(line):
             alone = Group()
             alone.add(line)
             Pieces(self, alone, set())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from tiledsl.backend.registers import Lifetime
 
-from ..isa.instructions import T1
 from .layout import View, common_axes, dense
 from .names import DRAM, Buffer, Reg
 from .resident import Resident, replace_operands, views
@@ -21,6 +20,11 @@ from .write import Line, Operand
 
 WRITES = {"dscat", "datom", "dcas"}  # to the user's memory, in the order of the elements
 GROUPED = {"vec1", "vec2", "vec3", "vcast", "vcopy", "vfill", "vaddr", "viota", "accwr", "accrd", "dgat", *WRITES}
+
+
+def is_grouped(line: Line) -> bool:
+    """Whether a line computes element by element."""
+    return line.name in GROUPED if line.custom is None else line.custom.elementwise
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Group:
         if not self.lines:
             return True
         everyone = [*self.lines, line]
-        sides = {"write" if x.name in WRITES else "read" for x in everyone if T1.by_name[x.name].traits}
+        sides = {"write" if x.name in WRITES else "read" for x in everyone if x.instruction is not None and x.instruction.traits}
         writers = sum(x.name in WRITES for x in everyone)
         if views(line)[0].size != self.size or len(sides) > 1 or writers > 1 or line.when is not None:
             return False
@@ -63,7 +67,8 @@ class Group:
 
 def roles(line: Line) -> list[str]:
     """What an instruction does with each of its operands."""
-    found = [where.role for _, where in T1.by_name[line.name].fields]
+    assert line.instruction is not None
+    found = [where.role for _, where in line.instruction.fields]
     if line.name == "dgat" and line.operands[0]:
         found[1] = "update"
     return found
@@ -192,7 +197,7 @@ class Pieces:
 
     def _vector(self, line: Line) -> None:
         assert not any(isinstance(x, View) and x.buffer.space == DRAM for x in line.operands)
-        self.write.vector(line.name, *line.operands)  # type: ignore[arg-type]
+        self.write.vector(line.custom or line.name, *line.operands)
 
     def _count(self, operands: list[Operand], start: Start) -> None:
         """The numbers of a piece's elements."""

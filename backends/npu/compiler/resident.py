@@ -169,7 +169,7 @@ class Resident(Writer):
 
 def replace_operands(line: Line, operands: Sequence[Operand]) -> Line:
     """The same instruction on other operands."""
-    return Line(line.name, tuple(operands), line.when, line.loc, line.common)
+    return replace(line, operands=tuple(operands))
 
 
 def _with(items: tuple[Any, ...], axis: int, item: object) -> tuple[Any, ...]:

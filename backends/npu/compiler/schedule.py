@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from tiledsl.location import Loc
 
-from ..isa.instructions import T1
 from ..machine import Npu
 from .allocate import fields
 from .layout import Box, View
@@ -72,7 +71,8 @@ def schedule(code: Code, machine: Npu) -> Stream:
             registers.held.clear()
             out.append(item)
             continue
-        instruction = T1.by_name[item.name]
+        instruction = item.instruction
+        assert instruction is not None
         touches: list[Touch] = [(DRAM, 0, 1, trait == "dram_write") for trait in instruction.traits]
         operands: list[int | Label] = []
         for where, operand in fields(item):

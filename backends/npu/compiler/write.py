@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tiledsl.backend.isa import Instruction
 from tiledsl.ir.types import DType
 from tiledsl.location import Loc
 
 from ..isa import alu
+from ..isa.custom import Custom
+from ..isa.instructions import T1
 from ..isa.state import ACC, DTYPE_NAMES, MASK, SPM
 from ..machine import Npu
 from .layout import Box, View, dense, pieces
@@ -29,6 +32,12 @@ class Line:
     when: Reg | None = None
     loc: Loc | None = None
     common: dict[str, int] = field(default_factory=dict)
+    custom: Custom | None = None  # of an instruction that T1 does not have
+
+    @property
+    def instruction(self) -> Instruction | None:
+        """Its declaration; none of a line that becomes other instructions yet."""
+        return self.custom.instruction if self.custom is not None else T1.by_name.get(self.name)
 
 
 Code = list[Line | Label]
@@ -53,6 +62,10 @@ class Writer:
 
     def __call__(self, name: str, *operands: Operand, when: Reg | None = None) -> None:
         self.code.append(Line(name, operands, when, self.loc))
+
+    def custom(self, custom: Custom, *operands: Operand) -> None:
+        """An instruction of the machine's own."""
+        self.code.append(Line(custom.instruction.name, operands, None, self.loc, custom=custom))
 
     def label(self, label: Label) -> None:
         self.code.append(label)
@@ -91,12 +104,16 @@ class Writer:
         self("addr", left, left, one, -1)
         self("jumpnz", left, head)
 
-    def vector(self, name: str, *operands: int | View) -> None:
+    def vector(self, name: str | Custom, *operands: Operand) -> None:
         """An engine instruction on views of one shape, as often as descriptors need."""
         views = [x for x in operands if isinstance(x, View)]
         for part in pieces(views, self.machine.descriptor_rank):
             rest = iter(part)
-            self(name, *(next(rest) if isinstance(x, View) else x for x in operands))
+            here = [next(rest) if isinstance(x, View) else x for x in operands]
+            if isinstance(name, str):
+                self(name, *here)
+            else:
+                self.custom(name, *here)
 
     def apply(self, name: str, to: View, *operands: View) -> None:
         """An arithmetic operation on tiles."""

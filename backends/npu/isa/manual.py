@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tiledsl.backend.isa import Field
+from tiledsl.backend.isa import Field, InstructionSet
 
-from ..machine import PRESETS, T1_BASE
+from ..machine import PRESETS, T1_BASE, Npu
 from ..machine.model import DECLARED, KEYS, Key
-from .instructions import T1
+from .encoding import instruction_set
 
 HEAD = """# The T1 accelerator
 
@@ -48,9 +48,11 @@ instruction they go to; `vaddr` and `addr` scale and add addresses.
 """
 
 
-def manual() -> str:
-    """The whole manual in Markdown."""
-    m = T1_BASE
+def manual(machine: Npu = T1_BASE) -> str:
+    """The whole manual of a machine, in Markdown."""
+    m, isa = machine, instruction_set(machine)
+    low, high = isa.opcode.position, isa.opcode.position + isa.opcode.bits - 1
+    idle = "register fields that are not used are ones; " if isa.idle else ""
     sizes = (
         f"`{m.name}`: {m.cores} cores at {m.clock_mhz} MHz; per core {m.spm_bytes >> 10} KiB scratchpad, {m.acc_bytes >> 10} KiB "
         f"accumulators, a {m.matrix_rows} x {m.matrix_columns} matrix unit, {m.lanes} vector lanes, {m.load_channels} load and "
@@ -68,30 +70,30 @@ def manual() -> str:
             "`[matrix.rate]` says how many multiply-adds a cell starts in a cycle, for each element type; those it does not name are",
             f"for the vector unit. Presets: {', '.join(f'`{name}`' for name in PRESETS)}.",
             "",
-            "| key | in t1-base | range | what it is |",
+            f"| key | in {m.name} | range | what it is |",
             "| --- | ---: | --- | --- |",
             *(f"| `{k.name}` | {_plain(getattr(m, KEYS[k.name]))} | {_range(k)} | {k.meaning} |" for k in DECLARED.values()),
             "",
             "## The word",
             "",
-            "An opcode in bits 0-7, the fields of the instruction, and these, which every instruction has. Bits that no field",
-            "uses are 0, register fields that are not used are ones; any other word is ILLEGAL.",
+            f"Words of {isa.bits} bits: an opcode in bits {low}-{high}, the fields of the instruction, and these, which every instruction",
+            f"has. Bits that no field uses are 0; {idle}any other word is ILLEGAL.",
             "",
-            T1.fields_manual(),
+            isa.fields_manual(),
             "Text: one instruction a line, `name operand, operand field=value`. `-` is an absent operand.",
             "",
             "## Instructions",
             "",
-            T1.manual(),
+            isa.manual(),
             "## Fields of the instructions",
             "",
             "| instruction | fields and their bits |",
             "| --- | --- |",
-            *(f"| `{one.name}` | {', '.join(_bits(label, where) for label, where in one.fields)} |" for one in T1.by_opcode.values()),
+            *(f"| `{one.name}` | {', '.join(_bits(label, where) for label, where in one.fields)} |" for one in isa.by_opcode.values()),
             "",
             "## Operations",
             "",
-            *_tables(),
+            *_tables(isa),
         ]
     )
 
@@ -110,10 +112,10 @@ def _bits(label: str, where: Field) -> str:
     return f"{label} {where.position}-{where.position + where.bits - 1}"
 
 
-def _tables() -> list[str]:
+def _tables(isa: InstructionSet) -> list[str]:
     """What the numbers in a field that is written in words stand for."""
     lines: dict[tuple[str, ...], list[str]] = {}
-    for one in T1.by_opcode.values():
+    for one in isa.by_opcode.values():
         for label, where in one.fields:
             if where.names:
                 lines.setdefault(where.names, []).append(f"{one.name}.{label}")

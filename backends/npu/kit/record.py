@@ -16,7 +16,7 @@ from tiledsl.memory import Memory, Region
 
 from ..backend import Backend, argument
 from ..compiler.container import fingerprint, from_bytes
-from ..isa.instructions import T1
+from ..isa.encoding import instruction_set
 from ..isa.state import SPACES, Core
 from ..machine import T1_BASE, Npu
 from ..simulator.run import decode, run
@@ -26,8 +26,8 @@ from .vectors import Place, Vector, differences, digest, laid_out, load, read_im
 class Recorder(Backend):
     """The accelerator by its reference interpreter; every launch becomes a vector in a folder of its own below `folder`."""
 
-    def __init__(self, folder: Path, machine: Npu = T1_BASE):
-        super().__init__(machine)
+    def __init__(self, folder: Path, machine: Npu = T1_BASE, name: str = ""):
+        super().__init__(machine, name=name)
         self.folder, self.written = folder, 0
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
@@ -41,11 +41,13 @@ class Recorder(Backend):
         raw += [aliases[id(a)] for a in scratch]
         before = [_bytes_of(b).tobytes() for b in _distinct(buffers)]
         x, y, z = (tuple(grid) + (1, 1, 1))[:3]
-        sources = [f"{pc:5} {T1.show(one)}" for pc, one in enumerate(decode(image.words))]
+        isa = instruction_set(self.machine)
+        sources = [f"{pc:5} {isa.show(one)}" for pc, one in enumerate(decode(image.words, isa))]
         sources = [f"{text}  ; {loc.file}:{loc.line}" if loc else text for text, loc in zip(sources, image.lines, strict=True)]
         name = f"{self.written:04}-{program.name}"
         made = Vector(
-            name, self.machine.name, fingerprint(self.machine).hex(), image.words, (x, y, z), raw, places, before, [], [], sources
+            name, self.machine.name, isa.name, isa.bits, fingerprint(self.machine).hex(), image.words, (x, y, z), raw, places, before,
+            [], [], sources,
         )  # fmt: skip
         made.after, made.retired = execute(made, self.machine)
         made.save(self.folder / name)
@@ -60,7 +62,7 @@ def execute(vector: Vector, machine: Npu) -> tuple[list[bytes], list[str]]:
     """Memory after all programs of a vector, in the order of their ids, and the log of what they retired."""
     pieces = [np.frombuffer(piece, np.uint8).copy() for piece in vector.before]
     memory = Logged(vector.places, pieces)
-    program = decode(vector.words)
+    program = decode(vector.words, instruction_set(machine))
     lines: list[str] = []
     x, y, z = vector.grid
     for number, place in enumerate(itertools.product(range(z), range(y), range(x))):

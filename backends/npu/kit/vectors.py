@@ -39,6 +39,8 @@ class Vector:
 
     name: str
     machine: str
+    isa: str
+    bits: int  # of a word
     fingerprint: str  # of instruction set and machine
     words: list[int]
     grid: tuple[int, int, int]
@@ -55,7 +57,8 @@ class Vector:
         manifest = {
             "format": FORMAT,
             "name": self.name,
-            "isa": "T1-128",
+            "isa": self.isa,
+            "bits": self.bits,
             "machine": self.machine,
             "fingerprint": self.fingerprint,
             "grid": list(self.grid),
@@ -63,7 +66,7 @@ class Vector:
             "buffers": [vars(place) for place in self.places],
         }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        (folder / "program.hex").write_text("".join(f"{word:032x}\n" for word in self.words))
+        (folder / "program.hex").write_text("".join(f"{word:0{self.bits // 4}x}\n" for word in self.words))
         (folder / "program.txt").write_text("".join(f"{text}\n" for text in self.sources))
         for name, pieces in (("memory_in.hex", self.before), ("memory_out.hex", self.after)):
             (folder / name).write_text("".join(_image(self.places, pieces)))
@@ -81,6 +84,8 @@ def load(folder: Path) -> Vector:
     return Vector(
         manifest["name"],
         manifest["machine"],
+        manifest["isa"],
+        manifest.get("bits", 128),
         manifest["fingerprint"],
         [int(line, 16) for line in (folder / "program.hex").read_text().split()],
         (x, y, z),

@@ -84,6 +84,16 @@ class Npu(Machine):
     host_gbytes: float = key(
         "host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6
     )
+    word_bits: int = key("encoding.bits", 0, "bits of an instruction word, whole bytes; 0: the layout of T1", least=0, most=1024)
+    word_fields: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest bit and width, of places other than T1's
+    word_opcodes: Mapping[str, int] = field(default_factory=dict)  # by instruction, where they are others than T1's
+    hooks: str = field(  # in a file relative to it, here in full
+        default="",
+        compare=False,
+        repr=False,
+        metadata={"key": Key("npu.hooks", str, "a Python file, from the folder of this one: instructions of its own", 0, 0)},
+    )
+    hooks_digest: str = ""  # of the contents of that file
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # where the numbers come from, by section
 
     @property

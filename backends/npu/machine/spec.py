@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tiledsl.digest import sha256
 from tiledsl.errors import LaunchError, nearest
 
 from .model import DECLARED, KEYS, RATED, SECTIONS, Key, Npu
@@ -66,12 +67,15 @@ def parse(text: str, place: str) -> Npu:
         for name, value in entries.items():
             if name == "source":
                 sources[section] = str(value)
-            elif (section, name) == ("matrix", "rate"):
-                values["matrix_rate"] = dict(_rates(place, value))
+            elif f"{section}.{name}" in TABLES:
+                field, entry = TABLES[f"{section}.{name}"]
+                values[field] = dict(_table(place, f"{section}.{name}", value, entry))
             elif f"{section}.{name}" not in KEYS:
-                raise _unknown(place, f"key `{section}.{name}`", f"{section}.{name}", [*KEYS, "matrix.rate"])
+                raise _unknown(place, f"key `{section}.{name}`", f"{section}.{name}", [*KEYS, *TABLES])
             else:
                 values[KEYS[f"{section}.{name}"]] = _checked(place, DECLARED[f"{section}.{name}"], value)
+    if values.get("hooks"):
+        values |= _hooks(place, values["hooks"])
     return complete(Npu(**values, sources=sources), place)
 
 
@@ -82,6 +86,8 @@ def complete(machine: Npu, place: str) -> Npu:
             f"{place}: matrix.rows is {machine.matrix_rows} and matrix.cols is {machine.matrix_columns}",
             help="a machine without matrix unit has neither: write 0 for both",
         )
+    if (machine.word_fields or machine.word_opcodes) and not machine.word_bits or machine.word_bits % 8:
+        raise LaunchError(f"{place}: encoding.bits is {machine.word_bits}", help="how many bits a word of your layout has: whole bytes")
     return replace(
         machine,
         vector_bytes=4 * machine.lanes,
@@ -91,17 +97,49 @@ def complete(machine: Npu, place: str) -> Npu:
     )
 
 
-def _rates(place: str, table: Any) -> Iterator[tuple[str, float]]:
+def _table(place: str, key: str, table: Any, entry: Entry) -> Iterator[tuple[str, Any]]:
+    """The entries of a section in a section."""
     if not isinstance(table, Mapping):
-        raise LaunchError(f"{place}: matrix.rate is a section, not a value", help="write [matrix.rate] and a line for each type")
-    for dtype, rate in table.items():
-        if dtype not in RATED:
-            raise _unknown(place, f"type `{dtype}` in [matrix.rate]", dtype, RATED)
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 64:
-            raise LaunchError(
-                f"{place}: matrix.rate.{dtype} is {rate!r}", help="a number from 0 to 64: 1 is one multiply-add per cell and cycle"
-            )
-        yield dtype, float(rate)
+        raise LaunchError(f"{place}: {key} is a section, not a value", help=f"write [{key}] and its lines below")
+    for name, value in table.items():
+        yield name, entry(place, f"{key}.{name}", name, value)
+
+
+def _rate(place: str, key: str, name: str, rate: Any) -> float:
+    if name not in RATED:
+        raise _unknown(place, f"type `{name}` in [matrix.rate]", name, RATED)
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 64:
+        raise LaunchError(f"{place}: {key} is {rate!r}", help="a number from 0 to 64: 1 is one multiply-add per cell and cycle")
+    return float(rate)
+
+
+def _bits(place: str, key: str, name: str, bits: Any) -> tuple[int, int]:
+    if not isinstance(bits, list) or [type(x) for x in bits] != [int, int]:
+        raise LaunchError(f"{place}: {key} is {bits!r}", help="two numbers: the lowest bit, and how many there are")
+    return bits[0], bits[1]
+
+
+def _opcode(place: str, key: str, name: str, code: Any) -> int:
+    if type(code) is not int:
+        raise LaunchError(f"{place}: {key} is {code!r}", help="a whole number: the opcode of this instruction")
+    return code
+
+
+Entry = Callable[[str, str, str, Any], Any]
+TABLES: Mapping[str, tuple[str, Entry]] = {
+    "matrix.rate": ("matrix_rate", _rate),
+    "encoding.fields": ("word_fields", _bits),
+    "encoding.opcodes": ("word_opcodes", _opcode),
+}
+
+
+def _hooks(place: str, name: str) -> dict[str, str]:
+    """Where a machine's file of instructions is, and what tells its versions apart."""
+    path = Path(place).absolute().parent / name
+    try:
+        return {"hooks": str(path), "hooks_digest": sha256(path.read_bytes()).hexdigest()}
+    except OSError as error:
+        raise LaunchError(f"{place}: npu.hooks is {name!r}: {error.strerror}", help="a Python file, from the folder of this one") from None
 
 
 def _checked(place: str, key: Key, value: Any) -> Any:

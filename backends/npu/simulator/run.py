@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tiledsl.backend.isa import Decoded, Illegal
+from tiledsl.backend.isa import Decoded, Illegal, InstructionSet
 from tiledsl.errors import MemoryFault, TileError
 from tiledsl.location import Loc
 
@@ -23,10 +23,10 @@ Observer = Callable[[Core, int, Decoded], None]
 Poll = Callable[[Core, int], None]  # called when a `while` loop begins again, with the number of its jump
 
 
-def decode(words: Sequence[int]) -> list[Decoded]:
+def decode(words: Sequence[int], isa: InstructionSet = T1) -> list[Decoded]:
     """The instructions of a program; a word that is none is a trap."""
     try:
-        return [T1.decode(word) for word in words]
+        return [isa.decode(word) for word in words]
     except Illegal as error:
         raise Trap("ILLEGAL", str(error)) from None
 

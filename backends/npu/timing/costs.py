@@ -9,6 +9,7 @@ from typing import Any
 from tiledsl.backend.isa import Decoded
 
 from ..isa import alu
+from ..isa.custom import customs
 from ..isa.instructions import UNITS
 from ..isa.state import GlobalDescriptor, TileDescriptor
 from ..machine import Npu
@@ -119,6 +120,13 @@ def _bytes(machine: Npu, g: GlobalDescriptor) -> int:
 
 def _valid(extent: int, box: tuple[int, int] | None) -> int:
     return extent if box is None else max(0, min(box[1], extent) - max(box[0], 0))
+
+
+def custom(core: Any, one: Decoded) -> float:
+    """An instruction that the machine adds to T1: it says itself what it costs."""
+    fields = zip(one.instruction.fields, one.operands, strict=True)
+    tiles = {label: core.tile(number) for (label, where), number in fields if where.prefix == "t" and number != where.none}
+    return customs(core.machine)[one.instruction.name].cost(core.machine, tiles)
 
 
 COSTS: dict[str, Cost] = {

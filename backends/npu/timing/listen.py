@@ -8,7 +8,7 @@ from tiledsl.backend.isa import Decoded
 
 from ..isa.instructions import NO_SEMAPHORE
 from ..machine import Npu
-from .costs import COSTS, product, queue_of, scalar, transfer
+from .costs import COSTS, custom, product, queue_of, scalar, transfer
 from .tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER, KIND_UNIT, Tasks
 
 
@@ -40,7 +40,7 @@ class Listener:
             a, b = core.tile(one["a"]), core.tile(one["b"])
             cost, latency = product(self.machine, a.extents[0], a.extents[1], b.extents[1], a.dtype.name)
         else:
-            cost = COSTS[name](core, one)
+            cost = COSTS[name](core, one) if name in COSTS else custom(core, one)
         if unit == "V" and self.machine.vector_shares:
             unit = "M"
         number = self.tasks.add(

@@ -68,12 +68,12 @@ def key_of(one: Decoded, tiles: tuple[int, ...], box: int) -> Key:
 def text_of(key: Key, entry: str = ENTRY) -> str:
     """LLVM text of a function; empty where there is none."""
     name, fixed, tiles, box = key
+    if name not in WRITERS:
+        return ""
     at = {label: i for i, (label, _) in enumerate(T1.by_name[name].fields)}
     shape = Shape(name, dict(fixed), tuple(DTYPE_OF[code] for code in tiles), DTYPE_OF[box] if box >= 0 else None, at)
     f = Function(entry)
     try:
-        if name not in WRITERS:
-            raise Absent
         status = WRITERS[name](f, shape)
     except (Absent, KeyError):  # KeyError: an operation that has no rule for such types
         return ""
