@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -243,3 +244,16 @@ def test_files_of_hooks(tmp_path: Path) -> None:
     (tmp_path / "hooks.py").unlink()
     with pytest.raises(LaunchError, match=r"npu.hooks is 'hooks.py': No such file"):
         read(tmp_path / "mine.npu.toml")
+
+
+def test_what_the_guide_shows_is_a_machine(tmp_path: Path) -> None:
+    page = (ROOT / "tiledsl" / "docs" / "your_accelerator.md").read_text()
+    blocks = re.findall(r"```(\w+)\n(.*?)```", page, re.DOTALL)
+    machine = [text for kind, text in blocks if kind == "toml" and "[project" not in text]
+    assert len(machine) == 3
+    (tmp_path / "mine.npu.toml").write_text(machine[0].replace("[npu]\n", machine[2]) + machine[1])
+    (tmp_path / "instructions.py").write_text(next(text for kind, text in blocks if "EXTENSION" in text))
+    backend = Backend(read(tmp_path / "mine.npu.toml"), name="mine")
+    registry.register(backend)
+    (row,) = conformance.own("mine", [DTYPES["f32"], DTYPES["f16"]])
+    assert (row.name, row.passed) == ("leaky", ["f32 f32"]) and "bits 152-159" in backend.manual()
