@@ -68,7 +68,7 @@ def test_folds_of_several_values_are_drawn(count: int, spec: OpSpec) -> None:
 @st.composite
 def spoken(draw: st.DrawFn, phrase: object) -> Case:
     """A program of a few statements, each this phrase."""
-    author = Author(draw, exact=False, about=None)
+    author = Author(draw, exact=False, about=None, most=30)
     author.menu, author.left = [phrase], min(author.left, 3)  # type: ignore[list-item]
     return author.case()
 
