@@ -41,8 +41,8 @@ def conv3x3_kernel(
 @tiledsl.jit
 def stencil_kernel(x, out, rows, columns, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
     """A block of the grid per program: the mean of the four neighbours inside, the value itself on the border."""
-    i = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
-    j = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
+    i = tl.program_id(1) * BLOCK_M + tl.arange(0, BLOCK_M)[:, None]
+    j = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)[None, :]
     at = x + i * columns + j
     inner = (i > 0) & (i < rows - 1) & (j > 0) & (j < columns - 1)
     above, below = tl.load(at - columns, mask=inner, other=0.0), tl.load(at + columns, mask=inner, other=0.0)
@@ -68,13 +68,14 @@ def conv3x3(x: Any, weight: Any, out: Any = None, blocks: tuple[int, int] = (64,
     return out
 
 
-def stencil(x: Any, out: Any = None, blocks: tuple[int, int] = (16, 256), **launch: Any) -> Any:
+def stencil(x: Any, out: Any = None, blocks: tuple[int, int] = (16, 2048), **launch: Any) -> Any:
     """One step of Jacobi's method on a matrix."""
     x = contiguous(x)
     rows, columns = x.shape
     out = empty(x) if out is None else out
-    grid = tiledsl.cdiv(rows, blocks[0]), tiledsl.cdiv(columns, blocks[1])
-    stencil_kernel[grid](x, out, rows, columns, BLOCK_M=blocks[0], BLOCK_N=blocks[1], **launch)
+    block_m, block_n = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (rows, columns), strict=True))
+    grid = tiledsl.cdiv(columns, block_n), tiledsl.cdiv(rows, block_m)  # neighbours in memory run one after the other
+    stencil_kernel[grid](x, out, rows, columns, BLOCK_M=block_m, BLOCK_N=block_n, **launch)
     return out
 
 

@@ -6,6 +6,7 @@ User memory may be unaligned, so accesses to it promise nothing. Lanes that are 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import Elem, i1
@@ -154,6 +155,10 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
         op.operands[1:], len(shape), op.attrs["checked"], op.attrs["masked"], op.attrs["filled"]
     )
     at, step = element(code, start_of(code, op), point, ways(code, op), elem)
+    if bounds:  # what is known to be inside is so only where these indices are
+        relied = [point.indices[axis] for axis in bounds if point.indices[axis].within]
+        relied += [index for index in point.indices if index.beside]
+        at = replace(at, depth=max([at.depth, *(index.depth for index in relied)]))
     valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(mask))
     fill = None if other is None or valid is None else evaluate(other)
     if at.lanes:
@@ -173,10 +178,9 @@ def block_mask(
     """Which lanes of a block are valid; None if all are known to be."""
     found = [mask] if mask is not None else []
     for axis, (lo, hi) in bounds.items():
-        index = point.indices[axis]
         limits = (code.scalars[lo], code.scalars[hi])
-        if limits not in index.within:
-            found += _inside(code, index, limits, shape[axis], point.lanes if axis == point.axis else 0)
+        if not point.inside(axis, limits):
+            found += _inside(code, point.indices[axis], limits, shape[axis], point.lanes if axis == point.axis else 0)
     if point.active is not None:
         found.append(Lanes(point.active, point.lanes, code.b.depth))
     return conjunction(code, found)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tiledsl.ir.core import Op, Value
+from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.ir.types import Elem, i32
+from tiledsl.passes.affine import Forms
 
 from .buffers import Arena, Scratch
 from .emit import Builder, Scalar
@@ -32,6 +33,14 @@ class Spacing:
     step: str
 
 
+@dataclass(frozen=True)
+class Inside:
+    """The part of a block in which nothing that is computed there is masked."""
+
+    along: frozenset[tuple[str, str]]  # bounds of the vector axis
+    down: tuple[tuple[int, tuple[str, str]], ...]  # and of others
+
+
 @dataclass
 class Code:
     """One function being written: what values are called, where tiles are, how deep we are."""
@@ -47,6 +56,8 @@ class Code:
     offsets: set[Value] = field(default_factory=set)  # tiles of offsets whose spacing is worth knowing
     spacing: dict[Value, Spacing] = field(default_factory=dict)  # of tiles of offsets
     close: frozenset[Value] = frozenset()  # tiles of offsets that are known to be consecutive numbers, here
+    forms: Callable[[], Forms] = field(default=lambda: Forms(Kernel("", Block())))  # of the kernel's tiles, when somebody asks
+    boxes: dict[Value, dict[int, tuple[str, str]]] = field(default_factory=dict)  # masks that hold between bounds, by axis
     asked: dict[Value, dict[int, Value]] = field(default_factory=dict)  # of results of products: what demand.py knows
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
@@ -95,12 +106,14 @@ def each(
     split: tuple[str, str] | None = None,
     head: tuple[Index, ...] = (),
     lead: Lead | None = None,
+    inside: Inside | None = None,
 ) -> None:
     """Run body for every point of a shape in row-major order: vectors along `axis`, single elements along the others.
 
     bounds: for some axes (lo, hi) outside which nothing is to be done. split: (0, hi) of the vector axis; up to hi the
     points know that they are inside, so that loads with the same bounds need no mask. lead: how many elements of the
-    vector axis, from an index on, to treat one by one (under a mask) before whole vectors begin.
+    vector axis, from an index on, to treat one by one (under a mask) before whole vectors begin. inside: where whole vectors
+    need no masks at all; the rest of a row is treated as if it were shorter than a vector.
     """
     here = len(head)
     if here == len(shape):
@@ -111,15 +124,15 @@ def each(
 
     def inner(index: Index, active: str | None = None) -> None:
         if active is None:
-            each(code, shape, body, axis, bounds, split, (*head, index), lead)
+            each(code, shape, body, axis, bounds, split, (*head, index), lead, inside)
         else:
-            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index), lead)
+            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index), lead, inside)
 
     if here != axis:
         _count(code, shape[here], limits, inner)
-    elif limits is not None or lead is not None:
+    elif limits is not None or lead is not None or inside is not None:
         limits = limits or ("0", str(shape[here]))
-        _strip_within(code, shape[here], limits, inner, None if lead is None else partial(lead, head))
+        _strip_within(code, shape[here], limits, inner, None if lead is None else partial(lead, head), inside, head)
     else:
         _strip(code, shape[here], split, inner)
 
@@ -165,57 +178,81 @@ def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callab
         step = lanes * unroll
         _, hi = clamped(code, split, extent)
         middle = floored(code, hi, step)
-        known = frozenset([split])
-        _vectors(code, 0, middle, lanes, unroll, known, inner)
-        _vectors(code, middle, extent, lanes, unroll, frozenset(), inner)
+        _vectors(code, 0, middle, lanes, unroll, Index(None, 0, 0, frozenset([split])), inner)
+        _vectors(code, middle, extent, lanes, unroll, at_constant(0), inner)
         return
     if whole <= STRAIGHT:
         for k in range(whole):
             inner(at_constant(k * lanes))
     else:
-        _vectors(code, 0, whole * lanes, lanes, unroll, frozenset(), inner)
+        _vectors(code, 0, whole * lanes, lanes, unroll, at_constant(0), inner)
     if extent % lanes:
         inner(at_constant(whole * lanes), lanes_below(code, extent - whole * lanes, lanes))
 
 
-def _vectors(
-    code: Code, lo: Scalar, hi: Scalar, lanes: int, unroll: int, within: frozenset[tuple[str, str]], inner: Callable[..., None]
-) -> None:
+def _vectors(code: Code, lo: Scalar, hi: Scalar, lanes: int, unroll: int, known: Index, inner: Callable[..., None]) -> None:
     if isinstance(lo, int) and isinstance(hi, int) and lo >= hi:
         return
     with code.b.loop(lo, hi, lanes * unroll) as loop:
         for k in range(unroll):
-            inner(_index(code, loop.index, k * lanes, within))
+            inner(replace(_index(code, loop.index, k * lanes, known.within), beside=known.beside))
 
 
 def _strip_within(
-    code: Code, extent: int, limits: tuple[str, str], inner: Callable[..., None], lead: Callable[[Scalar], Scalar] | None
+    code: Code,
+    extent: int,
+    limits: tuple[str, str],
+    inner: Callable[..., None],
+    lead: Callable[[Scalar], Scalar] | None,
+    inside: Inside | None,
+    head: tuple[Index, ...],
 ) -> None:
     """The part of an axis inside bounds known at run time: whole vectors, then what is before and behind them under a mask."""
     lanes = width(code, extent)
     lo, hi = clamped(code, limits, extent)
-    within = frozenset([limits])
+    known = Index(None, 0, 0, frozenset([limits]))
     unroll = code.machine.unroll if extent >= lanes * code.machine.unroll else 1
-    first = lo if lead is None else code.b.least(code.b.add(lo, lead(lo)), hi)
+    first, last = lo, hi
+    if inside is not None:
+        known = replace(known, within=known.within | inside.along, beside=frozenset((head[axis], ends) for axis, ends in inside.down))
+        first, last = _shrunk(code, extent, lo, hi, inside, head)
+    if lead is not None:
+        first = code.b.least(code.b.add(first, lead(first)), last)
     step = lanes * unroll
-    middle = code.b.add(first, floored(code, code.b.sub(hi, first), step))
-    _vectors(code, first, middle, lanes, unroll, within, inner)
-    if isinstance(middle, int) and isinstance(hi, int) and middle >= hi and lead is None:
+    middle = code.b.add(first, floored(code, code.b.sub(last, first), step))
+    _vectors(code, first, middle, lanes, unroll, known, inner)
+    sides = lead is not None or inside is not None
+    if isinstance(middle, int) and isinstance(hi, int) and middle >= hi and not sides:
         return
 
     def rest(start: Scalar, stop: Scalar) -> None:
         with code.b.loop(start, stop, lanes) as loop:
-            index = _index(code, loop.index, 0, within)
+            index = _index(code, loop.index, 0, frozenset([limits]))
             left = code.b.sub(stop, loop.index)
             inner(index, lanes_below(code, left, lanes) if lanes > 1 else None)
 
-    if lead is None:
+    if not sides:
         rest(middle, hi)
         return
     with code.b.loop(0, 2) as side:
         before = code.b.value(f"icmp eq i64 {side.index}, 0")
         start, stop = (code.b.value(f"select i1 {before}, i64 {x}, i64 {y}") for x, y in ((lo, middle), (first, hi)))
         rest(start, stop)
+
+
+def _shrunk(code: Code, extent: int, lo: Scalar, hi: Scalar, inside: Inside, head: tuple[Index, ...]) -> tuple[Scalar, Scalar]:
+    """What of lo..hi lies inside; nothing if another index does not."""
+    b, first, last = code.b, lo, hi
+    for limits in sorted(inside.along):
+        start, stop = clamped(code, limits, extent)
+        first, last = b.most(first, start), b.least(last, stop)
+    first = b.least(first, hi)
+    for axis, limits in inside.down:
+        index, (start, stop) = head[axis], (int(t) if t.lstrip("-").isdigit() else t for t in limits)
+        here = b.add(index.base or 0, index.offset)
+        for holds in (f"icmp sge i64 {here}, {start}", f"icmp slt i64 {here}, {stop}"):
+            last = b.value(f"select i1 {b.value(holds)}, i64 {last}, i64 {first}")
+    return first, b.most(last, first)
 
 
 def lanes_below(code: Code, limit: Scalar, lanes: int) -> str:

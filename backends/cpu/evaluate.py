@@ -118,6 +118,17 @@ def common_bounds(code: Code, value: Value) -> tuple[str, str] | None:
     return (lo_text, hi_text) if lo_text.lstrip("-").isdigit() and int(lo_text) <= 0 else None
 
 
+# --- choice
+
+
+def _select(code: Code, op: Op, point: Point) -> Lanes:
+    condition, x, _ = op.operands
+    box = code.boxes.get(condition)
+    if box is not None and all(point.inside(axis, limits) for axis, limits in box.items()):
+        return evaluate(code, x, point)
+    return apply(code, op, [evaluate(code, v, point) for v in op.operands])
+
+
 # --- creation and shape
 
 
@@ -180,6 +191,7 @@ def _gather(code: Code, op: Op, point: Point) -> Lanes:
 
 
 RULE: dict[str, Callable[[Code, Op, Point], Lanes]] = {
+    "select": _select,
     "constant": _constant,
     "arange": _arange,
     "broadcast": _broadcast,

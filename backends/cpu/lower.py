@@ -10,10 +10,12 @@ the arena is as an earlier range of the same launch left it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 
 from tiledsl.errors import Unsupported
 from tiledsl.ir.core import Block, Kernel, Op
 from tiledsl.ir.types import Elem, Pointer
+from tiledsl.passes.affine import Forms
 from tiledsl.waiting import waits
 
 from .arrange import histogram
@@ -49,6 +51,7 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
     code.waits = {wait.loop: number for number, wait in enumerate(waits(kernel))}
     code.asked = asked(kernel)
+    code.forms = cache(partial(Forms, kernel))
     code.offsets = worth_asking(kernel, made)
     code.poll = PARAMETERS + len(kernel.body.args)
     b = code.b

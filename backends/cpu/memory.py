@@ -14,6 +14,7 @@ from .code import Code, each
 from .elementwise import elementwise, from_bits, to_bits
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
+from .inside import inside_of
 from .plan import tables
 from .points import Index, Lanes, Point
 from .stream import goes_past, until_aligned, worth_streaming, write_whole
@@ -72,7 +73,9 @@ def store_block(code: Code, op: Op) -> None:
         return []
 
     def by_rows() -> list[str]:
-        each(code, shape, body, axis, limits, lead=lead if long else None)
+        inside = inside_of(code, value, axis, limits) if axis is not None and axis == len(shape) - 1 else None
+        each(code, shape, body, axis, limits, lead=lead if long else None, inside=inside)
+        code.boxes.clear()
         return []
 
     with code.nest():

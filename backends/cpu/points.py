@@ -13,6 +13,7 @@ class Index:
     offset: int
     depth: int  # of the region that computes base
     within: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False)  # (lo, hi) known to hold it, all lanes
+    beside: frozenset[tuple[Index, tuple[str, str]]] = field(default=frozenset(), compare=False)  # other indices, and what holds them
 
     def plus(self, count: int) -> Index:
         return replace(self, offset=self.offset + count)
@@ -34,6 +35,11 @@ class Point:
     def moved(self, indices: tuple[Index, ...], axis: int | None) -> Point:
         """The same lanes in another shape; without an axis they all see one element."""
         return Point(indices, axis, self.lanes, self.active) if axis is not None else Point(indices)
+
+    def inside(self, axis: int, limits: tuple[str, str]) -> bool:
+        """Whether limits are known to hold the index of an axis."""
+        index = self.indices[axis]
+        return limits in index.within or self.axis is not None and (index, limits) in self.indices[self.axis].beside
 
 
 @dataclass(frozen=True)
