@@ -10,7 +10,8 @@ from random import Random
 import pytest
 
 from tiledsl.testing.mutants import reduce, runner, trial
-from tiledsl.testing.mutants.mutations import MUTATIONS, Pool
+from tiledsl.testing.mutants.declare import MUTATIONS
+from tiledsl.testing.mutants.pool import Pool
 from tiledsl.testing.mutants.sources import Unit, units
 
 ROOT = Path(__file__).resolve().parent.parent

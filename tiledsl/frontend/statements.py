@@ -282,6 +282,8 @@ def bind_static(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
 
 def _bounds(frame: Frame, node: ast.For, bounds: Range) -> list[Value]:
     """Lower, upper and step as scalars of one integer type."""
+    if unwrap(bounds.step) == 0 and not isinstance(bounds.step, Value):
+        raise frame.error(node.iter, "a loop with a step of zero never ends", help="take a step above or below zero")
     build = frame.at(node.iter).build
     tiles = [coerce.tensor(build, b) for b in (bounds.start, bounds.stop, bounds.step)]
     for tile in tiles:

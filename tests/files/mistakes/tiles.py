@@ -33,6 +33,16 @@ def array_as_bound2(x, n):
     for k in range(0, n // 2): tl.store(x + k, 1.0)
 
 
+@case(X)
+def loop_without_a_step(x):
+    for k in range(0, 4, 0): tl.store(x + k, 1.0)
+
+
+@case(X)
+def unrolled_loop_without_a_step(x):
+    for k in tl.static_range(0, 4, 0): tl.store(x + k, 1.0)
+
+
 @case(X, X)
 def pointer_math(x, y):
     tl.store(x, tl.exp(y))

@@ -35,7 +35,8 @@ from ...runtime.specialize import Binder
 from ..cases import Case, bind
 from ..oracle import Outputs, explain
 from .arguments import Arguments, Pointer, Score, buffers, cases_arguments, search
-from .mutations import Pool, mutate, mutate_tokens
+from .mutations import mutate, mutate_tokens
+from .pool import Pool
 from .sources import Unit, run_text
 
 COMPILING, RUNNING = 10.0, 2.0  # seconds of computing: the first is a promise, the second patience with kernels that loop
