@@ -53,7 +53,10 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
     ("running", {"runtime": set()}),
     ("tools", {"autotune": set(), "testing": set(), "manual": set()}),
     ("the names users see", {"tiledsl": set()}),
-    ("users of the compiler", {"backends": set(), "kernels": {"bench"}, "compat": set(), "bench": {"kernels", "backends"}}),
+    (
+        "users of the compiler",
+        {"backends": set(), "kernels": {"bench"}, "compat": set(), "bench": {"kernels", "backends"}, "explore": {"kernels", "backends"}},
+    ),
     ("the command", {"__main__": set()}),
 )
 EXEMPT = {("numerics.check", "backend")}  # a program of its own, that runs the definitions on every backend

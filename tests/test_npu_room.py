@@ -142,8 +142,8 @@ def test_slow_ways_are_told_with_their_lines(capsys):
     told = capsys.readouterr().out
     assert "reads element by element" not in told
     assert "writes element by element: an address per element" in told
-    assert "updates element by element, in their order" in told
-    assert "bytes lives in DRAM: the scratchpad has 2048" in told
+    assert "updates element by element: in their order" in told
+    assert "a tile lives in DRAM: it has" in told
     assert "test_npu_room.py:" in told
     a = np.zeros((32, 32), np.float32)
     product.show(a, a, a, 32, BLOCK=32, SUM=tl.float32, stage="report", backend="npu:small")

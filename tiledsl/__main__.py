@@ -127,6 +127,14 @@ def check(arguments: Sequence[str]) -> int:
     return 0 if good else 1
 
 
+def doctor(arguments: Sequence[str]) -> int:
+    """doctor MACHINE [NAME...]: what falls to slow paths on a machine of npu, and which hardware would mend it."""
+    parser = _parser(doctor)
+    parser.add_argument("machine", metavar="MACHINE", help="a file my.npu.toml, or a preset")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="ops and ready kernels to look at; all if none is named")
+    return _with_programs("tiledsl.explore.doctor", parser.parse_args(arguments))
+
+
 def vectors(arguments: Sequence[str]) -> int:
     """vectors FOLDER [--check]: launches as files for another simulator of a machine, or what it made of them, compared."""
     parser = _parser(vectors)
@@ -137,12 +145,16 @@ def vectors(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-kernels", action="store_true", help="without the ready kernels")
     parser.add_argument("--check", action="store_true", help="run the vectors in FOLDER again, and compare")
     parser.add_argument("--against", type=Path, metavar="OTHER", help="with --check: compare with what another simulator left there")
-    options = parser.parse_args(arguments)
+    return _with_programs("tiledsl.testing.suite", parser.parse_args(arguments))
+
+
+def _with_programs(module: str, options: argparse.Namespace) -> int:
+    """What a module does that draws programs or has kernels for ops: it needs Hypothesis."""
     if find_spec("hypothesis") is None:
         print("random programs need Hypothesis: pip install 'tiledsl[test]'", file=sys.stderr)
         return 1
-    found: int = import_module("tiledsl.testing.suite").main(options)
-    return found
+    done: int = import_module(module).main(options)
+    return done
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -168,6 +180,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "isa": show_isa,
     "show": show,
     "check": check,
+    "doctor": doctor,
     "vectors": vectors,
     "mutants": mutants,
     "bench": bench,

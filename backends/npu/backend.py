@@ -20,6 +20,7 @@ from tiledsl.watch import Turns, Watch, named, require_room
 
 from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
+from .compiler.report import report
 from .isa.encoding import instruction_set
 from .isa.manual import manual
 from .isa.state import Core, to_raw
@@ -85,7 +86,7 @@ class Backend:
         made = compile_code(kernel, self.machine)
         params = tuple(p.type for p in kernel.body.args)
         return Program(
-            self.name, kernel.name, params, to_bytes(made, self.machine), {"report": made.report, "asm": listing(made, self.machine)}
+            self.name, kernel.name, params, to_bytes(made, self.machine), {"report": report(made.slow), "asm": listing(made, self.machine)}
         )
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import cast
@@ -25,6 +27,21 @@ def register(backend: Backend) -> None:
     """Make a backend object known under its name in this process."""
     _registered[backend.name] = backend
     epoch.advance()
+
+
+@contextmanager
+def standing_in(backend: Backend) -> Iterator[None]:
+    """Known under its name for a while; then whoever had the name before has it again."""
+    before = _registered.get(backend.name)
+    register(backend)
+    try:
+        yield
+    finally:
+        if before is None:
+            del _registered[backend.name]
+            epoch.advance()
+        else:
+            register(before)
 
 
 def names() -> list[str]:

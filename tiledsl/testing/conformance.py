@@ -218,7 +218,13 @@ def _pointers(build: Builder, args: list[Array], name: str, elem: DType, tile: T
     base = Value(Tile(Pointer(elem)), name)
     build.block.args.append(base)
     args.append(Array(name, elem, np.ascontiguousarray(stored)))
-    lanes = build.emit(ops.arange, start=0, stop=tile.size)
-    lanes = build.emit(ops.reshape, lanes, shape=tile.shape) if tile.rank != 1 else lanes
+    lanes: Value | None = None  # row-major, a stride for each axis
+    for axis, extent in enumerate(tile.shape):
+        along = build.emit(ops.arange, start=0, stop=extent)
+        step = build.emit(ops.constant, value=int(np.prod(tile.shape[axis + 1 :])), type=along.type)
+        alone = tuple(extent if d == axis else 1 for d in range(tile.rank))
+        shaped = build.emit(ops.broadcast, build.emit(ops.reshape, build.emit(ops.mul, along, step), shape=alone), shape=tile.shape)
+        lanes = shaped if lanes is None else build.emit(ops.add, lanes, shaped)
+    assert lanes is not None
     pointers: Value = build.emit(ops.offset, build.emit(ops.broadcast, base, shape=tile.shape), lanes)
     return pointers

@@ -17,7 +17,7 @@ from .container import Image, image
 from .expand import expand
 from .lower import lower
 from .names import Buffer, Label
-from .report import report
+from .report import slow_ways
 from .resident import Plan, views
 from .schedule import schedule
 from .tokens import synchronise
@@ -26,9 +26,9 @@ from .write import Code, Line
 SMALLEST = 16  # bytes: smaller tiles stay where they are
 
 
-def compile_code(kernel: Kernel, machine: Npu) -> Image:
+def compile_code(kernel: Kernel, machine: Npu, checked: bool = True) -> Image:
     """The words of a kernel: with two iterations of a loop under way if there is room; with accumulators in the matrix unit's
-    memory, or going through it in parts."""
+    memory, or going through it in parts. `checked`: whether the static checker looks at them."""
     code, overlapping = lower(kernel, machine, stages=2)
     plan, refused = _plan(kernel, machine), ""
     made: Image | None = None
@@ -44,8 +44,9 @@ def compile_code(kernel: Kernel, machine: Npu) -> Image:
             if error.space != ACC:
                 raise
             made, code, plan = _fitted(kernel, machine, keep_accumulators=False)
-    verify(made.words, machine)
-    return replace(made, report=report(code, plan, machine, refused))
+    if checked:
+        verify(made.words, machine)
+    return replace(made, slow=slow_ways(code, plan, machine, refused))
 
 
 def _plan(kernel: Kernel, machine: Npu) -> Plan:

@@ -26,7 +26,7 @@ class Image:
 
     words: list[int]
     lines: list[Loc | None]
-    report: str = ""  # what took a slow way; it stays with the compiler's texts
+    slow: tuple[tuple[Loc | None, str], ...] = ()  # what took a slow way, see `report`; it is no part of the container
     scratch: int = 0  # bytes of DRAM that a core needs for itself; where they start is the argument after the kernel's
 
 

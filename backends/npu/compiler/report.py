@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tiledsl.location import Loc
 
@@ -14,20 +14,28 @@ SINGLY = "an address per element, which do not follow from a base and strides by
 SLOW = {
     "dgat": f"reads element by element: {SINGLY}",
     "dscat": f"writes element by element: {SINGLY}",
-    "datom": "updates element by element, in their order",
-    "dcas": "compares and swaps element by element, in their order",
+    "datom": "updates element by element: in their order",
+    "dcas": "compares and swaps element by element: in their order",
 }
 
 
-def report(code: Code, plan: Plan, machine: Npu, refused: str = "") -> str:
-    """Text with a line per slow way; empty if there is none. `refused`: why iterations do not overlap."""
+Slow = tuple[Loc | None, str]  # where, and what: before the colon which way it is, the same wherever it is taken; then why
+
+
+def slow_ways(code: Code, plan: Plan, machine: Npu, refused: str = "") -> tuple[Slow, ...]:
+    """Every slow way that a kernel takes. `refused`: why iterations do not overlap."""
     found = list(dict.fromkeys(_found(code, plan, machine)))
     if refused:
         found.append((None, f"iterations of loops do not overlap: {refused}"))
-    return "".join(f"{loc}: {what}\n" if loc else f"{what}\n" for loc, what in found)
+    return tuple(found)
 
 
-def _found(code: Code, plan: Plan, machine: Npu) -> Iterator[tuple[Loc | None, str]]:
+def report(slow: Sequence[Slow]) -> str:
+    """Text with a line per slow way; empty if there is none."""
+    return "".join(f"{loc}: {what}\n" if loc else f"{what}\n" for loc, what in slow)
+
+
+def _found(code: Code, plan: Plan, machine: Npu) -> Iterator[Slow]:
     away = set(plan.elsewhere)
     for line in code:
         if not isinstance(line, Line):
@@ -44,6 +52,6 @@ def _found(code: Code, plan: Plan, machine: Npu) -> Iterator[tuple[Loc | None, s
                 yield line.loc, f"multiplies {dtype.name} on the vector unit: {which}"
         for buffer in [v.buffer for v in views(line) if v.buffer in away]:
             away.remove(buffer)
-            yield line.loc, f"a tile of {buffer.nbytes} bytes lives in DRAM: the scratchpad has {machine.spm_bytes}"
+            yield line.loc, f"a tile lives in DRAM: it has {buffer.nbytes} bytes, the scratchpad {machine.spm_bytes}"
     if plan.pieces:
-        yield None, f"large tiles are computed in pieces of at most {plan.budget} bytes"
+        yield None, f"large tiles are computed in pieces: of at most {plan.budget} bytes"
