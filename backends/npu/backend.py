@@ -143,8 +143,9 @@ class Backend:
         cycles = int(launch + timed.cycles)
         busy = {unit: int(sum(b for b, name in zip(timed.busy, QUEUE_NAMES, strict=True) if name[0] == unit)) for unit in "LWMVX"}
         counts = {"dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
-        details = {"busy": busy, "lost": timed.lost(), **counts}
-        return Report(seconds=cycles / (self.machine.clock_mhz * 1e6), cycles=cycles, details=details)
+        seconds = cycles / (self.machine.clock_mhz * 1e6)
+        details = {"busy": busy, "lost": timed.lost(), **counts, "energy": account.energy(seconds)}
+        return Report(seconds=seconds, cycles=cycles, details=details)
 
     @contextmanager
     def _core(

@@ -95,6 +95,15 @@ class Npu(Machine):
     host_gbytes: float = key(
         "host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6
     )
+    mac_pj: Mapping[str, float] = field(default_factory=lambda: {"i8": 0.23, "u8": 0.23, "f16": 1.5, "bf16": 1.5, "f32": 4.6})
+    lane_pj: float = key("energy.lane_pj", 4.6, "picojoules of a vector element of up to four bytes", least=0, most=1e6, better=0)
+    spm_pj: float = key("energy.spm_pj_per_byte", 1.25, "picojoules of a byte from or to a memory of a core", least=0, most=1e6, better=0)
+    dram_pj: float = key("energy.dram_pj_per_byte", 40.0, "picojoules of a byte from or to DRAM", least=0, most=1e6, better=0)
+    issue_pj: float = key("energy.issue_pj", 20.0, "picojoules of an instruction, fetched and issued", least=0, most=1e6, better=0)
+    idle_mw: float = key("energy.idle_mw", 0.0, "milliwatts of a core, whatever it does", least=0, most=1e6, better=0)
+    mac_um2: Mapping[str, float] = field(default_factory=lambda: {"i8": 318.0, "u8": 318.0, "f16": 3000.0, "bf16": 3000.0, "f32": 11884.0})
+    lane_um2: float = key("area.lane_um2", 18000.0, "square micrometres of a vector lane", least=0, most=1e9, better=0)
+    sram_um2: float = key("area.sram_um2_per_byte", 5.5, "square micrometres of a byte of scratchpad", least=0, most=1e6, better=0)
     word_bits: int = key("encoding.bits", 0, "bits of an instruction word, whole bytes; 0: the layout of T1", least=0, most=1024, better=0)
     word_fields: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # lowest bit and width, of places other than T1's
     word_opcodes: Mapping[str, int] = field(default_factory=dict)  # by instruction, where they are others than T1's

@@ -113,6 +113,14 @@ def _rate(place: str, key: str, name: str, rate: Any) -> float:
     return float(rate)
 
 
+def _cost(place: str, key: str, name: str, cost: Any) -> float:
+    if name not in RATED:
+        raise _unknown(place, f"type `{name}` in [{key.rpartition('.')[0]}]", name, RATED)
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or cost < 0:
+        raise LaunchError(f"{place}: {key} is {cost!r}", help="a number, 0 or more: of one multiply-add")
+    return float(cost)
+
+
 def _bits(place: str, key: str, name: str, bits: Any) -> tuple[int, int]:
     if not isinstance(bits, list) or [type(x) for x in bits] != [int, int]:
         raise LaunchError(f"{place}: {key} is {bits!r}", help="two numbers: the lowest bit, and how many there are")
@@ -128,6 +136,8 @@ def _opcode(place: str, key: str, name: str, code: Any) -> int:
 Entry = Callable[[str, str, str, Any], Any]
 TABLES: Mapping[str, tuple[str, Entry]] = {
     "matrix.rate": ("matrix_rate", _rate),
+    "energy.mac_pj": ("mac_pj", _cost),
+    "area.mac_um2": ("mac_um2", _cost),
     "encoding.fields": ("word_fields", _bits),
     "encoding.opcodes": ("word_opcodes", _opcode),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..timing import Listener, Tasks, Timed
+from ..timing.energy import Counter, Counts, joules
 from .trace import Player, Trace
 
 
@@ -18,17 +19,24 @@ class Account:
     known: dict[bytes, int] = field(default_factory=dict)  # classes by signature
     chosen: dict[int, int] = field(default_factory=dict)  # classes by program
     begun: dict[int, Listener] = field(default_factory=dict)  # programs that came in pieces
+    counts: Counts = field(default_factory=Counts)  # of those
+    counted: dict[int, Counts] = field(default_factory=dict)  # of the other classes
+
+    def __post_init__(self) -> None:
+        self.counter = Counter(self.player.program)
 
     def __call__(self, trace: Trace) -> None:
         machine = self.player.machine
         key = trace.signature(machine.burst) if trace.program not in self.begun else b""
         if not key:
+            self.counts.add(self.counter.count(trace))
             self.player.play(trace, self.begun.setdefault(trace.program, Listener(machine)))
             return
         if key not in self.known:
             listener = Listener(machine)
             self.player.play(trace, listener)
             self.known[key] = self._add(listener)
+            self.counted[self.known[key]] = self.counter.count(trace)
         self.chosen[trace.program] = self.known[key]
 
     def _add(self, listener: Listener) -> int:
@@ -42,6 +50,15 @@ class Account:
         self.begun = {}
         programs = [self.chosen[n] for n in range(self.programs)]
         return Timed(self.classes, programs, cores, self.player.machine.dram_bytes_per_cycle, record)
+
+    def energy(self, seconds: float) -> dict[str, float]:
+        """Joules of all programs, by what they go into, in so many seconds."""
+        total = Counts()
+        total.add(self.counts)
+        for index in self.chosen.values():
+            if index in self.counted:
+                total.add(self.counted[index])
+        return joules(self.player.machine, total, self.moved(), seconds)
 
     def moved(self) -> int:
         """Bytes of DRAM that all programs moved."""

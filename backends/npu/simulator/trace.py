@@ -180,7 +180,7 @@ class Player:
     """Shows traces of a program to observers, as the reference interpreter would have. Observers see it as the core."""
 
     def __init__(self, program: Sequence[Shown], machine: Npu):
-        self.machine, self._shown = machine, program
+        self.machine, self.program = machine, program
         self._tiles: dict[int, TileDescriptor] = {}
         self._boxes: dict[int, GlobalDescriptor] = {}
 
@@ -197,7 +197,7 @@ class Player:
         tiles = [trace.tile(row) for row in range(len(trace.tiles))]
         boxes = [trace.box(row) for row in range(len(trace.boxes))]
         for pc, done, rows, row, _ in trace.steps.tolist():
-            one, idle, registers, box = self._shown[pc]
+            one, idle, registers, box = self.program[pc]
             if not done:
                 observe(self, pc, idle)
                 continue
