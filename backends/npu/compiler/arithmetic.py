@@ -53,7 +53,7 @@ def num_programs(emit: Emitter, op: Op) -> None:
 @lowers(*(SPECS[name] for name in (*alu.UNARY, *alu.BINARY, *alu.TERNARY, "cast", "bitcast", "offset", "address", "pointer")))
 def elementwise(emit: Emitter, op: Op) -> None:
     shape = op.result.type.shape
-    if shape:
+    if shape or emit.stays_in_tiles(op.operands):
         emit.views[op.result] = on_tiles(emit, op, [emit.view(v) for v in op.operands], shape)
     else:
         emit.regs[op.result] = on_scalars(emit, op, [emit.scalar(v) for v in op.operands])

@@ -17,6 +17,7 @@ from .container import Image, image
 from .expand import expand
 from .lower import lower
 from .names import Buffer, Label
+from .reorder import reorder
 from .report import slow_ways
 from .resident import Plan, views
 from .schedule import schedule
@@ -78,8 +79,16 @@ def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> tuple[I
 
 
 def _finished(code: Code, machine: Npu, plan: Plan, overlapping: Collection[Label] = ()) -> Image:
-    code = buffers(registers(expand(code, machine, plan), machine), machine, overlapping)
-    return image(synchronise(schedule(code, machine), machine), machine, plan.scratch)
+    expanded = expand(code, machine, plan)
+    try:
+        placed = _placed(reorder(expanded, machine), machine, overlapping)
+    except Overflow:  # more is alive at a time in that order
+        placed = _placed(expanded, machine, overlapping)
+    return image(synchronise(schedule(placed, machine), machine), machine, plan.scratch)
+
+
+def _placed(code: Code, machine: Npu, overlapping: Collection[Label]) -> Code:
+    return buffers(registers(code, machine), machine, overlapping)
 
 
 def _largest(error: Overflow, mine: set[Buffer], plan: Plan) -> list[Buffer]:

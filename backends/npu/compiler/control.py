@@ -26,7 +26,7 @@ def for_(emit: Emitter, op: Op) -> None:
     emit.assign(slots, op.operands[3:])
 
     def iteration() -> None:
-        emit.cells.clear()  # what the values of the body are changes with every iteration
+        emit.forget()  # what the values of the body are changes with every iteration
         emit.assign(slots, emit.block(body))
         emit("addr", index, index, step, 1)
 

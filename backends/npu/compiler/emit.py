@@ -56,6 +56,7 @@ class Emitter(Writer):
         self.regs: dict[Value, Reg] = {}
         self.views: dict[Value, View] = {}
         self.cells: dict[Value, View] = {}  # scalars that were put into the scratchpad, since the last label
+        self.peeked: dict[Value, Reg] = {}  # and those that were fetched from there
         self.drained: dict[Value, View] = {}  # scratchpad copies of values in the accumulators
         for index, param in enumerate(kernel.body.args):
             self.regs[param] = self.fresh("arg", index)
@@ -82,7 +83,12 @@ class Emitter(Writer):
 
     def label(self, label: Label) -> None:
         super().label(label)
+        self.forget()
+
+    def forget(self) -> None:
+        """Copies of scalars in the other place may not be there, or be of another iteration."""
         self.cells.clear()
+        self.peeked.clear()
 
     def own(self, op: Op, custom: Custom, found: Operands) -> None:
         """An instruction that the machine adds to T1, in place of ops."""
@@ -119,9 +125,16 @@ class Emitter(Writer):
 
     def scalar(self, value: Value) -> Reg:
         """The register of a scalar."""
-        if value not in self.regs:
-            return self.fresh("peek", self.views[value])
-        return self.regs[value]
+        if value in self.regs:
+            return self.regs[value]
+        if value not in self.peeked:
+            self.peeked[value] = self.fresh("peek", self.views[value])
+        return self.peeked[value]
+
+    def stays_in_tiles(self, values: Sequence[Value]) -> bool:
+        """Whether scalars are best computed where tiles are: one of them is a number that was made there. To fetch it, the scalar
+        unit would wait for it, and nobody gets instructions while it waits."""
+        return any(v in self.views and v not in self.regs and element(v.type).is_float for v in values)
 
     def known(self, value: Value) -> int | None:
         """The number an integer scalar always is, if that can be seen."""
@@ -143,9 +156,9 @@ class Emitter(Writer):
         return self.cells[value]
 
     def set_scalar_view(self, value: Value, view: View) -> None:
-        """A scalar was made in the scratchpad: fetch it into a register unless only tiles want it."""
+        """A scalar was made in the scratchpad: fetch it into a register unless only tiles want it, or it is a number for tiles."""
         self.views[value] = view
-        if any(user.spec is not ops.broadcast for user in self.users.get(value, ())):
+        if not element(value.type).is_float and any(user.spec is not ops.broadcast for user in self.users.get(value, ())):
             self.regs[value] = self.fresh("peek", view)
 
     def set_tile(self, value: Value, view: View) -> None:

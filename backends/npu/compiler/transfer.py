@@ -45,12 +45,19 @@ def load_scalar(emit: Emitter, address: Reg, dtype: DType, rest: list[Reg]) -> R
     return result
 
 
+def store_scalar(emit: Emitter, address: Reg, value: Value, dtype: DType, mask: Reg | None) -> None:
+    """One element, from where it is."""
+    if emit.stays_in_tiles([value]):
+        emit("dst", Box(dtype, address, (), (), ()), emit.view(value), NONE, when=mask)
+    else:
+        emit("sstore", code_of(dtype), address, emit.scalar(value), when=mask)
+
+
 @lowers(ops.store)
 def store(emit: Emitter, op: Op) -> None:
     pointer, value, *rest = op.operands
     if not value.type.shape:
-        mask = emit.scalar(rest[0]) if rest else None
-        emit("sstore", code_of(pointee(pointer)), emit.scalar(pointer), emit.scalar(value), when=mask)
+        store_scalar(emit, emit.scalar(pointer), value, pointee(pointer), emit.scalar(rest[0]) if rest else None)
         return
     masked: list[int | View] = [emit.view(rest[0])] if rest else [NONE]
     emit.vector("dscat", emit.view(pointer), emit.view(value), *masked)
@@ -98,8 +105,7 @@ def store_block(emit: Emitter, op: Op) -> None:
     shape = value.type.shape
     block = Access(emit, op, base, rest, shape)
     if not shape:
-        mask = None if block.mask is None else emit.scalar(block.mask)
-        emit("sstore", code_of(block.dtype), emit.scalar(base), emit.scalar(value), when=mask)
+        store_scalar(emit, emit.scalar(base), value, block.dtype, None if block.mask is None else emit.scalar(block.mask))
         return
     for box, part, masked in block.boxes(emit.view(value)):
         emit("dst", box, part, masked)
