@@ -28,8 +28,8 @@ def candidates() -> Iterator[tuple[str, Callable[[], Any]]]:
     try:
         import torch
 
-        tensors = [torch.from_numpy(a.copy()) for a in (x, y, out)]
-        yield "PyTorch tensors", lambda: add[(1,)](*tensors, COUNT, BLOCK=COUNT, backend="cpu")
+        a, b, c = (torch.from_numpy(array.copy()) for array in (x, y, out))
+        yield "PyTorch tensors", lambda: add[(1,)](a, b, c, COUNT, BLOCK=COUNT, backend="cpu")
     except ImportError:
         pass
     try:
