@@ -135,6 +135,12 @@ def doctor(arguments: Sequence[str]) -> int:
     return _with_programs("tiledsl.explore.doctor", parser.parse_args(arguments))
 
 
+def sweep(arguments: Sequence[str]) -> int:
+    """sweep [MACHINE...] [--vary KEY=VALUE,...]: the same kernels on many machines: cycles, energy, area, and which are best."""
+    command = import_module("tiledsl.explore.command")
+    return int(command.main(command.options_of(_parser(sweep), arguments)))
+
+
 def vectors(arguments: Sequence[str]) -> int:
     """vectors FOLDER [--check]: launches as files for another simulator of a machine, or what it made of them, compared."""
     parser = _parser(vectors)
@@ -181,6 +187,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "show": show,
     "check": check,
     "doctor": doctor,
+    "sweep": sweep,
     "vectors": vectors,
     "mutants": mutants,
     "bench": bench,

@@ -79,6 +79,21 @@ def parse(text: str, place: str) -> Npu:
     return complete(Npu(**values, sources=sources), place)
 
 
+def with_keys(machine: Npu, values: Mapping[str, Any], name: str) -> Npu:
+    """The machine under another name, with other values of keys; LaunchError names the key."""
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        table, _, entry = key.rpartition(".")
+        if table in TABLES:
+            field, check = TABLES[table]
+            given[field] = {**given.get(field, getattr(machine, field)), entry: check(machine.name, key, entry, value)}
+        elif key in KEYS:
+            given[KEYS[key]] = _checked(machine.name, DECLARED[key], value)
+        else:
+            raise _unknown(machine.name, f"key `{key}`", key, [*KEYS, *TABLES])
+    return complete(replace(machine, **given, name=name), name)
+
+
 def complete(machine: Npu, place: str) -> Npu:
     """The same machine, with what follows from its numbers; LaunchError where they contradict each other."""
     if bool(machine.matrix_rows) != bool(machine.matrix_columns):

@@ -1,0 +1,143 @@
+"""`python -m tiledsl sweep`: which machines, which kernels, who computes; a table and a plot of what came out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ..backends.npu.machine import PRESETS, find
+from ..errors import LaunchError
+from .sweep import Here, Point, front, run, varied
+from .workloads import PHASES, chosen
+
+
+def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """What the user asks for."""
+    parser.add_argument("machines", nargs="*", metavar="MACHINE", help="files my.npu.toml, or presets; all presets if none is named")
+    parser.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE,...",
+        help="these values instead; keys joined by + change together",
+    )
+    parser.add_argument("--phases", nargs="+", default=[], metavar="PHASE", help=f"{', '.join(PHASES)}; all if none is named")
+    parser.add_argument("--dtype", default="f16", metavar="TYPE", help="of weights and activations (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes; 0: this one (%(default)s)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="a dask scheduler whose workers compute, instead of processes here")
+    parser.add_argument("--results", type=Path, metavar="FILE.jsonl", help="keep what is measured; what is there is not measured again")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture of time, energy and area; needs matplotlib")
+    return parser.parse_args(arguments)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure, and print the table."""
+    machines = varied([find(name) for name in options.machines or PRESETS], [axis(text) for text in options.vary])
+    phases = chosen(options.phases, options.dtype)
+    with executor(options) as pool, progress() as told:
+        points = run(machines, phases, pool, options.results, told)
+    print(table(points))
+    if options.plot is not None:
+        plot(points, options.plot)
+        print(options.plot)
+    return 1 if any(p.error for p in points) else 0
+
+
+def axis(text: str) -> tuple[list[str], list[Any]]:
+    """The keys and values of `spm.bytes=65536,131072`."""
+    keys, _, values = text.partition("=")
+    try:
+        return keys.split("+"), list(tomllib.loads(f"values = [{values}]")["values"])
+    except tomllib.TOMLDecodeError:
+        raise LaunchError(f"--vary {text}: the values are no list", help="--vary spm.bytes=65536,131072") from None
+
+
+@contextmanager
+def executor(options: argparse.Namespace) -> Iterator[Executor]:
+    """Who computes."""
+    if options.dask:
+        client = import_module("distributed").Client(options.dask)
+        try:
+            yield client.get_executor()
+        finally:
+            client.close()
+    elif options.jobs == 0:
+        yield Here()
+    else:
+        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+            yield pool
+
+
+@contextmanager
+def progress() -> Iterator[Any]:
+    """A line about how far it is: the same one again on a terminal."""
+    alone = sys.stderr.isatty()
+
+    def told(line: str) -> None:
+        print(f"\r\033[K{line}" if alone else line, end="" if alone else "\n", file=sys.stderr, flush=True)
+
+    yield told
+    if alone:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+# --- what came out -----------------------------------------------------------------------------------------------------
+
+COLUMNS = ("machine", "MAC/cycle", "on chip", "GB/s", "cycles", "time", "energy", "area", "matrix", "DRAM", "best")
+
+
+def table(points: Sequence[Point]) -> str:
+    """A table for each phase, in Markdown, the fastest machine first; `best` marks those that no other is better than in time, energy
+    and area at once."""
+    lines = []
+    for phase in dict.fromkeys(p.phase for p in points):
+        here = [p for p in points if p.phase == phase]
+        best = front(here)
+        lines += [f"\n{phase}\n", f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
+        for p in sorted(here, key=lambda p: (bool(p.error), p.seconds)):
+            m = p.machine
+            about = [m.name, f"{m.macs * m.cores}", f"{(m.spm_bytes + m.acc_bytes) * m.cores >> 10} KiB", f"{m.dram_gbytes:g}"]
+            if p.error:
+                lines.append(f"| {' | '.join(about)} | does not run: {p.error} |")
+                continue
+            found = [f"{p.cycles:,}", _short(p.seconds, "s"), _short(p.joules, "J"), f"{p.area:.3g} mm2"]
+            lines.append(f"| {' | '.join([*about, *found, f'{p.products:.0%}', f'{p.bandwidth:.0%}', '*' if p in best else ''])} |")
+    return "\n".join(lines)
+
+
+def plot(points: Sequence[Point], path: Path) -> None:
+    """Time over area, a picture for each phase; colour is energy, and a line joins the best."""
+    matplotlib = import_module("matplotlib")
+    matplotlib.use("Agg")
+    pyplot = import_module("matplotlib.pyplot")
+    phases = list(dict.fromkeys(p.phase for p in points))
+    figure, rows = pyplot.subplots(1, len(phases), figsize=(5 * len(phases), 4), squeeze=False)
+    for axes, phase in zip(rows[0], phases, strict=True):
+        here = [p for p in points if p.phase == phase and not p.error]
+        best = sorted(front(here), key=lambda p: p.area)
+        shown = axes.scatter([p.area for p in here], [p.seconds for p in here], c=[p.joules for p in here], norm="log", zorder=2)
+        axes.plot([p.area for p in best], [p.seconds for p in best], color="grey", linewidth=0.8, zorder=1)
+        for p in here:
+            axes.annotate(p.machine.name, (p.area, p.seconds), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        axes.set(title=phase, xlabel="area in square millimetres", ylabel="seconds", xscale="log", yscale="log")
+        figure.colorbar(shown, ax=axes, label="joules")
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _short(value: float, unit: str) -> str:
+    """A number with a prefix."""
+    for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+        if value >= scale:
+            return f"{value / scale:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
