@@ -132,3 +132,8 @@ def test_workers_of_a_cluster_measure_the_same(tmp_path: Path) -> None:
             executor: Executor = client.get_executor()
             assert run([T1_BASE, EDGE], TINY, executor, tmp_path / "sweep.jsonl") == run([T1_BASE, EDGE], TINY, Here())
         assert main(["sweep", "edge", "--phases", "decode", "--dask", cluster.scheduler_address]) == 0
+
+
+def test_without_memory_and_issue_everything_is_faster() -> None:
+    points = run([find("ideal"), T1_BASE], {"prefill": chosen(["prefill"], "f16")["prefill"][:2]}, Here())
+    assert 2 * points[0].cycles < points[1].cycles

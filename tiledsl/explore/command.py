@@ -115,19 +115,25 @@ def table(points: Sequence[Point]) -> str:
 
 
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Time over area, a picture for each phase; colour is energy, and a line joins the best."""
+    """Time over area, a picture for each phase; colour is energy, a ring marks the best, and a line what time so much area buys."""
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     pyplot = import_module("matplotlib.pyplot")
     phases = list(dict.fromkeys(p.phase for p in points))
-    figure, rows = pyplot.subplots(1, len(phases), figsize=(5 * len(phases), 4), squeeze=False)
-    for axes, phase in zip(rows[0], phases, strict=True):
-        here = [p for p in points if p.phase == phase and not p.error]
-        best = sorted(front(here), key=lambda p: p.area)
+    columns = min(len(phases), 2)
+    figure, grid = pyplot.subplots(-(-len(phases) // columns), columns, figsize=(7 * columns, 2.5 * (len(phases) + 1)), squeeze=False)
+    for axes in grid.flat[len(phases) :]:
+        axes.set_visible(False)
+    for axes, phase in zip(grid.flat, phases, strict=False):
+        here = sorted((p for p in points if p.phase == phase and not p.error), key=lambda p: (p.area, p.seconds))
+        best = front(here)
+        fastest = [p.seconds for p in here]
+        bought = [min(fastest[: i + 1]) for i in range(len(here))]
         shown = axes.scatter([p.area for p in here], [p.seconds for p in here], c=[p.joules for p in here], norm="log", zorder=2)
-        axes.plot([p.area for p in best], [p.seconds for p in best], color="grey", linewidth=0.8, zorder=1)
+        axes.scatter([p.area for p in best], [p.seconds for p in best], s=90, facecolors="none", edgecolors="black", linewidths=0.8)
+        axes.step([p.area for p in here], bought, where="post", color="grey", linewidth=0.8, zorder=1)
         for p in here:
-            axes.annotate(p.machine.name, (p.area, p.seconds), fontsize=6, xytext=(3, 3), textcoords="offset points")
+            axes.annotate(p.machine.name, (p.area, p.seconds), fontsize=6, xytext=(5, 3), textcoords="offset points")
         axes.set(title=phase, xlabel="area in square millimetres", ylabel="seconds", xscale="log", yscale="log")
         figure.colorbar(shown, ax=axes, label="joules")
     figure.tight_layout()

@@ -86,6 +86,7 @@ class Npu(Machine):
     )
     dma_setup: int = key("dma.setup", 16, "cycles before a transfer's first bytes", least=0, most=1 << 20, better=-1)
     burst: int = key("dma.burst", 64, "bytes that DRAM moves at once", least=1, most=1 << 16, power=True, better=-1)
+    bursts_per_cycle: int = key("dma.bursts_per_cycle", 1, "bursts that one engine begins in a cycle", most=1 << 16)
     dma_bytes_per_cycle: int = key("dma.bytes_per_cycle", 32, "bytes a cycle of one engine", most=1 << 20)
     inflight: int = key("dma.max_inflight", 16, "transfers of one engine that are under way at once", most=4096)
     gather_per_cycle: int = key("dma.gather_per_cycle", 1, "elements a cycle, where each has an address of its own", most=4096)

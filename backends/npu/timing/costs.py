@@ -78,7 +78,7 @@ def transfer(core: Any, one: Decoded) -> tuple[int, float]:
     machine, name = core.machine, one.instruction.name
     if name in ("dld", "dst"):
         moved = _bytes(machine, core.box(one["box"] if name == "dld" else one["to"]))
-        return moved, max(moved / machine.dma_bytes_per_cycle, moved / machine.burst)
+        return moved, max(moved / machine.dma_bytes_per_cycle, moved / machine.burst / machine.bursts_per_cycle)
     count = core.tile(one["addresses"]).size
     each = machine.atomic_cycles if name in ("datom", "dcas") else 1 / machine.gather_per_cycle
     return count * machine.burst, count * each
