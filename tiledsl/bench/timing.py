@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-LEAST = 1e-3  # a sample shorter than this, in seconds, is made of several calls
+LEAST = 3e-3  # a sample shorter than this, in seconds, is made of several calls
 WARM = 3  # calls before the first sample
 
 
