@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +95,27 @@ def test_a_script_runs_unchanged(tmp_path):
     done = python("-m", "tiledsl", "run", "script.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done __main__\n"
+
+
+def test_a_script_that_reaches_foreign_memory_says_where(tmp_path):
+    text = """
+import numpy as np, triton, triton.language as tl
+
+@triton.jit
+def wild(x):
+    tl.store(x + (1 << 50), 1.0)
+
+wild[(1,)](np.zeros(4, np.float32))
+"""
+    (tmp_path / "script.py").write_text(text)
+    done = python("-m", "tiledsl", "run", "script.py", cwd=tmp_path)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr and 'script.py", line 8 in <module>' in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "tiledsl", "run", "script.py"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "TILEDSL_DEBUG": "1"},
+    )  # fmt: skip
+    assert done.returncode == 1 and "write outside" in done.stderr and "script.py:6" in done.stderr
 
 
 def test_a_script_finds_cuda_and_ends_its_sweeps_early(tmp_path):

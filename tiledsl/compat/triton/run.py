@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import runpy
 import sys
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     install()
     if find_spec("torch") is not None:
         cuda.install()
+    faulthandler.enable()  # a kernel may reach memory that is not its own: the launch is told before the process ends
     sys.argv = list(arguments)
     sys.path[0] = str(script.resolve().parent)
     try:
