@@ -58,6 +58,10 @@ def test_a_diagnosis() -> None:
     assert "exp 3" in text and not any("exp" in user for f in found.findings for user in f.users)
 
 
+def test_types_that_words_do_not_know_are_computed_with_others() -> None:
+    assert {name.partition(" of ")[2] for name in examine(T1_BASE, ["add"]).long} >= {"f8e5", "f8e4nv"}
+
+
 def test_a_machine_without_slow_ways_and_names_that_nobody_has(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "t1-base", "add", "softmax"]) == 0
     assert "no slow path" in capsys.readouterr().out

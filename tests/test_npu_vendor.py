@@ -22,7 +22,9 @@ from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.isa.encoding import PLACES, SLOTS, instruction_set
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.machine import T1_BASE, read
+from tiledsl.backends.npu.simulator.checked import Checks
 from tiledsl.errors import LaunchError
+from tiledsl.explore.named import machine_named
 from tiledsl.ir.types import DTYPES
 from tiledsl.testing import conformance
 
@@ -128,6 +130,32 @@ def test_kernels_use_its_instruction() -> None:
     assert "leaky" in text and "vec3" not in text and "vec2" not in text  # what it stands for is not computed, too
     half = x.astype(np.float16)
     assert "leaky" not in run(Backend(MACHINE, name="sable"), rectified, half, half.copy(), 0.25, N=64)  # it says f32 and i32
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_it_keeps_to_tokens_in_every_order(seed: int) -> None:
+    x, out, expected = np.linspace(-5, 5, 64, dtype=np.float32), np.empty(64, np.float32), np.empty(64, np.float32)
+    assert "leaky" in run(Backend(MACHINE, checks=Checks(order=seed), name="sable"), rectified, x, out, 0.5, N=64)
+    rectified[(1,)](x, expected, 0.5, N=64, backend="interpreter")
+    assert out.tobytes() == expected.tobytes()
+
+
+def test_vectors_hold_its_words_and_run_again(tmp_path: Path) -> None:
+    backend = Backend(MACHINE, name="sable")
+    x, out = np.linspace(-5, 5, 64, dtype=np.float32), np.empty(64, np.float32)
+    run(backend.recorder(tmp_path), rectified, x, out, 0.5, N=64)
+    (place,) = tmp_path.iterdir()
+    words = (place / "program.hex").read_text().split()
+    assert {len(word) for word in words} == {40} and f"{OWN.by_name['leaky'].opcode:02x}" in {word[:2] for word in words}
+    assert "leaky" in (place / "retired.log").read_text() and "leaky" in (place / "program.txt").read_text()
+    assert list(backend.replayed(tmp_path)) == [("0000-rectified", [])]
+
+
+def test_doctor_and_sweep_know_it_by_its_name() -> None:
+    registry.register(Backend(MACHINE, name="sable"))
+    assert machine_named("sable") == MACHINE and machine_named("edge").name == "edge"
+    with pytest.raises(LaunchError, match="there is no machine `cpu`"):
+        machine_named("cpu")
 
 
 # --- words -----------------------------------------------------------------------------------------------------------------

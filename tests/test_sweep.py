@@ -15,6 +15,7 @@ import pytest
 from tiledsl.__main__ import main
 from tiledsl.backends.npu.machine import T1_BASE, find
 from tiledsl.errors import LaunchError
+from tiledsl.explore import command
 from tiledsl.explore.command import axis, plot, table
 from tiledsl.explore.sweep import Here, Point, front, kept, key_of, measure, run, varied
 from tiledsl.explore.workloads import PHASES, Step, chosen, sample
@@ -116,6 +117,12 @@ def test_the_command_prints_a_table_and_keeps_results(tmp_path: Path, capsys: py
     assert {json.loads(line)["machine"] for line in results.read_text().splitlines()} == {f"t1-base vector.lanes={n}" for n in (64, 128)}
     assert main([*asked, "--jobs", "0"]) == 0
     assert capsys.readouterr().out == said.out
+
+
+def test_what_is_not_installed_is_said_first(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert main(["sweep", "edge", "--plot", "sweep.png"]) == 1
+    assert "matplotlib, which is not installed" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")

@@ -130,7 +130,7 @@ def check(arguments: Sequence[str]) -> int:
 def doctor(arguments: Sequence[str]) -> int:
     """doctor MACHINE [NAME...]: what falls to slow paths on a machine of npu, and which hardware would mend it."""
     parser = _parser(doctor)
-    parser.add_argument("machine", metavar="MACHINE", help="a file my.npu.toml, or a preset")
+    parser.add_argument("machine", metavar="MACHINE", help="a file my.npu.toml, a preset, or a backend")
     parser.add_argument("names", nargs="*", metavar="NAME", help="ops and ready kernels to look at; all if none is named")
     return _with_programs("tiledsl.explore.doctor", parser.parse_args(arguments))
 

@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from ..backends.npu.machine import PRESETS, find
+from ..backends.npu.machine import PRESETS
 from ..errors import LaunchError
+from .named import machine_named
 from .sweep import Here, Point, front, run, varied
 from .workloads import PHASES, chosen
 
 
 def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """What the user asks for."""
-    parser.add_argument("machines", nargs="*", metavar="MACHINE", help="files my.npu.toml, or presets; all presets if none is named")
+    parser.add_argument("machines", nargs="*", metavar="MACHINE", help="files, presets or backends; all presets if none is named")
     parser.add_argument(
         "--vary",
         action="append",
@@ -41,7 +43,10 @@ def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> arg
 
 def main(options: argparse.Namespace) -> int:
     """Measure, and print the table."""
-    machines = varied([find(name) for name in options.machines or PRESETS], [axis(text) for text in options.vary])
+    for wanted, module in ((options.dask, "distributed"), (options.plot, "matplotlib")):
+        if wanted and find_spec(module) is None:
+            raise LaunchError(f"this needs {module}, which is not installed", help="pip install 'tiledsl[sweep]'")
+    machines = varied([machine_named(name) for name in options.machines or PRESETS], [axis(text) for text in options.vary])
     phases = chosen(options.phases, options.dtype)
     with executor(options) as pool, progress() as told:
         points = run(machines, phases, pool, options.results, told)

@@ -13,10 +13,11 @@ from typing import Any
 
 from ..backends.npu.isa.custom import customs
 from ..backends.npu.isa.encoding import instruction_set
-from ..backends.npu.machine import Npu, find
+from ..backends.npu.machine import Npu
 from ..errors import LaunchError, Unsupported, nearest
 from ..kernels import samples
 from .changes import Change, changed, changes, doubled, mend
+from .named import machine_named
 from .probes import Probe, alone, of_kernels, of_ops
 
 ENGINES = ("M", "V", "X")
@@ -180,5 +181,5 @@ def main(options: Any) -> int:
             raise LaunchError(
                 f"there is no op and no ready kernel `{name}`", help=nearest(name, known) or "python -m tiledsl ops lists ops"
             )
-    print(told(examine(find(options.machine), options.names)), end="")
+    print(told(examine(machine_named(options.machine), options.names)), end="")
     return 0

@@ -25,8 +25,9 @@ from ..ir.types import f32
 from ..kernels import samples
 from ..kernels.sample import Sample
 from ..location import Loc
+from ..ops import add
 from ..passes import pipeline
-from ..testing.cases import bind
+from ..testing.cases import Case, bind
 from ..testing.conformance import EVERY, minimal
 from ..testing.programs import pure_specs
 from ..testing.suite import ALONE
@@ -68,15 +69,24 @@ def alone() -> list[OpSpec]:
 
 
 def of_ops(machine: Npu, names: Sequence[str] = ()) -> Iterator[Probe]:
-    """These ops, or all, on the types that words know; those that the passes write with other ops, once."""
+    """These ops, or all, on the types that words know; those that the passes write with other ops, once; and for types that words do
+    not know, what adding takes."""
     backend = Backend(machine)
     types = [t for t in EVERY if t.name in DTYPE_NAMES]
     for spec in alone():
         if names and spec.name not in names:
             continue
         for kind, case in minimal(spec, types) if spec.ulp is None else itertools.islice(minimal(spec, [f32]), 1):
-            lowered = pipeline.run(case.kernel, backend.passes, machine, options=Options())
-            yield Probe(spec.name, kind, lowered, bind(case)[0])
+            yield _lowered(spec.name, kind, case, backend)
+    for elem in EVERY:
+        if elem not in types and (not names or add.name in names):
+            for kind, case in minimal(add, [elem]):
+                yield _lowered(f"{add.name} of {elem}", kind, case, backend)
+
+
+def _lowered(name: str, kind: str, case: Case, backend: Backend) -> Probe:
+    """A case after the passes."""
+    return Probe(name, kind, pipeline.run(case.kernel, backend.passes, backend.machine, options=Options()), bind(case)[0])
 
 
 class _Catcher(Backend):

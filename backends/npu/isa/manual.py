@@ -61,7 +61,7 @@ def manual(machine: Npu = T1_BASE) -> str:
     )
     return "\n".join(
         [
-            HEAD,
+            HEAD if m == T1_BASE else HEAD.replace("# The T1 accelerator", f"# {m.name}, a T1 accelerator", 1),
             sizes,
             "",
             "## Machines",
