@@ -60,3 +60,15 @@ def test_elements_that_cannot_be_aligned(streaming: None) -> None:
     found = np.frombuffer(raw[2:].tobytes()[: 4 * x.size], np.float32).reshape(2, 2048)
     inside = (np.arange(2048) >= 3) & (np.arange(2048) < 2000)
     assert np.array_equal(found, np.where(inside, x.reshape(2, 2048), 0))
+
+
+def test_what_takes_longer_to_compute_than_to_write_stays_in_the_caches(streaming: None) -> None:
+    for count, expected in ((1, True), (40, False)):
+        steps = "".join(f"  %s{i + 1}: f32[2,2048] = mul %s{i}, %s{i}\n" for i in range(count))
+        text = (
+            COPY.format(T=f32, n=2048)
+            .replace("%a: f32", "%s0: f32")
+            .replace("  store", f"{steps}  store")
+            .replace("%yp, %a", f"%yp, %s{count}")
+        )
+        assert ("!nontemporal !0\n" in CPU.compile(parse(text), Options()).text["llvm"]) == expected

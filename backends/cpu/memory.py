@@ -17,7 +17,7 @@ from .evaluate import evaluate, vector_axis
 from .inside import inside_of
 from .plan import tables
 from .points import Index, Lanes, Point
-from .stream import goes_past, until_aligned, worth_streaming, write_whole
+from .stream import goes_past, light, until_aligned, worth_streaming, write_whole
 from .turn import turned, turns
 from .types import Kind, decoded, encoded, is_float
 
@@ -48,7 +48,7 @@ def store_block(code: Code, op: Op) -> None:
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
     turning = mask is None and len(shape) == 2 and steps[-1] == 1 and elem is not i1 and not tables(op) and turns(code, value)
 
-    long = mask is None and worth_streaming(elem, shape, axis, steps)
+    long = mask is None and worth_streaming(elem, shape, axis, steps) and light(code, value)
 
     def body(point: Point) -> None:
         valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(code, mask, point))

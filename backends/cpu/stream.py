@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiledsl.ir.core import Kernel
+from tiledsl.ir.core import Kernel, Value
 from tiledsl.ir.types import Elem
 
 from .access import Way
@@ -20,6 +20,7 @@ from .points import Lanes, Point
 from .types import Kind, encoded, memory, vector
 
 LEAST = 2048  # bytes of a row: shorter ones end in too many half lines
+MOST_OPS = 24  # on an element while it is written: as long as memory takes
 TEMPORAL = "!nontemporal !0"  # defined by METADATA
 METADATA = "!0 = !{i32 1}"
 
@@ -35,6 +36,18 @@ def large(code: Code, kernel: Kernel, grid: Sequence[str]) -> str:
 def worth_streaming(elem: Elem, shape: tuple[int, ...], axis: int | None, steps: Sequence[Way]) -> bool:
     """Whether a block has long contiguous rows."""
     return axis is not None and axis == len(shape) - 1 and steps[axis] == 1 and shape[axis] * elem.itemsize >= LEAST
+
+
+def light(code: Code, value: Value) -> bool:
+    """Whether memory, and not arithmetic, is what a store of this tile waits for: only then is less traffic worth anything."""
+    seen: set[Value] = set()
+    todo = [value]
+    while todo:
+        tile = todo.pop()
+        if tile not in seen and tile.type.shape == value.type.shape and tile.source is not None and not code.plan.kept(tile):
+            seen.add(tile)
+            todo += tile.source.operands if "elementwise" in tile.source.spec.traits else ()
+    return len(seen) <= MOST_OPS
 
 
 def goes_past(code: Code, elem: Elem, start: str) -> str:

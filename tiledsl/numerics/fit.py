@@ -166,6 +166,29 @@ def words_per_pi() -> tuple[int, ...]:
     return tuple(bits >> (64 * i) & (2**64 - 1) for i in reversed(range(20)))
 
 
+ERF_BORDER = {"f32": Decimal("1.09375"), "f64": Decimal("1.5")}  # here both polynomials of erf need as many coefficients
+
+
+def inner_erf(format: str) -> tuple[Function, Function, Decimal, Decimal]:
+    """erf(x) / x - 1 for z = x**2 up to the border, around the middle."""
+    middle = ERF_BORDER[format] ** 2 / 2
+
+    def ratio(z: Decimal) -> Decimal:
+        x = (z + middle).sqrt()
+        return erf(x) / x - 1
+
+    return ratio, lambda z: ONE, -middle, middle
+
+
+def outer_erf(format: str, end: int) -> tuple[Function, Function, Decimal, Decimal]:
+    """The logarithm of 1 - erf(x) beyond the border."""
+
+    def complement(t: Decimal) -> Decimal:
+        return 1 - erf(ERF_BORDER[format] + t)
+
+    return lambda t: complement(t).ln() / LN2, complement, Decimal(0), end - ERF_BORDER[format]
+
+
 def fits() -> dict[str, dict[str, Fit]]:
     """Every polynomial, in both formats."""
     half_octave = LN2 / 2 + Decimal("1e-3")
@@ -176,9 +199,6 @@ def fits() -> dict[str, dict[str, Fit]]:
     def both(function: Function, weight: Function, low: Decimal, high: Decimal, counts: tuple[int, int]) -> dict[str, Fit]:
         formats: dict[str, type[np.floating]] = {"f32": np.float32, "f64": np.float64}
         return {name: Fit(function, weight, low, high, n, format) for n, (name, format) in zip(counts, formats.items(), strict=True)}
-
-    def complement(t: Decimal) -> Decimal:
-        return 1 - erf(1 + t)
 
     def half_sine(z: Decimal) -> Decimal:
         return sine(PI * z.sqrt()) / z.sqrt()
@@ -192,10 +212,11 @@ def fits() -> dict[str, dict[str, Fit]]:
         "LOG": both(logarithm_tail, lambda f: f * f, below, above, (8, 19)),
         "LOG2": both(lambda f: ((1 + f).ln() - f) / f**2 / LN2, lambda f: f, below, above, (9, 20)),
         "TANH": both(lambda z: (tanh(z.sqrt()) / z.sqrt() - 1) / z, lambda z: z, Decimal(0), ONE, (8, 17)),
-        "ERF": both(lambda z: erf(z.sqrt()) / z.sqrt() - 1, lambda z: ONE, Decimal(0), ONE, (7, 14)),
-        "ERFC": {
-            "f32": Fit(lambda t: complement(t).ln(), complement, Decimal("-0.05"), Decimal(3), 10, np.float32),
-            "f64": Fit(lambda t: complement(t).ln(), complement, Decimal("-0.05"), Decimal(5), 25, np.float64),
+        "ERF": {"f32": Fit(*inner_erf("f32"), 7, np.float32), "f64": Fit(*inner_erf("f64"), 16, np.float64)},
+        "ERFC": {"f32": Fit(*outer_erf("f32", 4), 7, np.float32), "f64": Fit(*outer_erf("f64", 6), 16, np.float64)},
+        "ERFC_EXP2": {  # what is less than 1 / 6 may be six times as far off
+            "f32": Fit(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, 5, np.float32),
+            "f64": Fit(lambda r: ((r * LN2).exp() - 1) / r, lambda r: r, -half, half, 11, np.float64),
         },
         "POW_LOG2": {
             "f32": Fit(lambda f: (1 + f).ln() / f / LN2, lambda f: ONE, below, above, 15, np.float64),
@@ -223,6 +244,7 @@ def constants() -> dict[str, dict[str | int, tuple[int | float, ...]]]:
         "LOG2_E": {"f32": parts(1 / LN2, 24, 24), "f64": parts(1 / LN2, 53, 53)},
         "PER_PI": {start: half_turns(24 - start) for start in (0, 48, 70, 92, 114)},
         "PER_PI_WORDS": {"u64": words_per_pi()},
+        "ERF_BORDER": {name: (float(border),) for name, border in ERF_BORDER.items()},
         "HALF_PI": {"f32": parts(PI / 2, 24, 24), "f64": parts(PI / 2, 53, 53)},
     }
 
@@ -238,9 +260,11 @@ def table() -> str:
     for name, formats in (constants() | numbers).items():
         lines.append(f"{name} = {{")
         for format, values in formats.items():
-            lines.append(f"    {format!r}: (")
-            lines.extend(f"        {hex(value) if isinstance(value, int) else repr(value)}," for value in values)
-            lines.append("    ),")
+            texts = [hex(value) if isinstance(value, int) else repr(value) for value in values]
+            if len(texts) <= 2:
+                lines.append(f"    {format!r}: ({', '.join(texts)}{',' * (len(texts) == 1)}),")
+            else:
+                lines += [f"    {format!r}: (", *(f"        {text}," for text in texts), "    ),"]
         lines.append("}")
     return "\n".join(lines) + "\n"
 

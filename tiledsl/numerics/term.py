@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -115,8 +116,8 @@ def with_sign_of(magnitude: Term, sign: Term) -> Term:
     return (magnitude.bits | (sign.bits & sign.format.sign)).floating(magnitude.elem)
 
 
-def polynomial(x: Term, coefficients: tuple[float, ...]) -> Term:
-    """The sum of coefficients[i] * x**i, by Horner's rule with fma."""
+def polynomial(x: Term, coefficients: Sequence[Term | float]) -> Term:
+    """The sum of coefficients[i] * x**i, by Horner's rule with fma; coefficients may differ from element to element."""
     *rest, last = coefficients
     total: Term | float = last
     for coefficient in reversed(rest):
