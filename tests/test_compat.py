@@ -48,6 +48,8 @@ import os, time, torch, triton, triton.testing as tt
 os.environ["TILEDSL_SWEEP_SECONDS"] = "1"
 x = torch.ones(8, device="cuda:0")
 assert torch.cuda.is_available() and x.is_cuda and x.cuda().is_cuda
+assert x.device.type == "cuda" and str(x.device) == "cuda:0" and x.get_device() == 0 and torch.empty(3, device=x.device).device == x.device
+x.record_stream(torch.cuda.current_stream())
 assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):
     y = torch.empty_like(x)

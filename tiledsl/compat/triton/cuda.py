@@ -104,18 +104,24 @@ def install() -> None:
     class OnTheCPU(TorchFunctionMode):
         def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            if getattr(func, "__self__", None) is torch.Tensor.is_cuda:
+            asked = getattr(func, "__self__", None)
+            if asked is torch.Tensor.is_cuda:
                 return True  # wrappers of kernels ask before they launch
+            if asked is torch.Tensor.device:
+                found = func(*args, **kwargs)
+                return gpu if found.type == "cpu" else found
             if "device" in kwargs and is_gpu(kwargs["device"]):
                 kwargs = {**kwargs, "device": "cpu"}
             name = getattr(func, "__name__", "")
+            if name == "get_device":
+                return gpu.index
             if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
                 return args[0]
             if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
                 args = (args[0], "cpu", *args[2:])
             return func(*args, **kwargs)
 
-    generator = Generator()
+    generator, gpu = Generator(), torch.device("cuda", 0)
     mode = OnTheCPU()
     mode.__enter__()
     _installed.append(mode)
@@ -132,11 +138,13 @@ def install() -> None:
         "memory_allocated": lambda *a, **k: 0, "max_memory_allocated": lambda *a, **k: 0, "reset_peak_memory_stats": lambda *a, **k: None,
         "set_stream": lambda *a, **k: None,
         "manual_seed": generator.manual_seed, "manual_seed_all": generator.manual_seed, "default_generators": (generator,),
+        "get_rng_state": lambda *a, **k: generator.get_state(), "set_rng_state": lambda state, *a, **k: generator.set_state(state),
     }  # fmt: skip
     for name, answer in answers.items():
         setattr(torch.cuda, name, answer)
         if not hasattr(torch.cpu, name):  # programs ask the device that the driver names, too
             setattr(torch.cpu, name, answer)
+    torch.Tensor.record_stream = lambda self, stream: None  # type: ignore[assignment, method-assign]
     # code that torch.compile has written goes below torch.cuda
     torch._C._cuda_getCurrentRawStream = lambda device: 0
     guards: Any = torch._C._dynamo.guards
