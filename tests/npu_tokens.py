@@ -21,6 +21,7 @@ from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.backend import argument
 from tiledsl.backends.npu.check import verify
 from tiledsl.backends.npu.compiler.container import from_bytes
+from tiledsl.backends.npu.compiler.together import runs
 from tiledsl.backends.npu.isa.instructions import NO_SEMAPHORE, T1
 from tiledsl.backends.npu.isa.state import Trap
 from tiledsl.backends.npu.machine import T1_BASE
@@ -59,9 +60,13 @@ class Launched:
         if room.size:  # for tiles that do not fit
             buffers = [*buffers, Buffer(room.ctypes.data, room.nbytes, u8, True, room, "scratch")]
             bound.append(room.ctypes.data)
+        grid, most = self.grid, from_bytes(self.program.binary, T1_BASE).together
+        if most:
+            grid, extra = runs(most, grid, T1_BASE.cores, *bound[len(self.args) :])
+            bound = [*bound[: len(self.args)], *extra]
         before = [np.copy(b.owner) for b in buffers]
-        core.attach(load(decode(words), T1_BASE), Memory(buffers), bound, self.grid)
-        places = itertools.product(*(range(n) for n in reversed(self.grid)))
+        core.attach(load(decode(words), T1_BASE), Memory(buffers), bound, grid)
+        places = itertools.product(*(range(n) for n in reversed(grid)))
         try:
             for number, place in enumerate(places):
                 core.run(number, place[::-1], lambda trace: ran.update(trace.steps["pc"].tolist()))

@@ -345,7 +345,7 @@ def test_programs_of_one_class_are_counted_once_and_cost_the_same(monkeypatch):
     monkeypatch.setattr(Player, "play", lambda self, trace, observe: (replays.append(trace.program), play(self, trace, observe)))
     quick, once = report(), len(replays)
     monkeypatch.setattr(Trace, "signature", lambda self, burst: b"")
-    assert report() == quick and len(replays) == once + 17 and once < 10
+    assert report() == quick and len(replays) == once + 4 and once < 4  # a run of some programs on each core
 
 
 @pytest.mark.parametrize("cores", [1, 3, 4])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
+from tiledsl.errors import TileError
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import DType, Tile, u8
 from tiledsl.memory import Memory, held
@@ -21,6 +22,7 @@ from tiledsl.watch import Turns, Watch, named, require_room
 from .compiler.compile import compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
 from .compiler.report import report
+from .compiler.together import runs
 from .isa.encoding import instruction_set
 from .isa.manual import manual
 from .isa.state import Core, to_raw
@@ -83,7 +85,7 @@ class Backend:
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The words of a kernel, checked for accesses that nothing orders."""
-        made = compile_code(kernel, self.machine)
+        made = compile_code(kernel, self.machine, together=True)
         params = tuple(p.type for p in kernel.body.args)
         return Program(
             self.name, kernel.name, params, to_bytes(made, self.machine), {"report": report(made.slow), "asm": listing(made, self.machine)}
@@ -91,9 +93,29 @@ class Backend:
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
-        made, loaded = self._decode(program.binary)
+        made, _ = self._decode(program.binary)
+        x, y, z = (tuple(grid) + (1, 1, 1))[:3]
+        programs = x * y * z
         arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
-        sizes = (tuple(grid) + (1, 1, 1))[:3]
+        if not made.together:
+            return self._launch(program, (x, y, z), args, arguments, options)
+        many, extra = runs(made.together, (x, y, z), self.machine.cores)
+        try:
+            report = self._launch(program, many, args, [*arguments, *extra], options)
+        except TileError:
+            # which of a run's programs it was, is seen where every run has one
+            alone, extra = runs(1, (x, y, z), programs)
+            self._launch(program, alone, args, [*arguments, *extra], options, (x, y, z))
+            raise
+        report.details["programs"] = programs
+        return report
+
+    def _launch(
+        self, program: Program, sizes: tuple[int, int, int], args: Sequence[Argument], arguments: Sequence[int], options: Options,
+        shape: tuple[int, int, int] | None = None,
+    ) -> Report:  # fmt: skip
+        """One run of the words at every place of a grid. `shape`: the grid whose programs these are, for messages, if it is another."""
+        made, loaded = self._decode(program.binary)
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
         turns = None
@@ -105,6 +127,7 @@ class Backend:
         spare = [Buffer(rooms.ctypes.data, rooms.nbytes, u8, True, rooms, "scratch")] if made.scratch else []
         dram = Memory([*(a for a in args if isinstance(a, Buffer)), *spare])
         places = [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(sizes)))]
+        called = places if shape is None else [(x, y, z) for z, y, x in itertools.product(*(range(n) for n in reversed(shape)))]
         arrays = [a for a in args if isinstance(a, Buffer)]
         watch = Watch(memory=lambda: held(arrays))
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
@@ -114,7 +137,7 @@ class Backend:
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
-            with placed(core, loaded.instructions, made.lines):
+            with placed(core, loaded.instructions, made.lines, called[number]):
                 issued[number] = core.run(number, places[number], account, Poll(stop, number, loaded.slices))
             watch.leave(number)
 

@@ -117,7 +117,7 @@ def _described(tiles: Tiles, one: Decoded) -> Tiles:
 
 def _accesses(one: Decoded, tiles: Tiles) -> Iterator[Access]:
     for trait in sorted(one.instruction.traits):
-        yield Access(DRAM, 0, EVERYWHERE, trait == "dram_write")
+        yield Access(DRAM, 0, EVERYWHERE, trait == "dram_write", trait == "dram_read" and bool(one.common["early"]))
     for (label, where), number in zip(one.instruction.fields, one.operands, strict=True):
         if where.prefix == "t" and where.role in ("read", "write") and number != NO_TILE:
             if number not in tiles:

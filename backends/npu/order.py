@@ -36,6 +36,7 @@ class Access(NamedTuple):
     low: int
     high: int  # after the last
     writes: bool
+    early: bool = False  # a read that may come before all earlier writes
 
 
 @dataclass
@@ -92,13 +93,13 @@ class Order:
                 raise Trap("SEM_LEAK", f"s{semaphore} is posted by instruction {tokens[0].pc} and never waited for")
 
     def _ordered(self, pc: int, queue: Queue, mine: dict[Queue, int], access: Access) -> None:
-        space, low, high, writes = access
+        space, low, high, writes, early = access
         for other, accesses in self.history.items():
             if other in (queue, SCALAR):
                 continue
             heard = mine.get(other, 0)
-            for (where, first, after, wrote), (instance, earlier) in accesses.items():
-                if where == space and first < high and low < after and (writes or wrote) and heard < instance:
+            for (where, first, after, wrote, _), (instance, earlier) in accesses.items():
+                if where == space and first < high and low < after and (writes or wrote and not early) and heard < instance:
                     bytes_ = "" if space == DRAM else f"bytes {max(first, low)} to {min(after, high)} of "
                     verbs = " and ".join("write" if w else "read" for w in (wrote, writes))
                     raise Trap("RACE", f"instructions {earlier} and {pc} touch {bytes_}{SPACES[space]} ({verbs}), and nothing orders them")

@@ -131,11 +131,15 @@ def _renamed(operand: Operand, names: dict[Reg, Reg]) -> Operand:
 # --- buffers -----------------------------------------------------------------------------------------------------------------
 
 
-def buffers(code: Code, machine: Npu, overlapping: Collection[Label] = ()) -> Code:
-    """Give every buffer an offset; copies whose two ends can share one are dropped."""
+def buffers(code: Code, machine: Npu, overlapping: Collection[Label] = (), units: str = "LW") -> Code:
+    """Give every buffer an offset; copies whose two ends can share one are dropped. What these units have to do with in loops that
+    overlap their iterations has a place to itself."""
     lives = lifetimes(code, _buffers)
-    places = sharing(code, lives)
-    _keep_apart(code, lives, places, overlapping)
+    apart = _transferred(code, overlapping, units)
+    places = sharing(code, lives, apart.keys())
+    for buffer, (head, tail) in apart.items():  # its place to itself for as long as the loop runs
+        life = lives[places[buffer]]
+        life.start, life.end = min(life.start, head), max(life.end, tail)
     for space, capacity in enumerate((machine.spm_bytes, machine.acc_bytes)):
         roots = [b for b in dict.fromkeys(places.values()) if b.space == space]
         try:
@@ -149,20 +153,23 @@ def buffers(code: Code, machine: Npu, overlapping: Collection[Label] = ()) -> Co
     return [item for item in code if not (isinstance(item, Line) and _is_idle(item))]
 
 
-def _keep_apart(code: Code, lives: dict[Buffer, Lifetime], places: dict[Buffer, Buffer], overlapping: Collection[Label]) -> None:
-    """What is loaded in a loop that overlaps its iterations has its place to itself for as long as the loop runs."""
-    for head, tail in loops(code):
-        if code[head] in overlapping:
-            for line in code[head:tail]:
-                if isinstance(line, Line) and line.instruction is not None and line.instruction.unit == "L":
-                    life = lives[places[_buffers(line)[0]]]
-                    life.start, life.end = min(life.start, head), max(life.end, tail)
+def _transferred(code: Code, overlapping: Collection[Label], units: str) -> dict[Buffer, tuple[int, int]]:
+    """What is loaded, or stored, in loops that overlap their iterations, with the loop."""
+    return {
+        buffer: (head, tail)
+        for head, tail in loops(code)
+        if code[head] in overlapping
+        for line in code[head:tail]
+        if isinstance(line, Line) and line.instruction is not None and line.instruction.unit in units
+        for buffer in _buffers(line)
+    }
 
 
-def sharing(code: Code, lives: dict[Buffer, Lifetime] | None = None) -> dict[Buffer, Buffer]:
-    """For each buffer the one whose place it may share, itself if it is alone; lifetimes of those become those of all."""
+def sharing(code: Code, lives: dict[Buffer, Lifetime] | None = None, apart: Collection[Buffer] = ()) -> dict[Buffer, Buffer]:
+    """For each buffer the one whose place it may share, itself if it is alone; lifetimes of those become those of all. `apart`:
+    what is alone, so that it can be filled again as soon as it has been read or stored."""
     lives = lifetimes(code, _buffers) if lives is None else lives
-    shared = _Sharing(code, lives)
+    shared = _Sharing(code, lives, apart)
     shared.merge_copies()
     shared.merge_in_place()
     return {b: shared.home(b) for b in lives}
@@ -196,8 +203,8 @@ def _is_idle(line: Line) -> bool:
 class _Sharing:
     """Which buffers are one: a copy's source and target, or an operand that ends where a result begins."""
 
-    def __init__(self, code: Code, lives: dict[Buffer, Lifetime]):
-        self.code, self.lives = code, lives
+    def __init__(self, code: Code, lives: dict[Buffer, Lifetime], apart: Collection[Buffer]):
+        self.code, self.lives, self.apart = code, lives, apart
         self.parent: dict[Buffer, Buffer] = {}
 
     def home(self, buffer: Buffer) -> Buffer:
@@ -218,7 +225,9 @@ class _Sharing:
         for i, line in self.lines(COPIES):
             to, source = _views(line)
             a, s = self.home(to.buffer), self.home(source.buffer)
-            if a is s or a.space != s.space or not (to.is_whole() and source.is_whole() and a.nbytes == s.nbytes):
+            if a is s or a in self.apart or s in self.apart or a.space != s.space:
+                continue
+            if not (to.is_whole() and source.is_whole() and a.nbytes == s.nbytes):
                 continue
             first = self.lives[s].start
             between = [at for at in self.lives[a].at if first <= at < i]
@@ -236,7 +245,8 @@ class _Sharing:
                 continue
             for source in sources:
                 dying = self.home(source.buffer)
-                fits = dying is not result and dying.space == result.space and dying.nbytes == result.nbytes
+                alone = dying in self.apart or result in self.apart
+                fits = dying is not result and not alone and dying.space == result.space and dying.nbytes == result.nbytes
                 if fits and self.lives[dying].end == i and self._in_place(line, dying):
                     self._merge(dying, result)
                     break

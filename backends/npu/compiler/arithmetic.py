@@ -39,12 +39,12 @@ def arange(emit: Emitter, op: Op) -> None:
 
 @lowers(ops.program_id)
 def program_id(emit: Emitter, op: Op) -> None:
-    emit.regs[op.result] = emit.fresh("pid", op.attrs["axis"])
+    emit.regs[op.result] = emit.position[op.attrs["axis"]] if emit.position else emit.fresh("pid", op.attrs["axis"])
 
 
 @lowers(ops.num_programs)
 def num_programs(emit: Emitter, op: Op) -> None:
-    emit.regs[op.result] = emit.fresh("npid", op.attrs["axis"])
+    emit.regs[op.result] = emit.extents[op.attrs["axis"]] if emit.extents else emit.fresh("npid", op.attrs["axis"])
 
 
 # --- elementwise -----------------------------------------------------------------------------------------------------------

@@ -21,19 +21,23 @@ from .reorder import reorder
 from .report import slow_ways
 from .resident import Plan, views
 from .schedule import schedule
+from .together import fits_together
 from .tokens import synchronise
 from .write import Code, Line
 
+LONGEST_RUN = 12_000  # instructions, so that a run's trace is looked at in one piece
+COPIES = 4  # of a program, in the words that run many
 SMALLEST = 16  # bytes: smaller tiles stay where they are
 
 
-def compile_code(kernel: Kernel, machine: Npu, checked: bool = True) -> Image:
+def compile_code(kernel: Kernel, machine: Npu, checked: bool = True, together: bool = False) -> Image:
     """The words of a kernel: with two iterations of a loop under way if there is room; with accumulators in the matrix unit's
-    memory, or going through it in parts. `checked`: whether the static checker looks at them."""
-    code, overlapping = lower(kernel, machine, stages=2)
+    memory, or going through it in parts. `checked`: whether the static checker looks at them. `together`: of many programs in one
+    run, if that can be."""
     plan, refused = _plan(kernel, machine), ""
-    made: Image | None = None
-    if overlapping:
+    made = _together(kernel, machine, plan) if together and fits_together(kernel) else None
+    code, overlapping = lower(kernel, machine, stages=2)
+    if made is None and overlapping:
         try:
             made = _finished(code, machine, plan, overlapping)
         except Unsupported as error:
@@ -48,6 +52,16 @@ def compile_code(kernel: Kernel, machine: Npu, checked: bool = True) -> Image:
     if checked:
         verify(made.words, machine)
     return replace(made, slow=slow_ways(code, plan, machine, refused))
+
+
+def _together(kernel: Kernel, machine: Npu, plan: Plan) -> Image | None:
+    """Words that run many programs; none if there is no room for two at a time."""
+    code, overlapping = lower(kernel, machine, stages=2, together=True)
+    try:
+        made = _finished(code, machine, plan, overlapping)
+    except Unsupported:
+        return None
+    return replace(made, together=max(1, LONGEST_RUN * COPIES // len(made.words)))
 
 
 def _plan(kernel: Kernel, machine: Npu) -> Plan:
@@ -79,16 +93,19 @@ def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> tuple[I
 
 
 def _finished(code: Code, machine: Npu, plan: Plan, overlapping: Collection[Label] = ()) -> Image:
-    expanded = expand(code, machine, plan)
-    try:
-        placed = _placed(reorder(expanded, machine), machine, overlapping)
-    except Overflow:  # more is alive at a time in that order
-        placed = _placed(expanded, machine, overlapping)
+    placed = _placed(expand(code, machine, plan), machine, overlapping)
     return image(synchronise(schedule(placed, machine), machine), machine, plan.scratch)
 
 
 def _placed(code: Code, machine: Npu, overlapping: Collection[Label]) -> Code:
-    return buffers(registers(code, machine), machine, overlapping)
+    """Code with numbers for names: in the order that is best and with places for what is on its way out, as far as there is room."""
+    ordered = reorder(code, machine)
+    for units, chosen in (("LW", ordered), ("L", ordered)) if overlapping else (("L", ordered),):
+        try:
+            return buffers(registers(chosen, machine), machine, overlapping, units)
+        except Overflow:
+            pass
+    return buffers(registers(code, machine), machine, overlapping, "L")
 
 
 def _largest(error: Overflow, mine: set[Buffer], plan: Plan) -> list[Buffer]:

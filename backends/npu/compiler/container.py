@@ -17,7 +17,7 @@ from .names import Label
 from .schedule import Issue, Stream
 
 MAGIC = b"NPU1"
-HEADER = struct.Struct("<4s32sIIQ")  # magic, hash, bytes of words, bytes of line table, bytes of scratch memory
+HEADER = struct.Struct("<4s32sIIQI")  # magic, hash, bytes of words, of the line table, of scratch memory; programs of a run
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Image:
     lines: list[Loc | None]
     slow: tuple[tuple[Loc | None, str], ...] = ()  # what took a slow way, see `report`; it is no part of the container
     scratch: int = 0  # bytes of DRAM that a core needs for itself; where they start is the argument after the kernel's
+    together: int = 0  # how many programs one run may take, if it takes more than one
 
 
 def image(stream: Stream, machine: Npu, scratch: int = 0) -> Image:
@@ -65,14 +66,14 @@ def to_bytes(program: Image, machine: Npu) -> bytes:
     places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
     index = {loc: i for i, loc in enumerate(places)}
     table = json.dumps({"places": [p.plain() for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
-    return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table), program.scratch) + words + table
+    return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table), program.scratch, program.together) + words + table
 
 
 def from_bytes(data: bytes, machine: Npu) -> Image:
     """The program in a container; one made for another machine is refused."""
     if len(data) < HEADER.size:
         raise LaunchError("the program is cut off")
-    magic, made_for, size, table_size, scratch = HEADER.unpack_from(data)
+    magic, made_for, size, table_size, scratch, together = HEADER.unpack_from(data)
     if magic != MAGIC or len(data) != HEADER.size + size + table_size:
         raise LaunchError("the program is no T1 container")
     if made_for != fingerprint(machine):
@@ -80,4 +81,4 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     table = json.loads(data[HEADER.size + size :])
     places = [Loc.of(p) for p in table["places"]]
     lines = [places[i] if i >= 0 else None for i in table["lines"]]
-    return Image(unpack(data[HEADER.size : HEADER.size + size], instruction_set(machine).bits), lines, scratch=scratch)
+    return Image(unpack(data[HEADER.size : HEADER.size + size], instruction_set(machine).bits), lines, scratch=scratch, together=together)

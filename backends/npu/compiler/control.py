@@ -8,8 +8,9 @@ from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
 from tiledsl.ir.types import i64, u64
 
+from .ahead import Places, Split, is_straight, loads_tiles, lower_ahead, lower_rest, rotated, split, twice
 from .emit import Emitter, lowers
-from .layout import element
+from .layout import View, element
 from .names import Label, Reg
 from .write import ZERO
 
@@ -19,7 +20,7 @@ def for_(emit: Emitter, op: Op) -> None:
     lo, hi, step = (emit.scalar(v) for v in op.operands[:3])
     body = op.blocks[0]
     count, step = _trips(emit, op, lo, hi, step)
-    head, after = Label(), Label()
+    after = Label()
     index = emit.regs[body.args[0]] = Reg()
     emit("mov", index, lo)
     slots = [emit.slot(arg) for arg in body.args[1:]]
@@ -30,21 +31,16 @@ def for_(emit: Emitter, op: Op) -> None:
         emit.assign(slots, emit.block(body))
         emit("addr", index, index, step, 1)
 
-    if emit.stages > 1 and _can_overlap(body):
-        # two iterations in a row, whose loads have places of their own: the second's need not wait for what uses the first's
-        rounds, rest = emit.alu("shr", i64, count, emit.literal(1)), emit.alu("and", i64, count, emit.literal(1))
-        last = Label()
-        emit("jumpz", rounds, last)
-        emit.label(head)
-        emit.overlapping.append(head)
-        for _ in range(2):
-            iteration()
-        emit("addr", rounds, rounds, emit.literal(1), -1)
-        emit("jumpnz", rounds, head)
-        emit.label(last)
-        emit("jumpz", rest, after)
-        iteration()
+    overlaps = emit.stages > 1 and is_straight(body.ops[:-1]) and any(loads_tiles(x) for x in body.ops)
+    writes = any(x.spec.effect == "write" for x in body.ops)  # which a load of the next iteration may read
+    part = split(emit, body.ops, body.args[1:]) if overlaps and not writes else None
+    if part is not None:
+        emit("jumpz", count, after)
+        _ahead(emit, body, part, (index, step, count), slots)
+    elif overlaps:
+        twice(emit, count, iteration)
     else:
+        head = Label()
         emit("jumpz", count, after)
         emit.label(head)
         iteration()
@@ -54,13 +50,24 @@ def for_(emit: Emitter, op: Op) -> None:
     _results(emit, op, body.args[1:])
 
 
-MOST_REPEATED = 300  # ops in a loop's body that is written out more than once
+def _ahead(emit: Emitter, body: Block, part: Split, regs: tuple[Reg, Reg, Reg], slots: Sequence[Reg | View]) -> None:
+    """A loop that loads one iteration ahead."""
+    index, step, count = regs
+    further = emit.fresh("mov", index)
 
+    def ahead(places: Places | None) -> Places:
+        emit.regs[body.args[0]] = further
+        made = lower_ahead(emit, part, places)
+        emit("addr", further, further, step, 1)
+        return made
 
-def _can_overlap(body: Block) -> bool:
-    """Whether a body is straight code that loads tiles."""
-    loads = any(op.spec in (ops.load, ops.load_block) and op.result.type.shape for op in body.ops)
-    return loads and len(body.ops) <= MOST_REPEATED and not any(op.spec in (ops.for_, ops.while_, ops.if_) for op in body.ops)
+    def rest(made: Places) -> None:
+        emit.regs[body.args[0]] = index
+        lower_rest(emit, part, made)
+        emit.assign(slots, body.yields)
+        emit("addr", index, index, step, 1)
+
+    rotated(emit, count, ahead, rest)
 
 
 def _trips(emit: Emitter, op: Op, lo: Reg, hi: Reg, step: Reg) -> tuple[Reg, Reg]:

@@ -17,7 +17,7 @@ from ..machine import Npu
 from .choose import choose, scalar
 from .layout import View, dense, element
 from .names import Label, Reg
-from .write import Operand, Writer
+from .write import Line, Operand, Writer
 
 Lowering = Callable[["Emitter", Op], None]
 LOWERINGS: dict[OpSpec, Lowering] = {}
@@ -60,15 +60,23 @@ class Emitter(Writer):
         self.drained: dict[Value, View] = {}  # scratchpad copies of values in the accumulators
         for index, param in enumerate(kernel.body.args):
             self.regs[param] = self.fresh("arg", index)
-        self.block(kernel.body)
-        self("halt")
+        self.places: dict[Value, View] = {}  # where to make values that have a place already
+        self.position: list[Reg] = []  # the ids of the program at hand, where a run has many
+        self.extents: list[Reg] = []  # of the grid, then
+        self.early = False  # whether loads may come before what the core has stored
 
     def block(self, block: Block) -> Sequence[Value]:
         """The code of a block; what its yield hands over."""
-        for op in block.ops:
+        self.some(block.ops)
+        last = block.ops[-1] if block.ops else None
+        return last.operands if last is not None and last.spec is ops.yield_ else ()
+
+    def some(self, body: Sequence[Op]) -> None:
+        """The code of some ops; a yield is for the caller."""
+        for op in body:
             self.loc = op.loc
             if op.spec is ops.yield_:
-                return op.operands
+                return
             if op in self.chosen.covered:
                 continue
             if op in self.chosen.made:
@@ -78,8 +86,12 @@ class Emitter(Writer):
             if lowering is None:
                 known = ", ".join(sorted(spec.name for spec in LOWERINGS))
                 raise Unsupported(f"op {op.spec.name}; this machine has {known}", op.loc)
+            start = len(self.code)
             lowering(self, op)
-        return ()
+            if self.early and op.spec.effect == "read":
+                for line in self.code[start:]:
+                    if isinstance(line, Line) and line.instruction is not None and "dram_read" in line.instruction.traits:
+                        line.common["early"] = 1
 
     def label(self, label: Label) -> None:
         super().label(label)
@@ -169,7 +181,9 @@ class Emitter(Writer):
             self.set_scalar_view(value, view)
 
     def define(self, value: Value) -> View:
-        """A new buffer for a value."""
+        """A new buffer for a value, or where it is meant to be."""
+        if value in self.places:
+            return self.places[value]
         return dense(value.type.shape, element(value.type))
 
     # --- values that control flow carries ------------------------------------------------------------------------------
@@ -216,4 +230,5 @@ class Emitter(Writer):
     def drain(self, value: Value) -> None:
         """Copy an accumulator that others than dots and loops use into the scratchpad."""
         if value in self.accumulators.drained:
-            self.drained[value] = self.copied(self.views[value])
+            self.drained[value] = self.define(value)
+            self.move(self.drained[value], self.views[value])

@@ -10,14 +10,22 @@ from . import arithmetic, arrange, contract, control, transfer
 from .emit import Accumulators, Emitter
 from .layout import element
 from .names import Label
+from .together import programs
 from .write import Code, multiplies
 
 FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them fills the table of lowerings
 
 
-def lower(kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True, stages: int = 1) -> tuple[Code, list[Label]]:
-    """The code of a kernel, and the loops in it that overlap their iterations, by their labels."""
+def lower(
+    kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True, stages: int = 1, together: bool = False
+) -> tuple[Code, list[Label]]:
+    """The code of a kernel, and the loops in it that overlap their iterations, by their labels. `together`: of many programs."""
     made = Emitter(kernel, machine, accumulators(kernel, machine) if keep_accumulators else Accumulators(), stages)
+    if together:
+        programs(made, kernel)
+    else:
+        made.block(kernel.body)
+    made("halt")
     return made.code, made.overlapping
 
 

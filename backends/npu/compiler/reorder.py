@@ -64,8 +64,11 @@ class _Scheduler:
         size = len(run)
         self.light = [0] * size  # what the scalar unit has to compute before a line
         self.needs = [0] * size  # the other lines before it, through what the scalar unit computes
-        for i, before in enumerate(_dependencies(run)):
-            for b in before:
+        self.loose = [0] * size  # those of them that it must follow, but need not wait for
+        for i, (before, follows) in enumerate(_dependencies(run)):
+            for b in follows - before:
+                self.loose[i] |= 1 << b
+            for b in before | follows:
                 if heavy[b]:
                     self.needs[i] |= 1 << b
                 else:
@@ -106,7 +109,8 @@ class _Scheduler:
             if self._unit(i) == "S":
                 now = begin + busy
             for user in self.users[i]:
-                open_at[user] = max(open_at[user], begin + busy + latency)
+                if not self.loose[user] >> i & 1:
+                    open_at[user] = max(open_at[user], begin + busy + latency)
                 self.left[user] -= 1
                 if not self.left[user]:
                     ready.append(user)
@@ -127,14 +131,16 @@ def _bits(number: int) -> Iterator[int]:
         number ^= low
 
 
-def _dependencies(run: list[Line]) -> Iterator[set[int]]:
-    """For each line those that must stand before it: they made what it reads, or have to do with what it changes."""
+def _dependencies(run: list[Line]) -> Iterator[tuple[set[int], set[int]]]:
+    """For each line those before it: they made what it reads, or have to do with what it changes; and those that it only follows:
+    an early load need not wait for stores, but a store that came behind it would wait for the load."""
     writer: dict[Key, int] = {}
     readers: dict[Key, list[int]] = defaultdict(list)
     touched: dict[Buffer, list[tuple[int, int, bool, int]]] = defaultdict(list)
     dram: list[tuple[bool, int]] = []
     for i, line in enumerate(run):
         found: set[int] = set()
+        follows: set[int] = set()
         reads, writes = _registers(line)
         for key in reads:
             if key in writer:
@@ -159,10 +165,11 @@ def _dependencies(run: list[Line]) -> Iterator[set[int]]:
         assert instruction is not None
         for trait in instruction.traits:
             changes = trait == "dram_write"
-            found.update(other for changed, other in dram if changes or changed)
+            conflicting = {other for changed, other in dram if changes or changed}
+            (follows if line.common.get("early") else found).update(conflicting)
             dram.append((changes, i))
         found.discard(i)
-        yield found
+        yield found, follows
 
 
 def _registers(line: Line) -> tuple[set[Key], set[Key]]:

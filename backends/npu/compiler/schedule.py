@@ -90,7 +90,7 @@ def schedule(code: Code, machine: Npu) -> Stream:
         if instruction.unit == "L":
             channel = loads % machine.load_channels
             loads += 1
-        common = {"when": item.when.number} if item.when else {}
+        common = item.common | ({"when": item.when.number} if item.when else {})
         queue = (instruction.unit, channel)
         out.append(Issue(item.name, tuple(operands), common, queue, tuple(touches), item.loc))
     return out

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 from ..isa.instructions import UNITS
 from ..machine import Npu
-from .names import Label
-from .schedule import Issue, Queue, Stream, Touch
+from .names import DRAM, Label
+from .schedule import Issue, Queue, Stream
 
 SCALAR: Queue = ("S", 0)
 Clock = dict[Queue, int]  # of each queue, the last instruction known to be done
@@ -47,7 +47,7 @@ class _Synchroniser:
         mine = self.knows[queue]
         if queue != SCALAR:
             _merge(mine, self.knows[SCALAR])
-        unknown = {q: n for q, n in self._needs(queue, issue.touches).items() if mine.get(q, 0) < n}
+        unknown = {q: n for q, n in self._needs(issue).items() if mine.get(q, 0) < n}
         for other, needed in unknown.items():
             if any(self.at_issue[q, n].get(other, 0) >= needed for q, n in unknown.items()):
                 continue  # who is waited for anyhow has heard of it
@@ -59,13 +59,16 @@ class _Synchroniser:
             _merge(mine, self.at_issue[other, needed] | {other: needed})
         self._issued(issue)
 
-    def _needs(self, queue: Queue, touches: tuple[Touch, ...]) -> Clock:
-        """Of each other queue the last instruction that conflicts with these accesses."""
+    def _needs(self, issue: Issue) -> Clock:
+        """Of each other queue the last instruction that conflicts with what this one touches."""
         needs: Clock = {}
+        early = bool(issue.common.get("early"))
         for other, ranges in self.touched.items():
-            if other in (queue, SCALAR):
+            if other in (issue.queue, SCALAR):
                 continue
-            for space, low, high, writes in touches:
+            for space, low, high, writes in issue.touches:
+                if early and space == DRAM and not writes:
+                    continue
                 for (where, first, after), (read, written) in ranges.items():
                     if where == space and first < high and low < after:
                         needs[other] = max(needs.get(other, 0), written, read if writes else 0)
@@ -81,7 +84,7 @@ class _Synchroniser:
         for other, number in self.within.get(issue, ()):
             later = first[other] + number
             _merge(mine, self.at_issue[other, later] | {other: later})
-        unknown = {q: n for q, n in self._needs(queue, issue.touches).items() if mine.get(q, 0) < n}
+        unknown = {q: n for q, n in self._needs(issue).items() if mine.get(q, 0) < n}
         if any(n > first[q] for q, n in unknown.items()):
             return False
         for other, needed in unknown.items():

@@ -33,6 +33,7 @@ SLOTS: Mapping[tuple[int, int], str] = {
     (76, 6): "post",
     (82, 6): "when",
     (88, 1): "unless",
+    (89, 1): "early",
     (90, 5): "dtype",
     (96, 32): "imm",
 }

@@ -32,6 +32,7 @@ T1 = InstructionSet(
         "post": (Field("s", 6, 76, none=NO_SEMAPHORE), NO_SEMAPHORE),
         "when": (Field("r", 6, 82, count=32), 0),  # skipped, waits and post apart, unless this register is nonzero; r0: always
         "unless": (Field("#", 1, 88), 0),  # turns the sense of `when`
+        "early": (Field("#", 1, 89), 0),  # what it reads in DRAM needs no order with what the core wrote there before
     },
     idle=0xFFFF_FFFF << 24,
 )

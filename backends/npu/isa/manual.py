@@ -15,11 +15,12 @@ core's registers, scratchpad, accumulators and DMA. Its results have the interpr
 modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
 
 The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers and
-buffers) - `expand` (with `groups`, `folds`, `products`: instructions that the machine has, tiles that do not fit piece by piece) -
-`reorder` (list scheduling by `estimate`, the machine's costs) - `allocate` (registers, scratchpad) - `schedule` (descriptors,
-queues) - `tokens` (waits and posts) - `container` (words) - `check` (is every conflicting pair of accesses ordered, on every way
-through the words?). The stage `report` of `kernel.show` tells what took a slow way, and why: gathers, tiles in DRAM, products
-without a matrix unit. `python -m tiledsl doctor MACHINE` does so for all ops and ready kernels, and finds what would mend it.
+buffers; `together` makes one run of many programs, `ahead` loops that load one iteration ahead) - `expand` (with `groups`, `folds`,
+`products`: instructions that the machine has, tiles that do not fit piece by piece) - `reorder` (list scheduling by `estimate`, the
+machine's costs) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
+(words) - `check` (is every conflicting pair of accesses ordered, on every way through the words?). The stage `report` of
+`kernel.show` tells what took a slow way, and why: gathers, tiles in DRAM, products without a matrix unit.
+`python -m tiledsl doctor MACHINE` does so for all ops and ready kernels, and finds what would mend it.
 
 Two simulators run the words. `simulator/run` is the reference, made to be read: it calls the meaning of each instruction
 (`isa/instructions`) on what a core holds (`isa/state`). `simulator/fast` is what launches use: a native loop calls a native

@@ -16,6 +16,7 @@ from tiledsl.memory import Memory, Region
 
 from ..backend import Backend, argument
 from ..compiler.container import fingerprint, from_bytes
+from ..compiler.together import runs
 from ..isa.encoding import instruction_set
 from ..isa.state import SPACES, Core
 from ..machine import T1_BASE, Npu
@@ -39,8 +40,11 @@ class Recorder(Backend):
         places, aliases = _places(buffers)
         raw = [aliases[id(a)] if isinstance(a, Buffer) else argument(a, t) for a, t in zip(args, program.params, strict=True)]
         raw += [aliases[id(a)] for a in scratch]
-        before = [_bytes_of(b).tobytes() for b in _distinct(buffers)]
         x, y, z = (tuple(grid) + (1, 1, 1))[:3]
+        if image.together:
+            (x, y, z), extra = runs(image.together, (x, y, z), self.machine.cores, *raw[len(args) :])
+            raw = [*raw[: len(args)], *extra]
+        before = [_bytes_of(b).tobytes() for b in _distinct(buffers)]
         isa = instruction_set(self.machine)
         sources = [f"{pc:5} {isa.show(one)}" for pc, one in enumerate(decode(image.words, isa))]
         sources = [f"{text}  ; {loc.file}:{loc.line}" if loc else text for text, loc in zip(sources, image.lines, strict=True)]

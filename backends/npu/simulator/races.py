@@ -60,7 +60,8 @@ def accesses(one: Decoded, tiles: Sequence[TileDescriptor], box: GlobalDescripto
     found = [Access(t.space, *t.span(), role == "write") for t, (_, role, _) in used]
     low, high = (0, EVERYWHERE) if box is None else _reach(box)
     if low < high:
-        found += [Access(DRAM, low, high, trait == "dram_write") for trait in sorted(one.instruction.traits)]
+        for trait in sorted(one.instruction.traits):
+            found.append(Access(DRAM, low, high, trait == "dram_write", trait == "dram_read" and bool(one.common["early"])))
     return found
 
 

@@ -84,22 +84,25 @@ def run_program(
 
 
 @contextmanager
-def placed(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> Iterator[None]:
-    """What goes wrong on a core, with the program of the grid, the instruction and the user's line: `core.pc` is behind it."""
+def placed(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None], called: Sequence[int] | None = None) -> Iterator[None]:
+    """What goes wrong on a core, with the program of the grid, the instruction and the user's line: `core.pc` is behind it.
+    `called`: the program, where that is not what the core takes itself to run."""
     try:
         yield
     except MemoryFault as fault:
-        place, notes = _where(core, program, lines)
+        place, notes = _where(core, program, lines, called)
         d = fault.diagnostic
         raise MemoryFault(d.message, place, label=d.label, notes=(*d.notes, *notes), help=d.help) from None
     except Trap as trap:
-        place, notes = _where(core, program, lines)
+        place, notes = _where(core, program, lines, called)
         raise TileError(str(trap), place, notes=notes) from trap
 
 
-def _where(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None]) -> tuple[Loc | None, tuple[str, ...]]:
+def _where(
+    core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None], called: Sequence[int] | None
+) -> tuple[Loc | None, tuple[str, ...]]:
     pc = core.pc - 1
     known = 0 <= pc < len(program)
     text = T1.show(program[pc]) if known else "nothing"
     loc = lines[pc] if 0 <= pc < len(lines) else None
-    return loc, (f"program {tuple(core.program)}, instruction {pc}: {text}", *(core.shown(program[pc]) if known else ()))
+    return loc, (f"program {tuple(called or core.program)}, instruction {pc}: {text}", *(core.shown(program[pc]) if known else ()))
