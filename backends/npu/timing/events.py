@@ -38,6 +38,7 @@ def simulate(
     room: Any,
     window: Any,
     heads: Any,
+    used: Any,
     offsets: Any,
     program_class: Any,
     core_first: Any,
@@ -52,11 +53,16 @@ def simulate(
     freed_at: Any,
     seen_at: Any,
     cause: Any,
+    entered: Any,
+    held: Any,
+    ender: Any,
 ) -> int:
     """Run the programs core_first[c] to core_first[c + 1] on each core c, one after the other; counts what was issued.
 
     Per instruction: `first` and `second`, the posts it waits for; `before` and `after`, its neighbours in its queue; `room`,
     the one that has to have left the queue before it enters; `window`, the one that has to have arrived before it starts.
+    `used`: the queues that any program uses. `recorded`: per program, where its instructions' rows are; negative: nowhere.
+    A row: when it `entered` its queue and who `held` it up there, when it `began` and who was the `cause` that it did not sooner.
     """
     cores = len(core_first) - 1
     longest = 1
@@ -71,6 +77,8 @@ def simulate(
     current = core_first[:-1].copy()  # the program
     now = np.zeros(cores)
     last = np.zeros(cores)  # the latest effect
+    last_by = np.full(cores, -1)  # whose
+    vacant = np.zeros((cores, QUEUES))  # since when a queue's unit has nothing to do
     fresh = np.ones(cores, np.bool_)
     # transfers, at most one in each queue: 0 none, 1 to begin, 2 under way
     state = np.zeros(cores * QUEUES, np.int64)
@@ -96,14 +104,15 @@ def simulate(
                 base = offsets[program_class[p]]
                 length = offsets[program_class[p] + 1] - base
                 if fresh[core]:
-                    for q in range(QUEUES):
+                    for q in used:
                         head[core, q] = heads[program_class[p], q]
                     for i in range(length):
                         issue[core, i] = start[core, i] = free[core, i] = visible[core, i] = -1.0
                     place[core] = 0
+                    last_by[core] = -1
                     fresh[core] = False
                 # queues, in any order: each goes on as far as its instructions' starts are known
-                for q in range(1, QUEUES):
+                for q in used:
                     while True:
                         i = head[core, q]
                         if i < 0 or issue[core, i] < 0:
@@ -111,11 +120,10 @@ def simulate(
                         g = base + i
                         s, why, who = issue[core, i], -1, 0
                         b = before[g]
-                        opened = 0.0
+                        opened = vacant[core, q]
                         if b >= 0:
                             if free[core, b] < 0:
                                 break
-                            opened = free[core, b]
                             if opened > s:
                                 s, why, who = opened, b, q
                         w = first[g]
@@ -139,7 +147,7 @@ def simulate(
                         if s > opened:
                             waited[q, who] += s - opened
                         start[core, i] = s
-                        if recorded[0] >= 0:
+                        if recorded[p] >= 0:
                             r = recorded[p] + i
                             began[r] = s
                             cause[r] = why
@@ -158,9 +166,12 @@ def simulate(
                         f = s + cost[g] + own[g]
                         free[core, i] = f
                         visible[core, i] = f + latency[g]
+                        vacant[core, q] = f
                         busy[q] += f - s
-                        last[core] = max(last[core], f + latency[g])
-                        if recorded[0] >= 0:
+                        if f + latency[g] > last[core]:
+                            last[core] = f + latency[g]
+                            last_by[core] = i
+                        if recorded[p] >= 0:
                             freed_at[recorded[p] + i], seen_at[recorded[p] + i] = f, f + latency[g]
                 # the scalar unit
                 while place[core] < length:
@@ -179,21 +190,25 @@ def simulate(
                                     ready = visible[core, w]
                                     why = w
                         if kind[g] == KIND_BARRIER:
-                            for q in range(1, QUEUES):
+                            for q in used:
                                 if head[core, q] >= 0 and head[core, q] < i or state[core * QUEUES + q] != 0:
                                     known = False
                         if not known:
                             break
-                        if kind[g] == KIND_BARRIER:
-                            ready = max(ready, last[core])
+                        if kind[g] == KIND_BARRIER and last[core] > ready:
+                            ready = last[core]
+                            why = last_by[core]
                         waited[0, 0 if why < 0 else queue[base + why]] += ready - t
                         t = ready + cost[g]
                         start[core, i] = ready
                         free[core, i] = visible[core, i] = t
-                        last[core] = max(last[core], t)
-                        if recorded[0] >= 0:
+                        if t >= last[core]:
+                            last[core] = t
+                            last_by[core] = i
+                        if recorded[p] >= 0:
                             r = recorded[p] + i
                             began[r], freed_at[r], seen_at[r], cause[r] = ready, t, t, why
+                            entered[r] = now[core] + 1.0 + stall[g]
                     else:
                         w = room[g]
                         if w >= 0:
@@ -202,7 +217,11 @@ def simulate(
                             if start[core, w] > t:
                                 full[queue[g]] += start[core, w] - t
                                 t = start[core, w]
+                                if recorded[p] >= 0:
+                                    held[recorded[p] + i] = w
                         issue[core, i] = t
+                        if recorded[p] >= 0:
+                            entered[recorded[p] + i] = t
                     busy[0] += 1.0
                     now[core] = t
                     place[core] = i + 1
@@ -210,11 +229,14 @@ def simulate(
                     moving = True
                 if place[core] == length:
                     done = True
-                    for q in range(1, QUEUES):
+                    for q in used:
                         if head[core, q] >= 0 or state[core * QUEUES + q] != 0:
                             done = False
                     if done:
-                        now[core] = max(now[core], last[core])
+                        ender[p] = place[core] - 1
+                        if last[core] > now[core]:
+                            now[core] = last[core]
+                            ender[p] = last_by[core]
                         end_of[p] = now[core]
                         current[core] = p + 1
                         fresh[core] = True
@@ -265,11 +287,14 @@ def simulate(
             p = current[core]
             g = offsets[program_class[p]] + i
             free[core, i] = following
+            vacant[core, q] = following
             visible[core, i] = following + latency[g]
             busy[q] += following - start[core, i]
             starved[q] += max(0.0, following - start[core, i] - cost[g] - own[g])
-            last[core] = max(last[core], visible[core, i])
-            if recorded[0] >= 0:
+            if visible[core, i] > last[core]:
+                last[core] = visible[core, i]
+                last_by[core] = i
+            if recorded[p] >= 0:
                 freed_at[recorded[p] + i], seen_at[recorded[p] + i] = following, visible[core, i]
             state[slot] = 0
             woken[core] = True
@@ -295,26 +320,33 @@ def chosen(amount: int) -> Callable[..., int]:
 class Timed:
     """When everything in a launch took place, and what each unit waited for."""
 
-    def __init__(self, classes: list[Tasks], programs: list[int], cores: int, bandwidth: float, record: bool = False, run: Any = None):
-        """`programs`: the class of each; program p runs on core p modulo `cores`, behind those of lower numbers."""
+    def __init__(self, classes: list[Tasks], programs: list[int], cores: int, bandwidth: float, record: int | bool = 0, run: Any = None):
+        """`programs`: the class of each; program p runs on core p modulo `cores`, behind those of lower numbers. `record`: of how
+        many instructions, at most, to keep the times; True: of all."""
         order = [p for core in range(cores) for p in range(core, len(programs), cores)]
-        self.programs = order
+        self.programs, self.cores = order, cores
         sizes = [len(c) for c in classes]
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         kinds = np.array([programs[p] for p in order] or [0], np.int64)
-        firsts = np.cumsum([0, *(len(range(core, len(programs), cores)) for core in range(cores))]).astype(np.int64)
+        self.kinds = kinds
+        self.firsts = np.cumsum([0, *(len(range(core, len(programs), cores)) for core in range(cores))]).astype(np.int64)
         lengths = np.array([sizes[programs[p]] for p in order] or [0], np.int64)
         amount = int(lengths.sum())
-        self.recorded = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64) if record else np.full(max(len(order), 1), -1)
-        self.ends = np.zeros(max(len(order), 1))
+        self.recorded = _rows(lengths, self.firsts, amount if record is True else record)
+        rows = max(1, int(lengths[self.recorded >= 0].sum()))
+        self.ends = np.zeros(len(kinds))
+        self.ender = np.zeros(len(kinds), np.int64)
         self.busy, self.waited = np.zeros(QUEUES), np.zeros((QUEUES, QUEUES))
         self.starved, self.full = np.zeros(QUEUES), np.zeros(QUEUES)
-        self.began, self.freed, self.seen = (np.zeros(amount if record else 1) for _ in range(3))
-        self.cause = np.full(amount if record else 1, -1, np.int64)
+        self.began, self.freed, self.seen, self.entered = (np.zeros(rows) for _ in range(4))
+        self.cause, self.held = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
         columns = [np.concatenate([c.columns[name] for c in classes]) for name in Tasks.NAMES]
         heads = np.stack([c.heads for c in classes])
+        used = np.flatnonzero((heads >= 0).any(axis=0))
         outcome = (self.ends, self.busy, self.waited, self.starved, self.full, self.recorded, self.began, self.freed, self.seen, self.cause)
-        self.issued = (run or chosen(amount))(*columns, heads, offsets, kinds, firsts, float(bandwidth), *outcome)
+        more = (self.entered, self.held, self.ender)
+        start = run or chosen(amount)
+        self.issued = start(*columns, heads, used, offsets, kinds, self.firsts, float(bandwidth), *outcome, *more)
         self.cycles = float(self.ends.max()) if programs else 0.0
 
     def lost(self) -> dict[str, dict[str, int]]:
@@ -327,3 +359,16 @@ class Timed:
             if kept:
                 found[name] = kept
         return found
+
+
+def _rows(lengths: np.ndarray, firsts: np.ndarray, most: int) -> np.ndarray:
+    """Where the rows of each program are, -1 for those without: the first and the last of every core are kept for longest."""
+    rows, used = np.full(len(lengths), -1, np.int64), 0
+    if most <= 0:
+        return rows
+    turns = np.concatenate([np.minimum(np.arange(n), np.arange(n)[::-1]) for n in np.diff(firsts)] or [[]])
+    for p in np.argsort(turns, kind="stable"):
+        if used + lengths[p] > most:
+            break
+        rows[p], used = used, used + lengths[p]
+    return rows
