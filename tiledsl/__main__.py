@@ -15,6 +15,7 @@ from .bench import table
 from .compat.triton import alias
 from .compat.triton import run as script
 from .errors import TileError, nearest
+from .explore import profiles
 from .ir.parser import parse
 from .ir.spec import SPECS
 from .ir.types import DTYPES
@@ -168,6 +169,40 @@ def run(arguments: Sequence[str]) -> int:
     return script.main(arguments)
 
 
+def sim(arguments: Sequence[str]) -> int:
+    """sim SCRIPT [ARGUMENTS...]: a script on a modelled machine, with the profile of every launch."""
+    return _watched(_watching(sim).parse_args(arguments), profiles.printed)
+
+
+def trace(arguments: Sequence[str]) -> int:
+    """trace SCRIPT [ARGUMENTS...]: a timeline of every launch of a script, for Perfetto and as a page."""
+    parser = _watching(trace)
+    parser.add_argument("-o", "--output", type=Path, default=Path("traces"), metavar="FOLDER", help="where to write them (%(default)s)")
+    options = parser.parse_args(arguments)
+    return _watched(options, profiles.written(options.output))
+
+
+def roofline(arguments: Sequence[str]) -> int:
+    """roofline SCRIPT [ARGUMENTS...]: how near every launch of a script comes to the limits of a modelled machine."""
+    return _watched(_watching(roofline).parse_args(arguments), profiles.ranked())
+
+
+def _watching(command: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    parser = _parser(command)
+    parser.add_argument("--machine", default="t1-base", metavar="MACHINE", help="a preset, or a file my.npu.toml (%(default)s)")
+    parser.add_argument("script", type=Path, metavar="SCRIPT")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENTS", help="those of the script")
+    return parser
+
+
+def _watched(options: argparse.Namespace, tell: Callable[[profiles.Profile], None]) -> int:
+    """A script whose launches are told."""
+    if not options.script.exists():
+        print(f"{options.script}: there is no such file", file=sys.stderr)
+        return 2
+    return profiles.watch(options.machine, tell, lambda: script.run([str(options.script), *options.arguments]))
+
+
 def bench(arguments: Sequence[str]) -> int:
     """bench [KERNEL...]: tiledsl, NumPy and PyTorch side by side, and how long compiling takes; -h for options."""
     return table.main(arguments)
@@ -190,6 +225,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sweep": sweep,
     "vectors": vectors,
     "mutants": mutants,
+    "sim": sim,
+    "trace": trace,
+    "roofline": roofline,
     "bench": bench,
     "run": run,
 }

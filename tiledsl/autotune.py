@@ -11,7 +11,7 @@ from .backend import registry
 from .errors import ArgumentError, AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
 from .frames import entrance
 from .runtime.jit import Launchable
-from .runtime.launch import IGNORED
+from .runtime.launch import IGNORED, profiled
 
 Hook = Callable[..., Any]
 Times = list[float]  # median and quantiles, in milliseconds
@@ -88,6 +88,11 @@ class Tuned:
     def warmup(self, *args: Any, grid: Any = None, **kwargs: Any) -> Any:
         """Compile only."""
         return self.run(*args, grid=grid, warmup=True, **kwargs)
+
+    @entrance
+    def profile(self, *args: Any, grid: Any, **kwargs: Any) -> Any:
+        """What explains the cycles of a launch, see `Launchable.profile`."""
+        return profiled(self.run, args, {**kwargs, "grid": grid})
 
     def _settled(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The kernel under the wrappers below this one, and the keywords that it gets."""

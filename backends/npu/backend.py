@@ -6,7 +6,7 @@ import itertools
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ from .simulator.run import decode, placed
 from .simulator.slices import Slice
 from .simulator.trace import Player
 from .timing import QUEUE_NAMES
+from .timing.profile import MOST_KEPT, Profile
 
 POLL_EVERY = 64  # jumps back of a loop between two looks at whether it waits, where no program waits for its turn
 MOST_IDLE = 4  # cores to keep
@@ -48,11 +49,18 @@ class Backend:
 
     passes = SHARED
 
-    def __init__(self, machine: Npu = T1_BASE, patience: int = PATIENCE, checks: Checks | None = None, name: str = ""):
+    def __init__(
+        self,
+        machine: Npu = T1_BASE,
+        patience: int = PATIENCE,
+        checks: Checks | None = None,
+        name: str = "",
+        tell: Callable[[Profile], None] | None = None,
+    ):
         """`patience`: how often an instruction runs by the reference interpreter before a native function is made for it.
         `checks`: what the checking simulator looks at; none: launches use the fast one, unless the environment says otherwise.
-        `name`: what launches call it, where it is registered under a name of its own."""
-        self.machine, self.patience, self.checks = machine, patience, checks
+        `name`: what launches call it, where it is registered under a name of its own. `tell`: who hears the profile of each launch."""
+        self.machine, self.patience, self.checks, self.tell = machine, patience, checks, tell
         self.name = name or ("npu" if machine == T1_BASE else f"npu:{machine.name}")
         instruction_set(machine)  # what is wrong with it is said at once
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
@@ -65,7 +73,16 @@ class Backend:
     def variant(self, machine: str) -> Backend:
         """The backend of another machine: a preset by its name, or a spec file."""
         found = find(machine)
-        return self if found == self.machine else Backend(found, self.patience, self.checks)
+        return self if found == self.machine else Backend(found, self.patience, self.checks, tell=self.tell)
+
+    @cached_property
+    def profiler(self) -> Backend:
+        """The same machine, which keeps the times of every launch: its reports have a `profile` among their details."""
+        return self.telling(lambda profile: None)
+
+    def telling(self, tell: Callable[[Profile], None]) -> Backend:
+        """A profiler, and who hears the profile of each launch on it and its variants."""
+        return Backend(self.machine, self.patience, self.checks, self.name, tell)
 
     def recorder(self, folder: Path) -> Backend:
         """The same machine, which writes every launch below a folder as a vector for other simulators."""
@@ -162,12 +179,21 @@ class Backend:
                 for number in range(programs):
                     run_one(number, core)
         launch = self.machine.launch_us * self.machine.clock_mhz
-        timed = account.timed(cores)
+        timed = account.timed(cores, MOST_KEPT if self.tell else 0)
         cycles = int(launch + timed.cycles)
         busy = {unit: int(sum(b for b, name in zip(timed.busy, QUEUE_NAMES, strict=True) if name[0] == unit)) for unit in "LWMVX"}
         counts = {"dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
         seconds = cycles / (self.machine.clock_mhz * 1e6)
-        details = {"busy": busy, "lost": timed.lost(), **counts, "energy": account.energy(seconds)}
+        energy = account.energy(seconds)
+        details: dict[str, object] = {"busy": busy, "lost": timed.lost(), **counts, "energy": energy}
+        if self.tell is not None:
+            isa = instruction_set(self.machine)
+            words = [isa.show(one) for one in loaded.instructions]
+            extents = sizes[0], sizes[1], sizes[2]
+            work = account.total()
+            profile = Profile(program.name, self.machine, extents, launch, timed, account.classes, words, made.lines, work, energy)
+            details["profile"] = profile
+            self.tell(profile)
         return Report(seconds=seconds, cycles=cycles, details=details)
 
     @contextmanager

@@ -63,6 +63,18 @@ def use(name: str) -> None:
     _default = name
 
 
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """The default for a while."""
+    global _default
+    before = _default
+    use(name)
+    try:
+        yield
+    finally:
+        _default = before
+
+
 def default() -> str:
     """The backend of a launch that names none: the last `use`, else TILEDSL_BACKEND."""
     return config.backend() if _default is None else _default

@@ -268,6 +268,7 @@ HANDMADE = {
     "coming_from_triton.md": ("Coming from Triton", ": every difference, and how to run what you have"),
     "beyond_triton.md": ("Beyond Triton", ": what is accepted that Triton refuses, and what it costs"),
     "your_accelerator.md": ("Your accelerator in a day", ": a machine, its words and instructions, and how to know that they are right"),
+    "profile.md": ("Where the cycles went", ": profiles, traces and rooflines of the modelled accelerator"),
     "conformance.md": ("Triton's own tests", ": how many pass, what the numbers are from, and what does not pass"),
 }
 TITLES = {

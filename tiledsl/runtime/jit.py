@@ -23,7 +23,7 @@ from ..memory import Buffer, outside, regions_of, spans_of
 from . import cache
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
-from .launch import IGNORED, Launched, Meta, Target, extents, target_of
+from .launch import IGNORED, Launched, Meta, Target, extents, profiled, target_of
 from .specialize import Binder
 
 if TYPE_CHECKING:
@@ -217,6 +217,12 @@ class Launchable(JITFunction):
         )
 
     # --- looking inside
+
+    @entrance
+    def profile(self, *args: Any, grid: object, **given: Any) -> Any:
+        """Launch on a backend that counts cycles, npu unless named, and give what explains them: print it; `.trace(path)` and
+        `.html(path)` write it in full."""
+        return profiled(self.run, args, {**given, "grid": grid})
 
     @entrance
     def lower(self, *args: Any, **given: Any) -> Kernel:

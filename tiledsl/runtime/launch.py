@@ -136,3 +136,17 @@ def _computed(grid: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
 
 
 _GRID = "kernel[(n,)](...), kernel[(n, m)](...) or kernel[lambda args: (tiledsl.cdiv(args['n'], args['BLOCK']),)](...)"
+
+
+def profiled(run: Callable[..., Any], args: Sequence[Any], given: Mapping[str, Any]) -> Any:
+    """The profile of a launch on a backend that counts cycles: the one named, the default, else npu."""
+    backend = registry.find(given.get("backend") or registry.default())
+    if given.get("backend") is None and not hasattr(backend, "profiler"):
+        backend = registry.find("npu")
+    if not hasattr(backend, "profiler"):
+        raise LaunchError(f"`{backend.name}` counts no cycles, so there is no profile", help='leave `backend` out, or write backend="npu"')
+    with registry.standing_in(backend.profiler):
+        launched = run(*args, **{**given, "backend": backend.name})
+    if launched.report is None:
+        raise LaunchError("a grid without programs has no profile", help="launch at least one program")
+    return launched.report.details["profile"]

@@ -22,6 +22,12 @@ machine's costs) - `allocate` (registers, scratchpad) - `schedule` (descriptors,
 `kernel.show` tells what took a slow way, and why: gathers, tiles in DRAM, products without a matrix unit.
 `python -m tiledsl doctor MACHINE` does so for all ops and ready kernels, and finds what would mend it.
 
+Time is a separate pass (`timing`): each instruction becomes a task with its cost (`costs`, `demand`), programs that did the same
+share their tasks, and an event loop runs all cores' queues on one memory (`events`). `kernel.profile(..., grid=...)` gives what
+explains the cycles: every queue's reasons to wait, the roofline, energy where the machine's file tells it, the critical path
+(`path`) and the lines of the source; `.trace("x.json.gz")` is for [Perfetto](https://ui.perfetto.dev), `.html("x.html")` a page with
+a timeline. `python -m tiledsl sim SCRIPT` profiles every launch of a script, `trace` writes the files, `roofline` a table.
+
 Two simulators run the words. `simulator/run` is the reference, made to be read: it calls the meaning of each instruction
 (`isa/instructions`) on what a core holds (`isa/state`). `simulator/fast` is what launches use: a native loop calls a native
 function per instruction and types (`simulator/native`), and leaves to the reference what it does not know or finds wrong. Both
@@ -70,8 +76,8 @@ def manual(machine: Npu = T1_BASE) -> str:
             '`backend="npu:edge"` names another machine, `backend="npu:my.npu.toml"` one of your own: a file with a section for each',
             "part; what it leaves out is as in `t1-base`. Any section may have a `source`, which says where its numbers come from.",
             "`[matrix.rate]` says how many multiply-adds a cell starts in a cycle, for each element type; those it does not name are",
-            "for the vector unit. `[encoding]` is a word layout of your own, `npu.hooks` adds instructions: see [your accelerator in a",
-            f"day](../../tiledsl/docs/your_accelerator.md). Presets: {', '.join(f'`{name}`' for name in PRESETS)}.",
+            "for the vector unit. `[encoding]` is a word layout of your own, `npu.hooks` adds instructions: see",
+            f"[your accelerator in a day](../../tiledsl/docs/your_accelerator.md). Presets: {', '.join(f'`{name}`' for name in PRESETS)}.",
             "",
             f"| key | in {m.name} | range | what it is |",
             "| --- | ---: | --- | --- |",

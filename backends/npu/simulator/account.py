@@ -43,8 +43,8 @@ class Account:
         self.classes.append(listener.tasks.finish())
         return len(self.classes) - 1
 
-    def timed(self, cores: int, record: bool = False) -> Timed:
-        """All programs on so many cores."""
+    def timed(self, cores: int, record: int = 0) -> Timed:
+        """All programs on so many cores; the times of at most `record` instructions are kept."""
         for number, listener in self.begun.items():
             self.chosen[number] = self._add(listener)
         self.begun = {}
@@ -53,12 +53,16 @@ class Account:
 
     def energy(self, seconds: float) -> dict[str, float]:
         """Joules of all programs, by what they go into, in so many seconds."""
+        return joules(self.player.machine, self.total(), self.moved(), seconds)
+
+    def total(self) -> Counts:
+        """What all programs did."""
         total = Counts()
         total.add(self.counts)
         for index in self.chosen.values():
             if index in self.counted:
                 total.add(self.counted[index])
-        return joules(self.player.machine, total, self.moved(), seconds)
+        return total
 
     def moved(self) -> int:
         """Bytes of DRAM that all programs moved."""

@@ -200,6 +200,7 @@ def simulate(
                             why = last_by[core]
                         waited[0, 0 if why < 0 else queue[base + why]] += ready - t
                         t = ready + cost[g]
+                        busy[0] += cost[g]
                         start[core, i] = ready
                         free[core, i] = visible[core, i] = t
                         if t >= last[core]:
@@ -222,7 +223,7 @@ def simulate(
                         issue[core, i] = t
                         if recorded[p] >= 0:
                             entered[recorded[p] + i] = t
-                    busy[0] += 1.0
+                    busy[0] += 1.0 + stall[g]
                     now[core] = t
                     place[core] = i + 1
                     issued += 1
@@ -366,7 +367,7 @@ def _rows(lengths: np.ndarray, firsts: np.ndarray, most: int) -> np.ndarray:
     rows, used = np.full(len(lengths), -1, np.int64), 0
     if most <= 0:
         return rows
-    turns = np.concatenate([np.minimum(np.arange(n), np.arange(n)[::-1]) for n in np.diff(firsts)] or [[]])
+    turns = np.concatenate([np.minimum(np.arange(n), np.arange(n)[::-1]) for n in np.diff(firsts)])
     for p in np.argsort(turns, kind="stable"):
         if used + lengths[p] > most:
             break

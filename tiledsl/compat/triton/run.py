@@ -31,14 +31,19 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"{USAGE}\n\n{__doc__}")
         return 0 if arguments else 2
-    script = Path(arguments[0])
-    if not script.exists():
-        print(f"{script}: there is no such file\n{USAGE}", file=sys.stderr)
+    if not Path(arguments[0]).exists():
+        print(f"{arguments[0]}: there is no such file\n{USAGE}", file=sys.stderr)
         return 2
+    faulthandler.enable()  # a kernel may reach memory that is not its own: the launch is told before the process ends
+    return run(arguments)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a script, which is there, with its arguments."""
+    script = Path(arguments[0])
     install()
     if find_spec("torch") is not None:
         cuda.install()
-    faulthandler.enable()  # a kernel may reach memory that is not its own: the launch is told before the process ends
     sys.argv = list(arguments)
     sys.path[0] = str(script.resolve().parent)
     try:

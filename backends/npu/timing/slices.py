@@ -1,0 +1,66 @@
+"""What took place, instruction by instruction: the rows that a timed launch kept, with what their tasks say beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .events import Timed
+from .tasks import Tasks
+
+FROM_TASKS = ("kind", "queue", "cost", "own", "moved", "before", "first", "second")
+
+
+@dataclass(frozen=True)
+class Slices:
+    """One row per instruction; those of a program stand together, in program order. Neighbours are rows, -1 for none."""
+
+    position: np.ndarray  # of the program, in the order in which cores run them
+    program: np.ndarray  # its number in the grid
+    core: np.ndarray
+    pc: np.ndarray
+    kind: np.ndarray
+    queue: np.ndarray
+    cost: np.ndarray
+    own: np.ndarray
+    moved: np.ndarray
+    before: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    entered: np.ndarray
+    began: np.ndarray
+    freed: np.ndarray
+    seen: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pc)
+
+    @property
+    def starved(self) -> np.ndarray:
+        """Cycles that each transfer took longer than alone."""
+        longer = self.freed - self.began - self.cost - self.own
+        return np.where(self.moved > 0, np.maximum(longer, 0.0), 0.0)
+
+
+def slices(timed: Timed, classes: Sequence[Tasks]) -> Slices:
+    """The rows of a launch."""
+    kept = np.flatnonzero(timed.recorded >= 0)
+    kept = kept[np.argsort(timed.recorded[kept])]
+    sizes = [len(classes[timed.kinds[p]]) for p in kept] if timed.programs else []
+    bases = np.repeat(timed.recorded[kept], sizes) if sizes else np.empty(0, np.int64)
+    count = len(bases)
+
+    def gathered(name: str) -> np.ndarray:
+        return np.concatenate([classes[timed.kinds[p]].columns[name] for p in kept]) if count else np.empty(0)
+
+    told = {name: gathered(name) for name in FROM_TASKS}
+    for name in ("before", "first", "second"):
+        told[name] = np.where(told[name] >= 0, told[name] + bases, -1).astype(np.int64)
+    position = np.repeat(kept, sizes) if count else np.empty(0, np.int64)
+    notes = np.concatenate([np.array([-1 if x is None else x for x in classes[timed.kinds[p]].notes]) for p in kept]) if count else position
+    core = np.searchsorted(timed.firsts, position, side="right") - 1
+    numbers = np.array(timed.programs, np.int64)[position] if count else position
+    times = {name: getattr(timed, name)[:count] for name in ("entered", "began", "freed", "seen")}
+    return Slices(position=position, program=numbers, core=core, pc=notes, **told, **times)
