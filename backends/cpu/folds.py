@@ -22,7 +22,7 @@ from .buffers import Scratch
 from .code import Code, clamped, each, floored, lanes_below, spread, width
 from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
-from .extremes import folded
+from .extremes import folded, last_of
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind, literal, register, vector
 
@@ -110,6 +110,11 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
         accumulators = _accumulate(code, op, whole, lanes, count, elements)
         accumulators = _rest(code, op, accumulators, whole, lanes, elements)
     block = op.blocks[0]
+    if neutral_of(block) is not None and vectors:
+        kind, quiet = Kind(op.operands[0].type.elem, lanes), length > partials and not length % partials  # what has only been folded is
+        extreme = last_of(code, block, kind, [only for (only,) in accumulators], quiet)
+        if extreme is not None:
+            return [extreme]
     while len(accumulators) > 1:
         half = len(accumulators) // 2
         accumulators = [combine(code, block, [*accumulators[k], *accumulators[k + half]]) for k in range(half)]
