@@ -47,3 +47,37 @@ def test_the_inner_loop_has_no_masks() -> None:
     inner = [block for block in re.split(r"\nH\d+:", text) if len(re.findall(r"= load <\d+ x float>", block)) >= 4]
     assert len(inner) == 1
     assert not re.search(r"masked|select <", inner[0].partition("\nX")[0])
+
+
+@tiledsl.jit
+def spread_of(x, out, columns, N: tl.constexpr):
+    at = tl.arange(0, N)
+    inside = at < columns
+    values = tl.load(x + tl.program_id(0) * columns + at, mask=inside, other=0.0)
+    centered = tl.where(inside, values - 1.0, 0.0)
+    tl.store(out + tl.program_id(0), tl.sum(centered * centered, axis=0))
+
+
+def test_a_reduction_chooses_only_at_the_end() -> None:
+    x = np.random.default_rng(0).standard_normal((3, 100)).astype(np.float32)
+    out = [np.empty(3, np.float32) for _ in range(2)]
+    text = spread_of[(3,)](x, out[0], 100, N=128, backend="cpu").asm["llvm"]
+    spread_of[(3,)](x, out[1], 100, N=128, backend="interpreter")
+    assert (out[0] == out[1]).all()
+    first, rest = (block for block in re.split(r"\nH\d+:", text) if "fadd" in block)
+    assert "select <" not in first
+    assert "select <" in rest
+
+
+@tiledsl.jit
+def places(out, X: tl.constexpr, Y: tl.constexpr):
+    x, y, z = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    tl.store(out + (z * Y + y) * X + x, x + 10 * y + 100 * z)
+
+
+@pytest.mark.parametrize("grid", [(5, 3, 2), (1, 4, 1), (1, 1, 7), (6, 1, 2), (0, 2, 2)])
+def test_programs_count_along_the_grid(grid: tuple[int, int, int]) -> None:
+    out = np.full(grid[::-1], -1, np.int32)
+    places[grid](out, X=grid[0], Y=grid[1], backend="cpu")
+    z, y, x = np.indices(out.shape)
+    assert (out == x + 10 * y + 100 * z).all()

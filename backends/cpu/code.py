@@ -80,8 +80,9 @@ class Code:
         before, self.base = self.base, self.b.depth
         region = self.b.regions[-1]
         kept, region.seen = region.seen, {}
+        boxes, self.boxes = self.boxes, {}
         yield
-        self.base, region.seen = before, kept
+        self.base, region.seen, self.boxes = before, kept, boxes
 
     def take(self, value: Value) -> Scratch:
         """Scratch memory for a tile."""

@@ -23,6 +23,7 @@ from .code import Code, clamped, each, floored, lanes_below, spread, width
 from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
 from .extremes import folded, last_of
+from .inside import note_choices
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind, literal, register, vector
 
@@ -141,6 +142,8 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
     split = next((s for s in (common_bounds(code, v) for v in op.operands) if s is not None), None)
     pieces: list[tuple[Scalar, Scalar, frozenset[tuple[str, str]]]] = [(begin, length, frozenset())]
     if split is not None:
+        for value in op.operands:
+            note_choices(code, value)
         _, top = clamped(code, split, length)
         middle = b.most(floored(code, top, step), begin)
         pieces = [(begin, middle, frozenset([split])), (middle, length, frozenset())]

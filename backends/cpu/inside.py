@@ -30,6 +30,11 @@ def inside_of(code: Code, value: Value, axis: int, known: dict[int, Limits]) -> 
     return Inside(along, tuple(pair for pair in found if pair[0] != axis))
 
 
+def note_choices(code: Code, value: Value) -> None:
+    """Learn the bounds of the choices that a tile is computed from, so that points which are known to lie inside need not choose."""
+    _collect(code, value, [], set())
+
+
 def _collect(code: Code, value: Value, found: list[tuple[int, Limits]], seen: set[Value]) -> None:
     op = value.source
     if value in seen or op is None or not value.type.shape or code.plan.kept(value):

@@ -63,10 +63,14 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
         if ("num_programs", axis) in places:
             b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
     code.large = large(code, kernel, sizes)
-    with b.loop("%first", "%last") as loop:
+    starts = _places(b, "%first", sizes, max((axis for name, axis in places if name == "program_id"), default=-1))
+    with b.loop("%first", "%last", 1, [("i64", start) for start in starts]) as loop:
         code.program = str(loop.index)
-        _place(b, code.program, sizes, {axis for name, axis in places if name == "program_id"})
+        for axis, here in enumerate(loop.carried):
+            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
+        following = _next_place(b, loop.carried, sizes)
         lower_block(code, kernel.body)
+        loop.next = following
     order(code)
     head = f"define void @{ENTRY}(ptr %args, i64 %from, i64 %last, ptr %arena) nounwind {{"
     parts = [
@@ -85,14 +89,28 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     return "\n".join([*parts, *sorted(declared), METADATA, ""]), code.arena.size
 
 
-def _place(b: Builder, number: str, sizes: list[str], asked: set[int]) -> None:
-    """Where in the grid the program of a number stands, along the axes that are asked for."""
-    for axis in range(max(asked, default=-1) + 1):
-        if axis in asked:
-            here = b.value(f"urem i64 {number}, {sizes[axis]}") if axis < 2 else number
-            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
-        if axis < max(asked):
-            number = b.value(f"udiv i64 {number}, {sizes[axis]}")
+def _places(b: Builder, number: str, sizes: list[str], last: int) -> list[str]:
+    """Where in the grid the program of a number stands, along the axes up to the last that is asked for."""
+    found = []
+    for axis in range(last + 1):
+        size = b.most(sizes[axis], 1)  # of no programs, too
+        found.append(b.value(f"urem i64 {number}, {size}") if axis < 2 else number)
+        if axis < last:
+            number = b.value(f"udiv i64 {number}, {size}")
+    return found
+
+
+def _next_place(b: Builder, places: list[str], sizes: list[str]) -> list[str]:
+    """Where the next program stands; without a division, that its addresses would wait for."""
+    found, carry = [], "true"
+    for axis, here in enumerate(places):
+        moved = b.value(f"add i64 {here}, {b.value(f'zext i1 {carry} to i64')}")
+        if axis == 2:
+            found.append(moved)
+            break
+        carry = b.value(f"icmp uge i64 {moved}, {sizes[axis]}")
+        found.append(b.value(f"select i1 {carry}, i64 0, i64 {moved}"))
+    return found
 
 
 def _parameter(b: Builder, elem: Elem, position: int) -> str:

@@ -75,7 +75,6 @@ def store_block(code: Code, op: Op) -> None:
     def by_rows() -> list[str]:
         inside = inside_of(code, value, axis, limits) if axis is not None and axis == len(shape) - 1 else None
         each(code, shape, body, axis, limits, lead=lead if long else None, inside=inside)
-        code.boxes.clear()
         return []
 
     with code.nest():
