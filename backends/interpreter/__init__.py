@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 
+from tiledsl.backend import registry
 from tiledsl.backend.base import Argument, Options, Program, Report
 from tiledsl.interpreter import interpret
 from tiledsl.ir.core import Kernel
@@ -15,14 +16,22 @@ from tiledsl.ir.printer import show
 from tiledsl.location import Loc
 from tiledsl.machine import Machine
 from tiledsl.passes import SHARED
+from tiledsl.passes.pipeline import Pass
 
 
 class Backend:
     """Runs any kernel; reading or writing where a kernel may not is an error that names the user's line."""
 
-    name = "interpreter"
-    machine = Machine("interpreter")
-    passes = SHARED
+    def __init__(self, numerics: Sequence[Pass] = ()) -> None:
+        """`numerics`: what a machine computes otherwise than the language says, as passes."""
+        self.name = ":".join(["interpreter", *(step.name for step in numerics)])
+        self.machine = Machine(self.name)
+        self.passes = (*SHARED, *numerics)
+
+    def variant(self, machine: str) -> Backend:
+        """The interpreter with the numerics of another backend: its bits, by definition."""
+        found = tuple(getattr(registry.find(machine), "numerics", ()))
+        return Backend(found) if found else self
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The kernel's text, and where each op was written."""

@@ -17,6 +17,7 @@ from tiledsl.ir.core import Kernel
 from tiledsl.ir.types import DType, Tile, u8
 from tiledsl.memory import Memory, held
 from tiledsl.passes import SHARED
+from tiledsl.passes.pipeline import Pass
 from tiledsl.watch import Turns, Watch, named, require_room
 
 from .compiler.compile import compile_code, listing
@@ -28,6 +29,7 @@ from .isa.manual import manual
 from .isa.state import Core, to_raw
 from .kit.own import Make, cases
 from .machine import T1_BASE, Npu, find
+from .numerics import numerics
 from .simulator.account import Account
 from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
@@ -65,6 +67,11 @@ class Backend:
         instruction_set(machine)  # what is wrong with it is said at once
         self._decode = lru_cache(maxsize=64)(lambda binary: _decoded(binary, machine))
         self._idle: list[FastCore] = []  # cores that no launch uses
+
+    @property
+    def numerics(self) -> tuple[Pass, ...]:
+        """Passes after which the interpreter gives this machine's bits, where they are others than the language's."""
+        return numerics(self.machine)
 
     def manual(self) -> str:
         """The manual of the machine's instructions, in Markdown."""

@@ -109,6 +109,8 @@ def _try(row: Row, name: str, case: Case, backend: str) -> None:
 
 def _drawn(backend: str, spec: OpSpec | None, count: int) -> Row:
     row = Row(spec.name if spec else "any program")
+    if not count:
+        return row
 
     @settings(
         max_examples=count, derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)

@@ -24,26 +24,29 @@ class Disagreement(AssertionError):
     """Two runs of one case differ; says where."""
 
 
-def run_case(case: Case, subject: str = RAW, options: Options = DEFAULTS) -> Outputs:
-    """What all arrays hold after a launch on a backend, or on the raw kernel by the interpreter."""
+def run_case(case: Case, subject: str = RAW, options: Options = DEFAULTS, numerics: Sequence[Pass] = ()) -> Outputs:
+    """What all arrays hold after a launch on a backend, or on the raw kernel by the interpreter; with a machine's numerics, if given."""
     bound, copies = bind(case)
     if subject == RAW:
-        interpret(case.kernel, case.grid, bound)
+        interpret(pipeline.run(case.kernel, numerics, ANY_MACHINE) if numerics else case.kernel, case.grid, bound)
         return copies
     backend = registry.find(subject)
-    lowered = pipeline.run(case.kernel, backend.passes, backend.machine, options=options)
+    lowered = pipeline.run(case.kernel, (*backend.passes, *numerics), backend.machine, options=options)
     backend.launch(backend.compile(lowered, options), case.grid, bound, options)
     return copies
 
 
 def compare(case: Case, subjects: Sequence[str], options: Options = DEFAULTS) -> Outputs:
-    """The outputs, which all subjects must agree on; Disagreement names the first difference."""
-    expected = run_case(case, subjects[0], options)
+    """The outputs, which all subjects must agree on; Disagreement names the first difference. What a machine computes otherwise
+    than the language says, the first subject computes for it, too."""
+    expected = plain = run_case(case, subjects[0], options)
     for subject in subjects[1:]:
+        numerics = () if subject == RAW else getattr(registry.find(subject), "numerics", ())
+        expected = run_case(case, subjects[0], options, numerics) if numerics else plain
         found = run_case(case, subject, options)
         if difference := explain(case, expected, found, subjects[0], subject):
             raise Disagreement(f"{difference}{_blame(case, subjects[0], subject, options)}\n{case!r}")
-    return expected
+    return plain
 
 
 def agrees_before_and_after(case: Case, passes: Sequence[Pass], machine: Machine = ANY_MACHINE) -> None:

@@ -107,9 +107,10 @@ def _parted(write: Resident, to: View, a: View, b: View, block: Callable[[View, 
     if to.buffer.space != ACC and multiplies(write.machine, a.dtype):
         columns = max(1, min(columns, room))
         rows = max(1, min(rows, room // columns))
-    while sum(needed()) > write.plan.budget and rows * columns * depth > 1:
-        if depth > 1 and (needed()[1] > needed()[0] or rows * columns == 1):
-            depth = -(-depth // 2)
+    step = max(write.machine.sum_chunk, 1) if multiplies(write.machine, a.dtype) else 1  # sums of the matrix unit stay whole
+    while sum(needed()) > write.plan.budget and (rows * columns > 1 or depth > step):
+        if depth > step and (needed()[1] > needed()[0] or rows * columns == 1):
+            depth = -(-depth // (2 * step)) * step
         elif rows >= columns:
             rows = -(-rows // 2)
         else:

@@ -52,9 +52,14 @@ def cast(values: np.ndarray, to: DType) -> np.ndarray:
     return np.asarray(ops.cast.evaluate(values, to=to))
 
 
-def dot(a: np.ndarray, b: np.ndarray, acc: np.ndarray) -> np.ndarray:
-    """acc + a @ b in the order the language fixes."""
-    return ops.dot.evaluate(a, b, acc)
+def dot(a: np.ndarray, b: np.ndarray, acc: np.ndarray, chunk: int = 0) -> np.ndarray:
+    """acc + a @ b in the order the language fixes; or, with a chunk, sums of so many products, added in ascending order."""
+    if not chunk or acc.dtype.kind in "iu":
+        return ops.dot.evaluate(a, b, acc)
+    for first in range(0, a.shape[-1], chunk):
+        part = slice(first, first + chunk)
+        acc = ops.add.evaluate(acc, ops.dot.evaluate(a[..., part], b[..., part, :], np.zeros_like(acc)))
+    return acc
 
 
 class _Lifted:

@@ -321,8 +321,9 @@ def dcas(core: Core, to: TileTo, addresses: TileA, expected: TileB, a: TileC) ->
 
 @T1.instruction(0x40, unit="M")
 def mm(core: Core, to: TileTo, a: TileA, b: TileB) -> None:
-    """to[m,n] = to[m,n] with the products a[m,k] * b[k,n] added, one fused multiply-add per k, k ascending; integers wrap."""
-    core.put(to, alu.dot(core.get(a), core.get(b), core.get(to)))
+    """to[m,n] = to[m,n] with the products a[m,k] * b[k,n] added, one fused multiply-add per k, k ascending; integers wrap. Where
+    the machine has a `sum_chunk`, so many products are added up from zero first."""
+    core.put(to, alu.dot(core.get(a), core.get(b), core.get(to), core.machine.sum_chunk))
 
 
 @T1.instruction(0x41, unit="M")

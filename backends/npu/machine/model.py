@@ -96,6 +96,14 @@ class Npu(Machine):
     host_gbytes: float = key(
         "host.gbytes_per_s", 0.0, "10**9 bytes a second between host and scratchpad; 0: not modelled", least=0, most=1e6
     )
+    sum_chunk: int = key(
+        "numerics.sum_chunk",
+        0,
+        "products that the matrix unit adds up from zero before their sum joins the accumulator; 0: one chain, as the language says",
+        least=0,
+        most=4096,
+        better=0,
+    )
     mac_pj: Mapping[str, float] = field(default_factory=lambda: {"i8": 0.23, "u8": 0.23, "f16": 1.5, "bf16": 1.5, "f32": 4.6})
     lane_pj: float = key("energy.lane_pj", 4.6, "picojoules of a vector element of up to four bytes", least=0, most=1e6, better=0)
     spm_pj: float = key("energy.spm_pj_per_byte", 1.25, "picojoules of a byte from or to a memory of a core", least=0, most=1e6, better=0)

@@ -193,7 +193,8 @@ class FastCore:
         types = tuple(int(self.tiles[t, Tile.DTYPE]) for t in tile_operands(one))
         box = box_operand(one)
         boxed = -1 if box is None else int(self.boxes[box, Box.DTYPE])
-        found = function(key_of(one, types, boxed), self.patience)
+        chunked = one.instruction.name == "mm" and self.machine.sum_chunk  # native code adds up as the language says
+        found = base().address("fall_back") if chunked else function(key_of(one, types, boxed), self.patience)
         if found is None:
             self._fall_back()
             return
