@@ -86,14 +86,14 @@ def test_a_profile_is_that_of_the_launch(profile):
     assert int(profile.cycles) == launched.report.cycles and "profile" not in launched.report.details
     assert profile.limits.moved == launched.report.details["dram_bytes"]
     assert profile.energy == launched.report.details["energy"]
-    assert {engine.name for engine in profile.engines} == {"S", "L0", "W0", "V"}
+    assert {engine.name[0] for engine in profile.engines} == set("SLWV")
     assert sum(line.instructions for line in profile.by_line) == launched.report.details["instructions"]
     assert abs(sum(line.critical for line in profile.by_line) - profile.timed.cycles) < 1e-6
 
 
 def test_its_text_names_the_lines_and_the_limit(profile):
     text = str(profile)
-    assert "halve on t1-base: 8 x 1 x 1 programs on 4 cores" in text and "bound by DRAM" in text
+    assert "halve on t1-base: 8 x 1 x 1 programs in 4 runs on 4 cores" in text and "bound by DRAM" in text
     assert re.search(r"test_npu_profile.py:\d+  values = tl.load\(x \+ at, mask=at < n\)", text)
     assert re.search(r"energy: [0-9.]+ uJ \(dram \d+%", text)
 
@@ -109,8 +109,8 @@ def test_a_trace_has_a_line_on_every_slice_and_slices_that_nest(profile, tmp_pat
     plain = json.loads(profile.trace(tmp_path / "x.json").read_text())
     assert made == plain
     slices_ = [event for event in made["traceEvents"] if event["ph"] == "X"]
-    assert len(slices_) == sum(len(c) * n for c, n in zip(profile.classes, profile.programs_of, strict=True))
-    assert all({"line", "source", "instruction", "pc", "program"} <= set(event["args"]) for event in slices_)
+    assert len(slices_) == sum(len(c) * n for c, n in zip(profile.classes, profile.runs_of, strict=True))
+    assert all({"line", "source", "instruction", "pc", "run"} <= set(event["args"]) for event in slices_)
     ends = {}
     for event in sorted(slices_, key=lambda event: event["ts"]):
         lane = event["pid"], event["tid"]

@@ -122,7 +122,7 @@ class Backend:
         programs = x * y * z
         arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
         if not made.together:
-            return self._launch(program, (x, y, z), args, arguments, options)
+            return self._told(self._launch(program, (x, y, z), args, arguments, options), (x, y, z))
         many, extra = runs(made.together, (x, y, z), self.machine.cores)
         try:
             report = self._launch(program, many, args, [*arguments, *extra], options)
@@ -132,6 +132,14 @@ class Backend:
             self._launch(program, alone, args, [*arguments, *extra], options, (x, y, z))
             raise
         report.details["programs"] = programs
+        return self._told(report, (x, y, z))
+
+    def _told(self, report: Report, grid: tuple[int, int, int]) -> Report:
+        """A report whose profile, if it has one, knows the grid, and who wants to has heard it."""
+        if self.tell is not None:
+            profile: Profile = report.details["profile"]
+            profile.grid = grid
+            self.tell(profile)
         return report
 
     def _launch(
@@ -196,11 +204,8 @@ class Backend:
         if self.tell is not None:
             isa = instruction_set(self.machine)
             words = [isa.show(one) for one in loaded.instructions]
-            extents = sizes[0], sizes[1], sizes[2]
             work = account.total()
-            profile = Profile(program.name, self.machine, extents, launch, timed, account.classes, words, made.lines, work, energy)
-            details["profile"] = profile
-            self.tell(profile)
+            details["profile"] = Profile(program.name, self.machine, sizes, launch, timed, account.classes, words, made.lines, work, energy)
         return Report(seconds=seconds, cycles=cycles, details=details)
 
     @contextmanager

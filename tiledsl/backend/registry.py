@@ -19,7 +19,7 @@ BUILT_IN = {  # entry points are absent in a bare checkout
 }
 
 _registered: dict[str, Backend] = {}
-_variants: dict[tuple[str, str], Backend] = {}  # by name and machine: a file may change
+_variants: dict[tuple[Backend, str, str], Backend] = {}  # by what made it, name and machine: a file may change
 _default: str | None = None
 
 
@@ -95,12 +95,12 @@ def _variant(name: str) -> Backend:
     if make is None:
         raise LaunchError(f"`{base}` has no machines to choose from", help=f"leave `:{machine}` out")
     made = cast(Backend, make(machine))
-    return made if made is backend else _kept(name, made)
+    return made if made is backend else _kept(backend, name, made)
 
 
-def _kept(name: str, made: Backend) -> Backend:
+def _kept(base: Backend, name: str, made: Backend) -> Backend:
     """The first backend made for a machine: a kernel that was compiled for it is not compiled again."""
-    key = (name, repr(made.machine))
+    key = (base, name, repr(made.machine))
     return _variants.setdefault(key, made)
 
 

@@ -21,8 +21,8 @@ WORK, BANDWIDTH, LATENCY, ISSUE, UNKNOWN = "work", "bandwidth", "latency", "issu
 class Link(NamedTuple):
     """A stretch of time, and what it went by with."""
 
-    position: int  # of the program, in the order in which cores run them
-    task: int  # of the instruction in it; -1: a program whose instructions were not kept
+    position: int  # of the run, in the order in which cores have them
+    task: int  # of the instruction in it; -1: a run whose instructions were not kept
     start: float
     stop: float
     what: str

@@ -17,7 +17,7 @@ from .text import place_and_text
 if TYPE_CHECKING:
     from .profile import Profile
 
-MOST_SLICES = 200_000  # whole programs up to so many: more, viewers do not like
+MOST_SLICES = 200_000  # whole runs up to so many: more, viewers do not like
 MEMORY = "DRAM"
 
 Event = dict[str, Any]
@@ -38,11 +38,11 @@ def events(profile: Profile) -> Iterator[Event]:
     yield from _names(profile, rows, count)
     starts, stops = spans(rows)
     said = [place_and_text(loc) for loc in profile.lines]
-    columns = (rows.core, rows.queue, rows.pc, rows.program, rows.entered, rows.began, rows.freed, rows.seen, rows.moved, rows.starved)
+    columns = (rows.core, rows.queue, rows.pc, rows.run, rows.entered, rows.began, rows.freed, rows.seen, rows.moved, rows.starved)
     each = zip(*(column[:count].tolist() for column in columns), starts[:count].tolist(), stops[:count].tolist(), strict=True)
-    for core, queue, pc, program, entered, began, freed, seen, moved, starved, start, stop in each:
+    for core, queue, pc, run, entered, began, freed, seen, moved, starved, start, stop in each:
         place, text = said[pc]
-        told: Event = {"line": place, "source": text, "instruction": profile.words[pc], "pc": pc, "program": program}
+        told: Event = {"line": place, "source": text, "instruction": profile.words[pc], "pc": pc, "run": run}
         told |= {"waited (cycles)": round(began - entered, 1), "latency (cycles)": round(seen - freed, 1)}
         if moved:
             told |= {"bytes": moved, "slowed by others (cycles)": round(starved, 1)}
@@ -53,7 +53,7 @@ def events(profile: Profile) -> Iterator[Event]:
 
 
 def shown(rows: Slices, most: int) -> int:
-    """How many rows to show: those of whole programs."""
+    """How many rows to show: those of whole runs."""
     if len(rows) <= most:
         return len(rows)
     begins = np.flatnonzero(np.diff(rows.position, prepend=-1))

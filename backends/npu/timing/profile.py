@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass
 class Line:
-    """What one line of the source took, in all programs whose times were kept."""
+    """What one line of the source took, in all runs whose times were kept."""
 
     place: str  # file:line
     loc: Loc | None
@@ -101,6 +101,11 @@ class Profile:
         """Of the launch, which takes some itself."""
         return self.launch + self.timed.cycles
 
+    @property
+    def runs(self) -> int:
+        """How often a core ran the words: once for each program, or for several together where none can tell."""
+        return len(self.timed.programs)
+
     @cached_property
     def slices(self) -> Slices:
         """Every instruction whose times were kept."""
@@ -112,8 +117,8 @@ class Profile:
         return critical_path(self.timed, self.classes)
 
     @cached_property
-    def programs_of(self) -> np.ndarray:
-        """How many programs are of each class."""
+    def runs_of(self) -> np.ndarray:
+        """How many runs are of each class."""
         return np.bincount(self.timed.kinds, minlength=len(self.classes))
 
     @cached_property
@@ -121,7 +126,7 @@ class Profile:
         """The queues that had anything to do."""
         timed, total = self.timed, self.timed.cycles * self.timed.cores
         counts = np.zeros(QUEUES)
-        for times, tasks in zip(self.programs_of, self.classes, strict=True):
+        for times, tasks in zip(self.runs_of, self.classes, strict=True):
             engine = (tasks.columns["kind"] != KIND_SCALAR) & (tasks.columns["kind"] != KIND_BARRIER)
             counts += times * np.bincount(np.where(engine, tasks.columns["queue"], 0), minlength=QUEUES)
         found = []
@@ -139,7 +144,7 @@ class Profile:
         machine, cores = self.machine, self.timed.cores
         macs = {name: count for name, count in zip(DTYPE_NAMES, self.work.macs.tolist(), strict=True) if count}
         each = [tasks.columns["moved"].sum() for tasks in self.classes]
-        moved = float((self.programs_of * each).sum())
+        moved = float((self.runs_of * each).sum())
         matrix = sum(count / (machine.macs * machine.matrix_rate[name]) for name, count in macs.items()) / cores
         vector = self.work.lanes / machine.lanes / cores
         dram = moved / machine.dram_bytes_per_cycle

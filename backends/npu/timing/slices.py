@@ -15,10 +15,10 @@ FROM_TASKS = ("kind", "queue", "cost", "own", "moved", "before", "first", "secon
 
 @dataclass(frozen=True)
 class Slices:
-    """One row per instruction; those of a program stand together, in program order. Neighbours are rows, -1 for none."""
+    """One row per instruction; those of a run stand together, in program order. Neighbours are rows, -1 for none."""
 
-    position: np.ndarray  # of the program, in the order in which cores run them
-    program: np.ndarray  # its number in the grid
+    position: np.ndarray  # of the run, in the order in which cores have them
+    run: np.ndarray  # its number, see `Profile.runs`
     core: np.ndarray
     pc: np.ndarray
     kind: np.ndarray
@@ -63,4 +63,4 @@ def slices(timed: Timed, classes: Sequence[Tasks]) -> Slices:
     core = np.searchsorted(timed.firsts, position, side="right") - 1
     numbers = np.array(timed.programs, np.int64)[position] if count else position
     times = {name: getattr(timed, name)[:count] for name in ("entered", "began", "freed", "seen")}
-    return Slices(position=position, program=numbers, core=core, pc=notes, **told, **times)
+    return Slices(position=position, run=numbers, core=core, pc=notes, **told, **times)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -46,9 +47,11 @@ def _giga(profile: Profile, rate: float) -> float:
 
 def _head(profile: Profile) -> Iterator[str]:
     machine, timed = profile.machine, profile.timed
-    grid = " x ".join(str(n) for n in profile.grid)
+    grid = f"{' x '.join(str(n) for n in profile.grid)} programs"
+    if profile.runs != math.prod(profile.grid):
+        grid += f" in {profile.runs} runs"
     yield (
-        f"{profile.kernel} on {machine.name}: {grid} programs on {timed.cores} cores, {timed.issued:,} instructions, "
+        f"{profile.kernel} on {machine.name}: {grid} on {timed.cores} cores, {timed.issued:,} instructions, "
         f"{profile.cycles:,.0f} cycles ({profile.cycles / machine.clock_mhz:,.1f} us), {profile.launch:,.0f} of them for the launch"
     )
 
@@ -124,7 +127,7 @@ def _path(profile: Profile) -> Iterator[str]:
     yield f"critical path: {len(profile.path):,} steps"
     ranked = sorted(sums, key=lambda key: -sums[key])
     for pc, what in ranked[:LINKS]:
-        said = {-1: "programs whose times were not kept", -2: "S, issuing one instruction after the other"}.get(pc) or profile.words[pc]
+        said = {-1: "runs whose times were not kept", -2: "S, issuing one instruction after the other"}.get(pc) or profile.words[pc]
         place = place_and_text(profile.lines[pc])[0] if pc >= 0 else ""
         yield f"  {sums[pc, what]:>12,.0f}{sums[pc, what] / total:>8.1%}  {what:9} {counts[pc, what]:>7,} x  {said:44.44}  {place}".rstrip()
     rest = sum(sums[key] for key in ranked[LINKS:])
@@ -148,7 +151,7 @@ def _lines(profile: Profile) -> Iterator[str]:
         yield f"{'':12}and {len(lines) - LINES} lines more"
     kept = int((profile.timed.recorded >= 0).sum())
     if kept < len(profile.timed.programs):
-        yield f"of {kept} of {len(profile.timed.programs)} programs: the times of no more were kept"
+        yield f"of {kept} of {profile.runs} runs: the times of no more were kept"
 
 
 def shown(line: Line) -> str:

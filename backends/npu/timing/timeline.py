@@ -34,7 +34,7 @@ def write_timeline(profile: Profile, path: Path) -> Path:
         "length": np.round(stops[:count] - starts[:count], 1).tolist(),
         "waited": np.round(rows.began[:count] - rows.entered[:count], 1).tolist(),
         "pc": rows.pc[:count].tolist(),
-        "program": rows.program[:count].tolist(),
+        "run": rows.run[:count].tolist(),
         "words": list(profile.words),
         "lines": [" ".join(place_and_text(loc)) for loc in profile.lines],
         "critical": [[round(link.start, 1), round(link.stop, 1), _lane(profile, lanes, link)] for link in profile.path[-MOST_SLICES:]],
