@@ -60,7 +60,7 @@ def take_rows(table: Any, index: Any, out: Any = None, rows: int = 8, **launch: 
     return out
 
 
-def histogram(x: Any, bins: int, out: Any = None, block: int = 16384, **launch: Any) -> Any:
+def histogram(x: Any, bins: int, out: Any = None, block: int = 65536, **launch: Any) -> Any:
     """How often each of 0 .. bins - 1 stands in an array of int32; bins is a power of two, other values are not counted."""
     n = x.shape[0]
     out = empty(x, (bins,)) if out is None else out

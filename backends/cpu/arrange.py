@@ -1,10 +1,14 @@
 """Counting the values of a tile.
 
-Where each value belongs is computed in vectors; what falls into no bin goes behind the last. Neighbours often fall into the
+Where each value belongs is computed in vectors, some hundred ahead of the counting, which leaves room for it; what falls into no
+bin goes behind the last. Neighbours often fall into the
 same bin, and an increment waits for the one before it to the same place: so there are several tables, added up in the end.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
 
 from tiledsl.ir.core import Op
 from tiledsl.ir.types import i1, i32, i64
@@ -12,11 +16,13 @@ from tiledsl.ir.types import i1, i32, i64
 from .access import read_scratch, scratch_pointer, write_scratch
 from .code import Code, each, spread
 from .elementwise import elementwise
+from .emit import Scalar
 from .evaluate import evaluate, vector_axis
 from .points import Index, Lanes, Point, at_constant
 from .types import Kind
 
 TABLES = 4
+AHEAD = 512  # values
 ROOM = 1 << 15  # bytes that all tables may take: what the nearest cache holds
 
 
@@ -24,8 +30,9 @@ def histogram(code: Code, op: Op) -> None:
     """Count the values of a tile."""
     (length,), bins, b = op.operands[0].type.shape, op.attrs["bins"], code.b
     tables = TABLES if length % TABLES == 0 and length > TABLES and 4 * TABLES * (bins + 1) <= ROOM else 1
+    ahead = AHEAD if length % AHEAD == 0 else length
     piece = code.take(op.result)
-    places, counts = code.arena.take(i32, (length,)), code.arena.take(i32, (tables, bins + 1))
+    places, counts = code.arena.take(i32, (ahead,)), code.arena.take(i32, (tables, bins + 1))
 
     def increment(place: Point, table: int) -> None:
         row = b.effect(f"getelementptr i32, ptr {scratch_pointer(code, counts).text}, i64 {table * (bins + 1)}")
@@ -33,6 +40,10 @@ def histogram(code: Code, op: Op) -> None:
         at = b.effect(f"getelementptr i32, ptr {row}, i64 {where}")
         more = b.effect(f"add i32 {b.effect(f'load i32, ptr {at}, align 4')}, 1")
         b.line(f"store i32 {more}, ptr {at}, align 4")
+
+    def place(start: Scalar, point: Point) -> None:
+        (index,) = point.indices
+        write_scratch(code, places, point, _place(code, op, replace(point, indices=(_further(code, index, start),))))
 
     def total(point: Point) -> None:
         kind, text = Kind(i32, point.lanes), ""
@@ -44,14 +55,22 @@ def histogram(code: Code, op: Op) -> None:
 
     with code.nest():
         each(code, counts.shape, lambda point: write_scratch(code, counts, point, Lanes("0", 0, code.base)), 1)
-        each(code, (length,), lambda point: write_scratch(code, places, point, _place(code, op, point)), vector_axis((length,)))
-        with b.loop(0, length, tables) as loop:
-            for table in range(tables):
-                index = Index(loop.index, table, b.depth) if isinstance(loop.index, str) else at_constant(loop.index + table)
-                increment(Point((index,)), table)
+        with b.loop(0, length, ahead) as start:
+            each(code, (ahead,), partial(place, start.index), vector_axis((ahead,)))
+            with b.loop(0, ahead, tables) as loop:
+                for table in range(tables):
+                    index = Index(loop.index, table, b.depth) if isinstance(loop.index, str) else at_constant(loop.index + table)
+                    increment(Point((index,)), table)
         each(code, (bins,), total, vector_axis((bins,)))
     code.arena.give(places)
     code.arena.give(counts)
+
+
+def _further(code: Code, index: Index, start: Scalar) -> Index:
+    """An index counted from a start."""
+    if isinstance(start, int):
+        return index.plus(start)
+    return Index(start if index.base is None else str(code.b.add(start, index.base)), index.offset, code.b.depth)
 
 
 def _place(code: Code, op: Op, point: Point) -> Lanes:
