@@ -12,9 +12,8 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import dtype_name, empty, normal, numpy_dtype, strides
+from .blocks import for_product, machine_of
 from .sample import UNIT, Call, Sample, Work, rounding
-
-BLOCK, DEPTH = 64, 64  # rows and columns, and depth, of what a program multiplies at a time
 
 
 @tiledsl.jit
@@ -72,19 +71,12 @@ def matmul(
     name = dtype_name(a)
     out = empty(a, (m, n), "i32" if name == "i8" else name) if out is None else out
     sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
-    block_m, block_n, block_k = blocks or suitable(m, n)
+    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize)
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
         a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),
         ACTIVATION=activation, SUM=sums, BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
     )  # fmt: skip
     return out
-
-
-def suitable(m: int, n: int) -> tuple[int, int, int]:
-    """Blocks of 64 rows and columns; where there are fewer rows, wider ones, that long rows of b are read on end."""
-    rows = min(BLOCK, tiledsl.next_power_of_2(m))
-    columns = BLOCK * BLOCK // rows
-    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // 2)))), DEPTH  # two programs at least
 
 
 def inputs(rng: np.random.Generator, m: int, n: int, k: int, dtype: str = "f32", transposed: bool = False, **settings: Any) -> Call:

@@ -6,11 +6,14 @@ import pytest
 import tiledsl
 import tiledsl.language as tl
 from tiledsl.backends.npu.compiler.together import runs
-from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.machine import T1_BASE, find
 from tiledsl.errors import TileError
 from tiledsl.kernels.attention import attention
+from tiledsl.kernels.blocks import for_product
 from tiledsl.kernels.layer_norm import layer_norm
+from tiledsl.kernels.matmul import matmul
 from tiledsl.kernels.softmax import softmax
+from tiledsl.machine import Machine
 
 
 @tiledsl.jit
@@ -89,3 +92,23 @@ def test_attention_keeps_the_matrix_unit_busy(monkeypatch):
     attention(q, k, v, backend="npu")
     steps = 2 * length**2 * depth / (T1_BASE.matrix_rows * T1_BASE.matrix_columns * T1_BASE.matrix_rate["f32"] * T1_BASE.cores)
     assert steps / (found[-1].cycles - T1_BASE.launch_us * T1_BASE.clock_mhz) > 0.55
+
+
+@pytest.mark.parametrize(("dtype", "share"), [(np.float32, 0.8), (np.float16, 0.65)])
+def test_products_keep_the_matrix_unit_busy(monkeypatch, dtype, share):
+    """In the blocks that suit the machine: what the first loads and the last store take is a large part of so small a product."""
+    found = reports(monkeypatch)
+    a, b = (np.random.default_rng(i).standard_normal((512, 512)).astype(dtype) for i in range(2))
+    matmul(a, b, backend="npu")
+    rate = T1_BASE.matrix_rate[{2: "f16", 4: "f32"}[a.itemsize]]
+    steps = 512**3 / (T1_BASE.matrix_rows * T1_BASE.matrix_columns * rate * T1_BASE.cores)
+    assert steps / (found[-1].cycles - T1_BASE.launch_us * T1_BASE.clock_mhz) > share
+
+
+def test_blocks_suit_the_machine():
+    assert for_product(T1_BASE, 1024, 1024, 4) == (256, 256, 32)
+    assert for_product(T1_BASE, 16, 4096, 4)[0] == 16
+    assert for_product(Machine("any"), 1024, 1024, 4) == (64, 64, 64)
+    for name in ("edge", "gemmini-16", "vta-256", "tpu-v4-core"):
+        rows, columns, _ = for_product(machine := find(name), 4096, 4096, 2)
+        assert 4 * rows * columns <= machine.acc_bytes

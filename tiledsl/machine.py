@@ -16,3 +16,4 @@ class Machine:
     memories: Mapping[str, int] = field(default_factory=dict)  # capacity in bytes by name; empty: no limit
     peak_flops: float = 0.0  # fp32 operations per second; 0: unknown
     bandwidth: float = 0.0  # bytes per second to main memory; 0: unknown
+    cores: int = 1  # that run programs at the same time, where they are the machine's own

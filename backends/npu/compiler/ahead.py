@@ -3,10 +3,9 @@
 A part of the body does not depend on what the loop carries: loads, and products of what they bring. It runs one iteration ahead of
 the rest, into two sets of places in turn, so that neither waits for the other:
 
-    ahead(A)                            left = count - 1
-    if left is odd:  rest(A); ahead(A)
+    ahead(A)                                                      left = count - 1
     left / 2 times:  ahead(B); rest(A); ahead(A); rest(B)
-    rest(A)
+    if left is odd:  ahead(B); rest(A); rest(B)       else:  rest(A)
 """
 
 from __future__ import annotations
@@ -110,13 +109,9 @@ def rotated(emit: Emitter, count: Reg, ahead: Callable[[Places | None], Places],
     one = emit.literal(1)
     left = emit.fresh("addr", count, one, -1)
     odd, rounds = emit.alu("and", i64, left, one), emit.alu("shr", i64, left, one)
-    even, head, last = Label(), Label(), Label()
+    head, done, last, after = Label(), Label(), Label(), Label()
     first = ahead(None)
-    emit("jumpz", odd, even)
-    rest(first)
-    ahead(first)
-    emit.label(even)
-    emit("jumpz", rounds, last)
+    emit("jumpz", rounds, done)
     emit.label(head)
     emit.overlapping.append(head)
     second = ahead(None)
@@ -125,8 +120,15 @@ def rotated(emit: Emitter, count: Reg, ahead: Callable[[Places | None], Places],
     rest(second)
     emit("addr", rounds, rounds, emit.literal(1), -1)
     emit("jumpnz", rounds, head)
+    emit.label(done)
+    emit("jumpz", odd, last)
+    second = ahead(None)
+    rest(first)
+    rest(second)
+    emit("jump", after)
     emit.label(last)
     rest(first)
+    emit.label(after)
 
 
 def twice(emit: Emitter, count: Reg, iteration: Callable[[], None]) -> None:

@@ -26,7 +26,7 @@ from .tokens import synchronise
 from .write import Code, Line
 
 LONGEST_RUN = 12_000  # instructions, so that a run's trace is looked at in one piece
-COPIES = 4  # of a program, in the words that run many
+COPIES = 5  # of a program, in the words that run many
 SMALLEST = 16  # bytes: smaller tiles stay where they are
 
 

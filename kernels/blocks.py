@@ -1,0 +1,42 @@
+"""What blocks suit the machine that a launch goes to: asked of its numbers, so that a kernel need not know machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tiledsl
+from tiledsl.backend import registry
+from tiledsl.machine import Machine
+
+BLOCK, DEPTH = 64, 64  # rows and columns, and depth, where sums are in registers or caches
+LARGEST = 512  # rows or columns of a block of sums
+
+
+def machine_of(launch: Mapping[str, Any]) -> Machine:
+    """The machine that a launch with these options runs on."""
+    return registry.find(launch.get("backend") or registry.default()).machine
+
+
+def for_product(machine: Machine, m: int, n: int, itemsize: int) -> tuple[int, int, int]:
+    """Rows, columns and depth of what a program multiplies at a time."""
+    if machine.memories.get("acc"):
+        return _of_accumulators(machine, m, n, itemsize)
+    rows = min(BLOCK, tiledsl.next_power_of_2(m))
+    columns = BLOCK * BLOCK // rows  # where there are fewer rows, more columns, that long rows of b are read on end
+    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // 2)))), DEPTH  # two programs at least
+
+
+def _of_accumulators(machine: Machine, m: int, n: int, itemsize: int) -> tuple[int, int, int]:
+    """Sums that fill the accumulators, as every factor is read as often as there are blocks along the other; but a program for every
+    core at least. What is multiplied first nobody waits for long, and two lots of it take half of the scratchpad."""
+    block = LARGEST
+    while block > 16 and 4 * block * block > machine.memories["acc"]:
+        block //= 2
+    rows, columns = min(block, tiledsl.next_power_of_2(m)), min(block, tiledsl.next_power_of_2(n))
+    while max(rows, columns) > 16 and tiledsl.cdiv(m, rows) * tiledsl.cdiv(n, columns) < machine.cores:
+        rows, columns = (rows // 2, columns) if rows >= columns else (rows, columns // 2)
+    depth = max(32, min(DEPTH, 8192 // max(rows, columns)))
+    while depth > 16 and 4 * (rows + columns) * depth * itemsize > machine.memories["spm"]:
+        depth //= 2
+    return rows, columns, depth
