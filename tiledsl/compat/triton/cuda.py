@@ -6,6 +6,7 @@ import contextlib
 import types
 from typing import Any
 
+from ...runtime.arguments import OWN_DEVICES
 from .backends.compiler import GPUTarget
 from .backends.driver import CPUDriver, Event, cores
 from .runtime.driver import driver
@@ -126,6 +127,7 @@ def install() -> None:
     mode.__enter__()
     _installed.append(mode)
     driver.set_active(GPUNamedDriver())
+    OWN_DEVICES.add(gpu.type)
     answers = {
         "is_available": lambda: True, "is_initialized": lambda: True, "init": lambda: None,  # tests are skipped without
         "synchronize": lambda *a, **k: None, "current_device": lambda: 0, "set_device": lambda *a, **k: None, "device_count": lambda: 1,
