@@ -129,3 +129,18 @@ def test_strict_mode_has_colons_and_none_only(kind: int, monkeypatch: pytest.Mon
     monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
     with pytest.raises(CompilationError, match="unsupported tensor index"):
         indexed_once[(1,)](np.ones(1, np.float32), KIND=kind)
+
+
+@tiledsl.jit
+def colons_past_the_last_axis(x, out):
+    whole, row = tl.load(x), tl.load(x + tl.arange(0, 4))
+    tl.static_assert(whole[:].shape == () and whole[:, None].shape == (1,) and whole[None, :].shape == (1,))
+    tl.static_assert(row[:, :, None].shape == (4, 1) and row[:, None, :].shape == (4, 1) and row[None, :, :].shape == (1, 4))
+    tl.store(out + tl.arange(0, 4), row + whole[:, None])
+
+
+def test_colons_past_the_last_axis_mean_nothing_as_in_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
+    out = np.zeros(4, np.float32)
+    colons_past_the_last_axis[(1,)](np.arange(1, 5, dtype=np.float32), out)
+    np.testing.assert_array_equal(out, [2, 3, 4, 5])

@@ -44,8 +44,10 @@ def _complete(x: Value, items: tuple[Any, ...]) -> tuple[Any, ...]:
     places = [i for i, item in enumerate(items) if item is Ellipsis]
     require(len(places) <= 1, "an index has at most one `...`")
     used = sum(item is not None and item is not Ellipsis for item in items)
-    while used > x.type.rank and _is_whole(items[-1]):  # colons past the last axis mean nothing, as in Triton
-        items, used = items[:-1], used - 1
+    plain = all(item is None or _is_whole(item) for item in items)
+    while used > x.type.rank and (plain or _is_whole(items[-1])):  # colons past the last axis mean nothing, as in Triton
+        last = max(i for i, item in enumerate(items) if _is_whole(item))
+        items, used = items[:last] + items[last + 1 :], used - 1
     if used > x.type.rank:
         refusal = f"unsupported tensor index: {used} axes are indexed, but {x.type} has {x.type.rank}"
         if isinstance(x.type.elem, Pointer):
