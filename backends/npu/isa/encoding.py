@@ -46,8 +46,7 @@ def instruction_set(machine: Npu) -> InstructionSet:
     """The instructions of a machine; LaunchError names the key of its file that does not work out."""
     if not machine.word_bits and not machine.hooks:
         return T1
-    layout = (machine.name, machine.word_bits, machine.word_fields, machine.word_opcodes, machine.hooks, machine.hooks_digest)
-    key = repr((*layout, machine.tile_descriptors, machine.global_descriptors, machine.scalar_registers, machine.semaphores))
+    key = machine.hooks + repr(machine)  # what may be named follows from its numbers, too
     if key not in _made:
         _made[key] = _Layout(machine).made()
     return _made[key]
