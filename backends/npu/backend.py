@@ -36,7 +36,6 @@ from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
 from .simulator.slices import Slice
-from .simulator.trace import Player
 from .timing import QUEUE_NAMES
 from .timing.profile import MOST_KEPT, Profile
 
@@ -165,7 +164,7 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
         issued = [0] * programs
 
-        account = Account(Player(loaded.shown, self.machine), programs)
+        account = Account(loaded.shown, self.machine, programs)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)

@@ -59,8 +59,15 @@ def slices(timed: Timed, classes: Sequence[Tasks]) -> Slices:
     for name in ("before", "first", "second"):
         told[name] = np.where(told[name] >= 0, told[name] + bases, -1).astype(np.int64)
     position = np.repeat(kept, sizes) if count else np.empty(0, np.int64)
-    notes = np.concatenate([np.array([-1 if x is None else x for x in classes[timed.kinds[p]].notes]) for p in kept]) if count else position
+    notes = np.concatenate([_pcs(classes[timed.kinds[p]]) for p in kept]) if count else position
     core = np.searchsorted(timed.firsts, position, side="right") - 1
     numbers = np.array(timed.programs, np.int64)[position] if count else position
     times = {name: getattr(timed, name)[:count] for name in ("entered", "began", "freed", "seen")}
     return Slices(position=position, run=numbers, core=core, pc=notes, **told, **times)
+
+
+def _pcs(tasks: Tasks) -> np.ndarray:
+    """The instruction of each task; -1 for one that is none."""
+    return (
+        tasks.notes if isinstance(tasks.notes, np.ndarray) else np.array([-1 if note is None else note for note in tasks.notes], np.int64)
+    )

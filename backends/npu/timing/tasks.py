@@ -12,6 +12,7 @@ import numpy as np
 
 from ..machine import Npu
 
+NO_TASK = -1
 KIND_UNIT, KIND_TRANSFER, KIND_SCALAR, KIND_BARRIER = range(4)
 UNITS = (("S", 1), ("L", 16), ("W", 16), ("M", 1), ("V", 1), ("X", 1))  # and their channels
 FIRST = {unit: sum(n for _, n in UNITS[:i]) for i, (unit, _) in enumerate(UNITS)}
@@ -30,12 +31,12 @@ class Tasks:
     def __init__(self, machine: Npu):
         self.machine = machine
         self.rows: list[tuple[Any, ...]] = []
-        self.notes: list[Any] = []  # per task, what people want to know: a pc, or a name
+        self.notes: Any = []  # per task, what people want to know: a pc, or a name
         self.posted: dict[int, deque[int]] = defaultdict(deque)
         self.columns: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.notes)
 
     def add(
         self,
@@ -68,17 +69,33 @@ class Tasks:
         kinds = (np.int64, np.int64, np.float64, np.float64, np.float64, np.float64, np.float64, np.int64, np.int64)
         for i, (name, dtype) in enumerate(zip(self.NAMES, kinds, strict=False)):
             self.columns[name] = np.ascontiguousarray(rows[:, i].astype(dtype))
-        self.heads = np.full(QUEUES, -1, np.int64)
+        self._link()
+        return self
+
+    @classmethod
+    def of(cls, machine: Npu, columns: dict[str, np.ndarray], notes: np.ndarray) -> Tasks:
+        """Tasks whose columns are known, all but those of neighbours."""
+        made = cls(machine)
+        made.columns, made.notes = columns, notes
+        made._link()
+        return made
+
+    def _link(self) -> None:
+        """Neighbours, queue by queue."""
+        kind, queue = self.columns["kind"], self.columns["queue"]
+        self.heads = np.full(QUEUES, NO_TASK, np.int64)
         for name in ("before", "after", "room", "window"):
-            self.columns[name] = np.full(len(rows), -1, np.int64)
-        engines = (self.columns["kind"] == KIND_UNIT) | (self.columns["kind"] == KIND_TRANSFER)
-        for queue in np.unique(self.columns["queue"][engines]):
-            own = np.flatnonzero(engines & (self.columns["queue"] == queue))
-            self.heads[queue] = own[0]
+            self.columns[name] = np.full(len(kind), NO_TASK, np.int64)
+        engines = np.flatnonzero((kind == KIND_UNIT) | (kind == KIND_TRANSFER))
+        each = queue[engines].astype(np.uint8)
+        engines = engines[np.argsort(each, kind="stable")]
+        bounds = np.cumsum(np.bincount(each, minlength=QUEUES))
+        for number in np.unique(each).tolist():
+            own = engines[bounds[number - 1] : bounds[number]] if number else engines[: bounds[0]]
+            self.heads[number] = own[0]
             self.columns["after"][own[:-1]] = own[1:]
             distances = {"before": 1, "room": self.machine.queue_depth}
-            if FIRST["L"] <= queue < FIRST["M"]:
+            if FIRST["L"] <= number < FIRST["M"]:
                 distances["window"] = self.machine.inflight
             for name, distance in distances.items():
                 self.columns[name][own[distance:]] = own[:-distance]
-        return self
