@@ -61,7 +61,7 @@ class Prices:
         """The columns of tasks, for rows that `rows_of` gave."""
         table = np.array(self.rows, np.float64).reshape(-1, len(FIELDS))
         kinds = dict.fromkeys(("kind", "queue"), np.int64)
-        return {name: table[:, i].astype(kinds.get(name, np.float64))[rows] for i, name in enumerate(FIELDS)}
+        return {name: table[:, i].astype(kinds.get(name, np.float64)).take(rows) for i, name in enumerate(FIELDS)}
 
     def _keys(self, trace: Trace) -> np.ndarray:
         """A number for each step that tells apart what may cost another number of cycles. Where a tile or a box lies makes no difference,
@@ -144,7 +144,7 @@ class Collector:
         columns = prices.columns(np.concatenate(self.rows))
         jumped = np.concatenate([pc[:1] != 0, pc[1:] != pc[:-1] + 1])
         columns["stall"] = jumped * float(prices.machine.taken_branch)
-        columns["first"], columns["second"] = paired(prices.waits[pc], prices.posts[pc])
+        columns["first"], columns["second"] = paired(prices.waits.take(pc, axis=0), prices.posts.take(pc))
         return Tasks.of(prices.machine, columns, pc)
 
 

@@ -68,6 +68,6 @@ def slices(timed: Timed, classes: Sequence[Tasks]) -> Slices:
 
 def _pcs(tasks: Tasks) -> np.ndarray:
     """The instruction of each task; -1 for one that is none."""
-    return (
-        tasks.notes if isinstance(tasks.notes, np.ndarray) else np.array([-1 if note is None else note for note in tasks.notes], np.int64)
-    )
+    if isinstance(tasks.notes, np.ndarray):
+        return tasks.notes
+    return np.array([-1 if note is None else note for note in tasks.notes], np.int64)
