@@ -110,11 +110,11 @@ def test_every_phase_is_made_of_kernels_that_take_its_shapes() -> None:
 
 def test_the_command_prints_a_table_and_keeps_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "sweep.jsonl"
-    asked = ["sweep", "t1-base", "--vary", "vector.lanes=64,128", "--phases", "decode", "--results", str(results)]
-    assert main([*asked, "--jobs", "2"]) == 0  # a process for each
+    asked = ["sweep", "t1-base", "--vary", "vector.lanes=64", "--phases", "decode", "--results", str(results)]
+    assert main([*asked, "--jobs", "1"]) == 0  # in a process of its own
     said = capsys.readouterr()
-    assert "| t1-base vector.lanes=64 | 4096 | 5120 KiB | 64 | " in said.out and "2 of 2: " in said.err
-    assert {json.loads(line)["machine"] for line in results.read_text().splitlines()} == {f"t1-base vector.lanes={n}" for n in (64, 128)}
+    assert "| t1-base vector.lanes=64 | 4096 | 5120 KiB | 64 | " in said.out and "1 of 1: " in said.err
+    assert {json.loads(line)["machine"] for line in results.read_text().splitlines()} == {"t1-base vector.lanes=64"}
     assert main([*asked, "--jobs", "0"]) == 0
     assert capsys.readouterr().out == said.out
 

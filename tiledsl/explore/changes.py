@@ -13,6 +13,7 @@ from ..backends.npu.machine.spec import complete
 from ..errors import LaunchError
 
 RATES = "matrix_rate"
+STEPS = 40  # doublings, at most: half of a fraction is never 0
 Values = Mapping[str, Any]  # by field of the machine
 
 
@@ -90,7 +91,7 @@ def _towards(machine: Npu, name: str, most: Any) -> Iterator[Any]:
         value = now or (getattr(T1_BASE, name) or 1 if up else 0)
         if up and not now:
             yield value
-        while True:
+        for _ in range(STEPS):
             value = type(now)(value * 2 if up else value / 2)
             if value == now or (value >= most if up else value <= most):
                 return
