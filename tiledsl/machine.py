@@ -13,6 +13,7 @@ class Machine:
     name: str
     vector_bytes: int = 32  # widest register or lane group, in bytes
     offsets: bool = False  # whether its blocks may have an offset for every index of an axis, in place of a stride
+    native: frozenset[str] = frozenset()  # ops that are defined by others, and that it has instructions for all the same
     memories: Mapping[str, int] = field(default_factory=dict)  # capacity in bytes by name; empty: no limit
     peak_flops: float = 0.0  # fp32 operations per second; 0: unknown
     bandwidth: float = 0.0  # bytes per second to main memory; 0: unknown

@@ -108,13 +108,15 @@ def each(
     head: tuple[Index, ...] = (),
     lead: Lead | None = None,
     inside: Inside | None = None,
+    heavy: bool = False,
 ) -> None:
     """Run body for every point of a shape in row-major order: vectors along `axis`, single elements along the others.
 
     bounds: for some axes (lo, hi) outside which nothing is to be done. split: (0, hi) of the vector axis; up to hi the
     points know that they are inside, so that loads with the same bounds need no mask. lead: how many elements of the
     vector axis, from an index on, to treat one by one (under a mask) before whole vectors begin. inside: where whole vectors
-    need no masks at all; the rest of a row is treated as if it were shorter than a vector.
+    need no masks at all; the rest of a row is treated as if it were shorter than a vector. heavy: one vector after the other, as
+    each keeps the processor busy, and the constants of two do not fit its registers.
     """
     here = len(head)
     if here == len(shape):
@@ -125,17 +127,17 @@ def each(
 
     def inner(index: Index, active: str | None = None) -> None:
         if active is None:
-            each(code, shape, body, axis, bounds, split, (*head, index), lead, inside)
+            each(code, shape, body, axis, bounds, split, (*head, index), lead, inside, heavy)
         else:
-            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index), lead, inside)
+            each(code, shape, lambda p: body(replace(p, active=active)), axis, bounds, split, (*head, index), lead, inside, heavy)
 
     if here != axis:
         _count(code, shape[here], limits, inner)
     elif limits is not None or lead is not None or inside is not None:
         limits = limits or ("0", str(shape[here]))
-        _strip_within(code, shape[here], limits, inner, None if lead is None else partial(lead, head), inside, head)
+        _strip_within(code, shape[here], limits, inner, None if lead is None else partial(lead, head), inside, head, heavy)
     else:
-        _strip(code, shape[here], split, inner)
+        _strip(code, shape[here], split, inner, heavy)
 
 
 def _lanes_of(code: Code, extent: int) -> int:
@@ -170,11 +172,11 @@ def _index(code: Code, start: Scalar, offset: int, within: frozenset[tuple[str, 
     return Index(start, offset, code.b.depth, within)
 
 
-def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callable[..., None]) -> None:
+def _strip(code: Code, extent: int, split: tuple[str, str] | None, inner: Callable[..., None], heavy: bool) -> None:
     """All of an axis in vectors; the last few elements under a mask."""
     lanes = width(code, extent)
     whole = extent // lanes
-    unroll = code.machine.unroll if whole % code.machine.unroll == 0 else 1
+    unroll = code.machine.unroll if whole % code.machine.unroll == 0 and not heavy else 1
     if split is not None and whole * lanes == extent and whole > 1:
         step = lanes * unroll
         _, hi = clamped(code, split, extent)
@@ -207,12 +209,13 @@ def _strip_within(
     lead: Callable[[Scalar], Scalar] | None,
     inside: Inside | None,
     head: tuple[Index, ...],
+    heavy: bool,
 ) -> None:
     """The part of an axis inside bounds known at run time: whole vectors, then what is before and behind them under a mask."""
     lanes = width(code, extent)
     lo, hi = clamped(code, limits, extent)
     known = Index(None, 0, 0, frozenset([limits]))
-    unroll = code.machine.unroll if extent >= lanes * code.machine.unroll else 1
+    unroll = code.machine.unroll if extent >= lanes * code.machine.unroll and not heavy else 1
     first, last = lo, hi
     if inside is not None:
         known = replace(known, within=known.within | inside.along, beside=frozenset((head[axis], ends) for axis, ends in inside.down))

@@ -277,6 +277,23 @@ def _offset(b: Builder, to: Kind, of: Kinds, ptr: str, by: str) -> str:
     return b.value(f"add {to.text} {ptr}, {b.value(f'mul {to.text} {count}, {to.of(i64).constant(size)}') if size > 1 else count}")
 
 
+def _scale(b: Builder, to: Kind, of: Kinds, x: str, n: str) -> str:
+    """An instruction of AVX-512, which alone keeps this op; fewer lanes than a register has go through one."""
+    if to.lanes in (4, 8, 16):
+        text = to.text
+        more = [("i32", "4")] * (to.lanes == 16)  # only the widest says how to round
+        operands = [(text, x), (text, n), (text, "zeroinitializer"), (f"i{max(to.lanes, 8)}", "-1"), *more]
+        return b.call(text, f"llvm.x86.avx512.mask.scalef.ps.{32 * to.lanes}", *operands, immediate=(4,) if more else ())
+    full = Kind(to.elem, 4)
+    if not to.lanes:
+        wide = (b.value(f"insertelement {full.text} zeroinitializer, {to.text} {v}, i64 0") for v in (x, n))
+        return b.value(f"extractelement {full.text} {_scale(b, full, of, *wide)}, i64 0")
+    spread = ", ".join(f"i32 {k % to.lanes}" for k in range(4))
+    wide = (b.value(f"shufflevector {to.text} {v}, {to.text} poison, <4 x i32> <{spread}>") for v in (x, n))
+    kept = ", ".join(f"i32 {k}" for k in range(to.lanes))
+    return b.value(f"shufflevector {full.text} {_scale(b, full, of, *wide)}, {full.text} poison, <{to.lanes} x i32> <{kept}>")
+
+
 def _same(b: Builder, to: Kind, of: Kinds, x: str) -> str:
     return x
 
@@ -311,6 +328,7 @@ RULES: dict[str, Rule] = {
     "select": _select,
     "cast": _cast,
     "bitcast": _bitcast,
+    "scale": _scale,
     "offset": _offset,
     "address": _same,
     "pointer": _same,

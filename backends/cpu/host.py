@@ -31,6 +31,7 @@ def host() -> HostMachine:
         vector_bytes=64 if wide else 32,
         cpu=cpu,
         features=features,
+        native=frozenset({"scale"} if wide else ()),
         rows=8 if wide else 6,
         unroll=2 if wide else 4,
         streams=last_cache() // 2,  # at least as much is read: what is written would not stay there whole

@@ -48,7 +48,8 @@ def store_block(code: Code, op: Op) -> None:
         axis = steps.index(1) if shape[steps.index(1)] > 1 else axis
     turning = mask is None and len(shape) == 2 and steps[-1] == 1 and elem is not i1 and not tables(op) and turns(code, value)
 
-    long = mask is None and worth_streaming(elem, shape, axis, steps) and light(code, value)
+    heavy = not light(code, value)
+    long = mask is None and worth_streaming(elem, shape, axis, steps) and not heavy
 
     def body(point: Point) -> None:
         valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(code, mask, point))
@@ -74,7 +75,7 @@ def store_block(code: Code, op: Op) -> None:
 
     def by_rows() -> list[str]:
         inside = inside_of(code, value, axis, limits) if axis is not None and axis == len(shape) - 1 else None
-        each(code, shape, body, axis, limits, lead=lead if long else None, inside=inside)
+        each(code, shape, body, axis, limits, lead=lead if long else None, inside=inside, heavy=heavy)
         return []
 
     with code.nest():

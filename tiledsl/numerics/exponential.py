@@ -8,6 +8,8 @@ of 2**n. That is applied as two factors, so that a result below the normal numbe
 
 from __future__ import annotations
 
+from .. import ops
+from ..ir.types import f32
 from . import coefficients as table
 from .term import Term, at_least, at_most, fma, polynomial, select, with_sign_of
 
@@ -67,9 +69,7 @@ def sigmoid(x: Term) -> Term:
     name = x.elem.name
     octaves, rest = split(at_least(at_most(x, SIGMOID_END[name]), EXP_RANGE[name][0]))
     tail = fma(rest, polynomial(rest, alternating(table.EXP[name])), -1.0)  # exp(-r) is 1 + r * tail
-    bits, shift = octaves.bits, x.format.mantissa
-    all_of_n, half_of_n = bits << shift, bits >> 1 << shift
-    scale = power_of_two(half_of_n, x) * power_of_two(all_of_n - half_of_n, x)
+    scale = two_to(octaves)
     base = scale + 1.0
     base_ = scale - (base - 1.0)
     bottom = fma(rest, tail, base)
@@ -135,10 +135,31 @@ def alternating(coefficients: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def scaled(y: Term, octaves: Term) -> Term:
-    """y times 2**n, for every n that a result can need; rounded once when it is below the normal numbers."""
-    bits, shift = octaves.bits, y.format.mantissa
+    """y, from 1/2 to 2, times 2**n, for every n that a result can need; rounded once when it is below the normal numbers."""
+    if scales(octaves):
+        return y.apply(ops.scale, octaves - y.format.magic)
+    first, second = factors(octaves)
+    return y * first * second
+
+
+def two_to(octaves: Term) -> Term:
+    """2**n, 0 or infinite where it is no number."""
+    if scales(octaves):
+        return octaves.like(1.0).apply(ops.scale, octaves - octaves.format.magic)
+    first, second = factors(octaves)
+    return first * second
+
+
+def scales(octaves: Term) -> bool:
+    """Whether the machine multiplies by powers of two."""
+    return ops.scale.name in octaves.native and octaves.elem is f32
+
+
+def factors(octaves: Term) -> tuple[Term, Term]:
+    """Two powers of two, both normal numbers, whose product is 2**n."""
+    bits, shift = octaves.bits, octaves.format.mantissa
     all_of_n, half_of_n = bits << shift, bits >> 1 << shift
-    return y * power_of_two(half_of_n, y) * power_of_two(all_of_n - half_of_n, y)
+    return power_of_two(half_of_n, octaves), power_of_two(all_of_n - half_of_n, octaves)
 
 
 def power_of_two(exponent: Term, like: Term) -> Term:

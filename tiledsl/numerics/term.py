@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,7 @@ class Term(Formula):
 
     build: Builder
     value: Value
+    native: frozenset[str] = frozenset()  # of the machine
 
     @property
     def elem(self) -> DType:
@@ -62,11 +63,11 @@ class Term(Formula):
         elem = elem or self.elem
         number = float(elem.numpy.type(number)) if elem.is_float else int(number)
         constant = self.build.emit(ops.constant, value=number, type=Tile(elem, self.value.type.shape))
-        return Term(self.build, constant)
+        return replace(self, value=constant)
 
     def apply(self, spec: OpSpec, *others: Term | Number, **attributes: Any) -> Term:
         terms = [other if isinstance(other, Term) else self.like(other) for other in others]
-        return Term(self.build, self.build.emit(spec, self.value, *(term.value for term in terms), **attributes))
+        return replace(self, value=self.build.emit(spec, self.value, *(term.value for term in terms), **attributes))
 
     @property
     def bits(self) -> Term:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import TypeRuleError, require
 from ..ir.spec import OpSpec, export, op
-from ..ir.types import DType, Pointer, Tile, dtype_of, i1, i32, i64, same, u32, u64
+from ..ir.types import DType, Pointer, Tile, dtype_of, f32, f64, i1, i32, i64, same, u32, u64
 from . import exact
 from .formula import computed, result_of
 
@@ -317,8 +317,17 @@ hypot = inexact(np.hypot, "hypot", "The square root of x**2 + y**2, without over
 # --- ops that are made of others
 
 
-def composed(definition: Callable[..., Any], name: str, doc: str, *, accepts: Accepts = number, ulp: float | None = None) -> OpSpec:
-    """Declare an op, and the function `tl.<name>`, by a definition in other ops: its meaning, and what every backend runs.
+def composed(
+    definition: Callable[..., Any],
+    name: str,
+    doc: str,
+    *,
+    accepts: Accepts = number,
+    ulp: float | None = None,
+    traits: tuple[str, ...] = ("function",),
+) -> OpSpec:
+    """Declare an op, and the function `tl.<name>` if it has that trait, by a definition in other ops: its meaning, and what every
+    backend runs.
 
     The definition is written on terms of one type and shape: with Python's operators, and with the ops above as functions.
     If all of these are exact, so is the op; else `ulp` says how far its result may lie from what NumPy makes of it."""
@@ -333,7 +342,29 @@ def composed(definition: Callable[..., Any], name: str, doc: str, *, accepts: Ac
     rule: Any = infer
     rule.__name__, rule.__doc__ = name, doc
     rule.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
-    return op(computed(definition), traits=("elementwise", "function"), ulp=ulp, definition=definition)(rule)
+    return op(computed(definition), traits=("elementwise", *traits), ulp=ulp, definition=definition)(rule)
+
+
+def _scale(x: Any, n: Any) -> Any:
+    """In f64, which has room for every product, so that it is rounded once."""
+    wide = n.cast(f64)
+    whole = wide.apply(floor)
+    whole = (whole < -FURTHEST).apply(select, wide.like(-FURTHEST), whole)
+    whole = (whole > FURTHEST).apply(select, wide.like(FURTHEST), whole)
+    power = ((whole.cast(i64) + 1023) << 52).apply(bitcast, to=f64)
+    limit = (wide < 0.0).apply(select, wide.like(0.0), wide)
+    return (x.cast(f64) * (abs(wide) < math.inf).apply(select, power, limit)).cast(f32)
+
+
+FURTHEST = 400.0  # octaves: more than from the smallest f32 to the largest
+
+scale = composed(
+    _scale,
+    "scale",
+    "x times 2 to the power floor(n), rounded once; f32 only. What definitions of functions end with, on machines that have it.",
+    accepts=lambda tile: tile.elem is f32,
+    traits=(),
+)
 
 
 export(globals())  # the last line: every op above it
