@@ -11,7 +11,7 @@ import numpy as np
 from ..kernels import samples
 from ..kernels.sample import Sample
 from . import limits, peers
-from .timing import Timing, compare
+from .timing import PAUSE, SPINNING, Timing, compare
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,5 @@ def measure(
     names = [name for name in peers.installed() if name in against]
     with peers.blas_threads(threads):
         others = dict(peers.candidates(sample, arrays, settings, result, threads, names))
-        return compare({"tiledsl": lambda: sample.run(*arrays, **more), **others}, seconds)
+        pause = SPINNING if threads > 1 and others else PAUSE
+        return compare({"tiledsl": lambda: sample.run(*arrays, **more), **others}, seconds, pause)

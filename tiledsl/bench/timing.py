@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+PAUSE = 0.01
+SPINNING = 0.05  # seconds that threads of peers may spin for after a call: OpenBLAS's for 2**26 cycles, OpenMP's for milliseconds
 LEAST = 3e-3  # a sample shorter than this, in seconds, is made of several calls
 WARM = 3  # calls before the first sample
 
@@ -25,7 +27,7 @@ class Timing:
 
 
 def compare(
-    candidates: Mapping[str, Callable[[], object]], seconds: float = 2.0, pause: float = 0.01, fewest: int = 5
+    candidates: Mapping[str, Callable[[], object]], seconds: float = 2.0, pause: float = PAUSE, fewest: int = 5
 ) -> dict[str, Timing]:
     """The timing of each candidate; all together take about so many seconds, and at least `fewest` turns."""
     calls = {name: _calls(run) for name, run in candidates.items()}
