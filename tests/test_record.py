@@ -70,3 +70,9 @@ def test_fields_are_inherited_and_identity_may_be_asked_for() -> None:
     further = Further(1)
     assert repr(further) == "Further(x=1, y=2, names=[], z=0.5)" and further.total == 3
     assert further != Further(1) and further == further and len({further, Further(1)}) == 2
+
+
+def test_a_record_can_be_made_again_with_changes() -> None:
+    assert Point(1, secret="t").but(y=7) == Point(1, 7, secret="t")
+    with pytest.raises(TypeError):
+        Point(1).but(w=2)

@@ -10,7 +10,7 @@ from .location import Loc
 STRICT = "accepted without TILEDSL_STRICT_TRITON"
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Beyond:
     """What one kernel uses that Triton does not have; in strict mode the first such thing is an error."""
 

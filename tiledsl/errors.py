@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from .location import Loc
+from .record import Record
 
 MOST_CALLERS = 6  # calls that led to a place that a message shows; of more, the first and the last
 
@@ -29,14 +29,14 @@ class TileError(Exception):
     def at(self, loc: Loc | None) -> TileError:
         """The same error with a place, if it has none yet."""
         if self.diagnostic.loc is None and loc is not None:
-            self.diagnostic = replace(self.diagnostic, loc=loc)
+            self.diagnostic = self.diagnostic.but(loc=loc)
             self.args = (str(self.diagnostic),)
         return self
 
     def advise(self, help: str) -> TileError:
         """The same error with something to try, if it names nothing yet."""
         if not self.diagnostic.help:
-            self.diagnostic = replace(self.diagnostic, help=help)
+            self.diagnostic = self.diagnostic.but(help=help)
             self.args = (str(self.diagnostic),)
         return self
 
@@ -121,14 +121,13 @@ class VerifyError(TileError):
     """A kernel breaks a rule of the tile IR; a pass or a frontend made a mistake."""
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(Record):
     """One message: a sentence, the place it speaks of, a few words under the caret, notes, and a help."""
 
     message: str
     loc: Loc | None = None
     label: str = ""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     help: str = ""
     kind: str = "error"
 

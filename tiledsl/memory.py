@@ -57,7 +57,7 @@ def empty(shape: int | Sequence[int], dtype: Any = np.float32) -> Unwritten:
     return made
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Region:
     """Bytes that overlapping buffers share; `written` marks the initialised ones, None when all are."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, Field, FrozenInstanceError, field
 from functools import partial
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -59,6 +59,10 @@ class Record:
     def items(self) -> list[tuple[str, Any]]:
         """The fields in order, with their values."""
         return [(name, getattr(self, name)) for name in self._fields]
+
+    def but(self, **changes: Any) -> Self:
+        """Another one, with these fields changed."""
+        return type(self)(**{**dict(self.items()), **changes})
 
     def __setattr__(self, name: str, value: object) -> None:
         raise FrozenInstanceError(f"cannot assign to field {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from types import FunctionType
 
@@ -13,8 +13,7 @@ from ..ir.types import Tile
 from ..record import Record
 
 
-@dataclass(frozen=True, eq=False)
-class Parameter:
+class Parameter(Record, eq=False):
     """A parameter under one signature: a type, or (type None) a value; an argument that is a tuple is a tuple of Parameters."""
 
     name: str

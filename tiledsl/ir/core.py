@@ -83,7 +83,7 @@ class Kernel:
         return show(self)
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Builder:
     """Appends ops to a block; result types come from the typing rules."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -96,11 +95,11 @@ class Formula:
         return self.apply(SPECS["cast"], to=to)
 
 
-@dataclass(frozen=True, eq=False)
 class Known(Formula):
     """An array, on which ops are computed at once, by what they mean."""
 
-    array: np.ndarray
+    def __init__(self, array: np.ndarray):
+        self.array = array
 
     @cached_property
     def type(self) -> Tile:

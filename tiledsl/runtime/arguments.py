@@ -10,7 +10,6 @@ import ctypes
 import operator
 import sys
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1
 from ..language.core import constexpr
 from ..language.descriptors import TensorDescriptor
 from ..memory import Buffer
+from ..record import Record
 
 Key = Hashable
 Bound = Buffer | int | float | bool
@@ -39,8 +39,7 @@ SUPPORTED = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Slot:
+class Slot(Record, eq=False):
     """One parameter as the rules see it."""
 
     name: str

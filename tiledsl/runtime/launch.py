@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from .. import config
@@ -38,12 +37,11 @@ class Target(Record, eq=False):
         return f"{self.backend.name}: {kept}, debug={self.debug}"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Launched:
+class Launched(Record):
     """What a launch returns: the compiled kernel, and what the backend reports of this run."""
 
     kernel: Compiled
-    report: Report | None = field(default=None)
+    report: Report | None = None
 
     @property
     def asm(self) -> Mapping[str, str]:

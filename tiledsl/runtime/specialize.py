@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..errors import ArgumentError, LaunchError, nearest
@@ -107,4 +106,4 @@ def _const(p: Parameter) -> Parameter:
     """A pointer parameter that is not stored through."""
     if p.type is None or not isinstance(p.type.elem, Pointer):
         return p
-    return replace(p, type=Tile(Pointer(p.type.elem.to, const=True)))
+    return p.but(type=Tile(Pointer(p.type.elem.to, const=True)))

@@ -248,7 +248,7 @@ class CompiledKernel:
             bound: list[Any] = []
             for slot, parameter, value in zip(function._binder.slots, self.src.typed().parameters, values, strict=True):
                 if parameter.type is not None or parameter.elements:  # by the types it was compiled for: a 1 need not be special
-                    replace(slot, specialize=False).describe(value, bound)
+                    slot.but(specialize=False).describe(value, bound)
             self.launch(function._sizes(grid, values), values, bound, self.target)
 
         return run
