@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "forks": set(),
             "frames": {"config", "errors"},
             "epoch": set(),
-            "errors": {"location"},
+            "errors": {"location", "record"},
             "location": set(),
             "machine": set(),
             "record": set(),
