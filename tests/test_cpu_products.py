@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -187,6 +188,20 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
         assert ".far(" in CPU.compile(matmul(), Options()).text["llvm"]
         run(matmul(), f32, m, n, k, 16, 16 * n)
         run(matmul(f16), f16, m, n, k, 16, 16 * n)
+    finally:
+        CPU.machine = before
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(6, 4), (8, 2)])
+def test_a_micro_kernel_is_no_longer_than_keeps_it_busy(rows: int, steps: int) -> None:
+    """LLVM takes its time over every line, so also what empties the slots of packed operands is written once."""
+    before = CPU.machine
+    CPU.machine = replace(before, rows=rows, columns=2)
+    try:
+        text = CPU.compile(matmul(), Options()).text["llvm"]
+        assert {name.split(".")[4] for name in re.findall(r"define .*@(multiply[^(]*)", text)} == {str(steps)}
+        assert text.count("define internal void @clear.64(") == 1 and "x i64> zeroinitializer" not in text
+        run(matmul(), f32, 50, 70, 300, 16, 16 * 70)
     finally:
         CPU.machine = before
 

@@ -34,6 +34,7 @@ PAIRS = {  # multiply 16-bit integers and add neighbours: feature and name, by 3
     16: ("+avx512bw", "llvm.x86.avx512.pmaddw.d.512"),
 }
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
+ENOUGH = 32  # multiply-adds per iteration: beside so many, counting and branching cost nothing
 
 
 def dot(code: Code, op: Op) -> None:
@@ -62,9 +63,11 @@ def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, group=group)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, i16 if pairs else elem, head)
-    depth = k // group if pairs else steps(code, a, b, unrolled(k))
+    sums = panels(m, code.machine.rows)[0][0] * -(-columns // code.machine.lanes(elem.bits))
+    unroll = _unrolled(k // group, sums)
+    depth = k // group if pairs else steps(code, a, b, unroll)
     asked = tuple(end_of(code, op.result, op.result.type.rank + axis) for axis in (-2, -1))
-    _multiply(code, left, right, into, (m, n, k // group), (*asked, depth), columns, elem, pairs)
+    _multiply(code, left, right, into, (m, n), (*asked, depth), columns, unroll, elem, pairs)
     for copy in (left.copy, right.copy):
         if copy is not None:
             code.arena.give(copy)
@@ -108,14 +111,15 @@ def _multiply(
     left: Rows,
     right: Panels,
     target: Lanes,
-    sizes: tuple[int, int, int],
+    sizes: tuple[int, int],
     asked: tuple[Scalar, ...],
     columns: int,
+    unroll: int,
     elem: DType,
     pairs: str,
 ) -> None:
     """Call the micro-kernel for every panel of rows and of columns. asked: of the rows, columns and steps, those that count."""
-    m, n, k = sizes
+    m, n = sizes
     down_to, across_to, depth = asked
     b, size = code.b, elem.itemsize
     with (
@@ -130,7 +134,7 @@ def _multiply(
             cut = n % columns and b.least(b.sub(n, b.mul(b.add(across.base or 0, across.offset), columns)), columns)
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, n, unrolled(k), right.far, bool(n % columns), pairs)
+            name = _micro_kernel(code, elem, rows, columns, n, unroll, right.far, bool(n % columns), pairs)
             with b.loop(0, _groups(code, b.sub(down_to, first), rows * count, rows)) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
@@ -166,9 +170,11 @@ def _pieces(code: Code, left: Rows, right: Panels, whole: Scalar, size: int) -> 
         yield a, b.value(f"getelementptr i8, ptr {right.start}, i64 {there}"), end
 
 
-def unrolled(k: int) -> int:
-    """How many steps of k an iteration of the micro-kernel takes."""
-    return next(steps for steps in (UNROLL, 2, 1) if k % steps == 0)
+def _unrolled(k: int, sums: int) -> int:
+    """How many steps of k an iteration of the micro-kernel takes, that has so many vectors of sums: as few as keep it busy,
+    for LLVM takes its time over each."""
+    most = min(UNROLL, -(-ENOUGH // sums))
+    return next(steps for steps in (UNROLL, 2, 1) if steps <= most and k % steps == 0)
 
 
 def _index(code: Code, index: int | str) -> Index:

@@ -46,7 +46,7 @@ def copy_within(
     with code.nest():
         if down:
             bytes_ = code.b.value(f"select i1 {_whole(code, shape, down)}, i64 0, i64 {size}")
-            code.b.line(f"call void @{_clear(code, gcd(size, LINE))}(ptr {start}, i64 {bytes_})")
+            clear(code, start, bytes_, gcd(size, LINE))
         each(code, shape, body, axis, down)
 
 
@@ -60,8 +60,8 @@ def _whole(code: Code, shape: tuple[int, ...], limits: dict[int, Limits]) -> str
     return whole
 
 
-def _clear(code: Code, chunk: int) -> str:
-    """A function that fills so many bytes, a multiple of a chunk, with zeros; written once per kernel."""
+def clear(code: Code, start: str, size: str, chunk: int) -> None:
+    """Fill so many bytes, a multiple of a chunk, with zeros; by a function that is written once per kernel."""
     name = f"clear.{chunk}"
     if name not in code.functions:
         b = Builder(code.b.declared)
@@ -74,7 +74,7 @@ def _clear(code: Code, chunk: int) -> str:
             "ret void",
             "}",
         ]
-    return name
+    code.b.line(f"call void @{name}(ptr {start}, i64 {size})")
 
 
 def steps(code: Code, a: Value, b: Value, unroll: int) -> Scalar:

@@ -21,6 +21,7 @@ from .access import scratch_pointer
 from .alias import WRITES, Aliases
 from .buffers import Scratch
 from .code import Code
+from .edges import LINE, clear
 from .emit import Scalar
 from .engine import AGAIN
 from .plan import READS, Plan
@@ -131,9 +132,7 @@ def _tag(code: Code, tags: Scratch, row: int, slot: Index) -> str:
 def _empty(code: Code, tags: Scratch) -> None:
     """No slot holds anything when a worker's part of a launch begins."""
     start, b = scratch_pointer(code, tags).text, code.b
+    size = -(-tags.shape[1] * 8 // LINE) * LINE  # the first row of tags; tiles are padded to whole lines
     with b.at(0):
         again = b.value(f"icmp uge i64 %from, {AGAIN}")
-        for first in range(0, tags.shape[1], 8):  # the first row of tags; tiles are padded to whole lines
-            at = b.value(f"getelementptr i64, ptr {start}, i64 {first}")
-            old = b.effect(f"load <8 x i64>, ptr {at}, align 64")
-            b.line(f"store <8 x i64> {b.value(f'select i1 {again}, <8 x i64> {old}, <8 x i64> zeroinitializer')}, ptr {at}, align 64")
+        clear(code, start, b.value(f"select i1 {again}, i64 0, i64 {size}"), LINE)
