@@ -58,6 +58,8 @@ class Npu(Machine):
     descriptor_elements: int = key("issue.elements", 1 << 24, "elements that one descriptor may name, repeated ones included", least=256)
     watchdog: int = key("issue.watchdog", 200_000_000, "instructions that a program may execute", least=1000, better=0)
     spm_bytes: int = key("spm.bytes", 1 << 20, "bytes of scratchpad, per core", least=1024, most=1 << 30)
+    banks: int = key("spm.banks", 32, "banks of scratchpad, each a word a cycle; 0: none is in the way", least=0, most=1 << 16, power=True)
+    bank_bytes: int = key("spm.bank_bytes", 16, "bytes of such a word", least=1, most=1024, power=True)
     acc_bytes: int = key(
         "acc.bytes", 256 << 10, "bytes of accumulators, per core; 0: products add up in the scratchpad", least=0, most=1 << 30
     )

@@ -22,7 +22,7 @@ from ..simulator.trace import AXES, OPERANDS, Shown, Trace
 from .demand import Demand, demand
 from .tasks import FIRST, NO_TASK, Tasks
 
-FIELDS = ("kind", "queue", "cost", "own", "moved", "latency")
+FIELDS = ("kind", "queue", "cost", "own", "moved", "latency", "banks")
 
 
 class Prices:
@@ -98,7 +98,7 @@ def _mixed(columns: Sequence[np.ndarray], factors: np.ndarray) -> np.ndarray:
 
 
 def _row(asked: Demand) -> tuple[float, ...]:
-    return asked.kind, FIRST[asked.unit] + asked.channel, asked.cost, asked.own, asked.moved, asked.latency
+    return asked.kind, FIRST[asked.unit] + asked.channel, asked.cost, asked.own, asked.moved, asked.latency, asked.banks
 
 
 class Step:

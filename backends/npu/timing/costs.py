@@ -13,6 +13,7 @@ from ..isa.custom import customs
 from ..isa.instructions import UNITS
 from ..isa.state import GlobalDescriptor, TileDescriptor
 from ..machine import Npu
+from . import banks
 
 Queue = tuple[str, int]
 Cost = Callable[[Any, Decoded], float]  # cycles a unit is busy
@@ -33,15 +34,25 @@ def _lanes(machine: Npu, t: TileDescriptor) -> int:
 
 
 def _vector(core: Any, one: Decoded) -> float:
+    groups, each = _groups(core, one)
+    return core.machine.vector_setup + groups * each + conflicts(core, one)
+
+
+def _groups(core: Any, one: Decoded) -> tuple[int, int]:
+    """Groups of lanes, and the cycles that each computes."""
     to = core.tile(one["to"])
     table = {"vec1": alu.UNARY, "vec2": alu.BINARY, "vec3": alu.TERNARY}.get(one.instruction.name)
-    each = SLOW.get(table[one["op"]], 1) if table else 1
-    return core.machine.vector_setup + math.ceil(to.size / _lanes(core.machine, to)) * each
+    return math.ceil(to.size / _lanes(core.machine, to)), SLOW.get(table[one["op"]], 1) if table else 1
 
 
-def _copy(core: Any, one: Decoded) -> float:
-    to = core.tile(one["to"])
-    return core.machine.vector_setup + math.ceil(to.size / _lanes(core.machine, to))
+def conflicts(core: Any, one: Decoded) -> int:
+    """Cycles in which lanes of the vector unit wait for banks of the scratchpad, besides those in which they compute."""
+    if COSTS.get(one.instruction.name) is not _vector:
+        return 0
+    groups, each = _groups(core, one)
+    fields = zip(one.instruction.fields, one.operands, strict=True)
+    tiles = [core.tile(number) for (_, where), number in fields if where.prefix == "t" and number != where.none]
+    return groups * max(0, banks.cycles(core.machine, tiles, _lanes(core.machine, core.tile(one["to"]))) - each)
 
 
 def product(machine: Npu, m: int, k: int, n: int, dtype: str) -> tuple[float, float]:
@@ -130,8 +141,7 @@ def custom(core: Any, one: Decoded) -> float:
 
 
 COSTS: dict[str, Cost] = {
-    **dict.fromkeys(("vec1", "vec2", "vec3", "vcast", "vaddr"), _vector),
-    **dict.fromkeys(("vcopy", "vfill", "viota", "accwr", "accrd"), _copy),
+    **dict.fromkeys(("vec1", "vec2", "vec3", "vcast", "vaddr", "vcopy", "vfill", "viota", "accwr", "accrd"), _vector),
     **dict.fromkeys(("reduce", "scan"), _fold),
     **dict.fromkeys(("perm", "sort", "hist"), _arrange),
 }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tiledsl.backend.isa import Decoded
 
 from ..machine import Npu
-from .costs import COSTS, custom, product, queue_of, scalar, transfer
+from .costs import COSTS, conflicts, custom, product, queue_of, scalar, transfer
 from .tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER, KIND_UNIT
 
 
@@ -21,6 +21,7 @@ class Demand(NamedTuple):
     own: float = 0.0
     moved: float = 0.0
     latency: float = 0.0
+    banks: float = 0.0  # cycles of the cost that are lost to banks
 
 
 def demand(core: Any, one: Decoded) -> Demand:
@@ -40,4 +41,5 @@ def demand(core: Any, one: Decoded) -> Demand:
         a, b = core.tile(one["a"]), core.tile(one["b"])
         cost, latency = product(machine, a.extents[0], a.extents[1], b.extents[1], a.dtype.name)
         return Demand(where, channel, KIND_UNIT, cost, latency=latency)
-    return Demand(where, channel, KIND_UNIT, COSTS[name](core, one) if name in COSTS else custom(core, one))
+    cost = COSTS[name](core, one) if name in COSTS else custom(core, one)
+    return Demand(where, channel, KIND_UNIT, cost, banks=conflicts(core, one))

@@ -37,6 +37,7 @@ class Listener:
             stall=stall,
             after=after,
             note=pc,
+            banks=asked.banks,
         )
         if common["post"] != NO_SEMAPHORE:
             self.tasks.posted[common["post"]].append(number)

@@ -36,8 +36,9 @@ class Engine:
 
     name: str
     instructions: int
-    busy: float  # `bandwidth` among them
+    busy: float  # `bandwidth` and `banks` among them
     bandwidth: float  # of transfers: longer than alone, because others moved bytes as well
+    banks: float  # of the vector unit: its lanes wanted several words of one bank
     waited: Mapping[str, float]  # for another queue; for S: to be issued; for itself: transfers under way
     held_up: float  # cycles that S could not issue because this queue was full
     idle: float  # nothing was left to do
@@ -125,9 +126,10 @@ class Profile:
     def engines(self) -> list[Engine]:
         """The queues that had anything to do."""
         timed, total = self.timed, self.timed.cycles * self.timed.cores
-        counts = np.zeros(QUEUES)
+        counts, banks = np.zeros(QUEUES), np.zeros(QUEUES)
         for times, tasks in zip(self.runs_of, self.classes, strict=True):
             engine = (tasks.columns["kind"] != KIND_SCALAR) & (tasks.columns["kind"] != KIND_BARRIER)
+            banks += times * np.bincount(tasks.columns["queue"], tasks.columns["banks"], minlength=QUEUES)
             counts += times * np.bincount(np.where(engine, tasks.columns["queue"], 0), minlength=QUEUES)
         found = []
         for q in np.flatnonzero(counts):
@@ -135,7 +137,8 @@ class Profile:
             waited = {QUEUE_NAMES[who]: float(timed.waited[q, who]) for who in np.flatnonzero(timed.waited[q] >= 1)}
             away = float(timed.full.sum()) if q == 0 else 0.0
             idle = max(0.0, total - float(timed.busy[q] + timed.waited[q].sum()) - away)
-            found.append(Engine(QUEUE_NAMES[q], int(counts[q]), float(timed.busy[q]), float(timed.starved[q]), waited, held_up, idle))
+            busy, bandwidth = float(timed.busy[q]), float(timed.starved[q])
+            found.append(Engine(QUEUE_NAMES[q], int(counts[q]), busy, bandwidth, float(banks[q]), waited, held_up, idle))
         return found
 
     @cached_property

@@ -51,11 +51,12 @@ class Tasks:
         stall: float = 0.0,
         after: tuple[int, ...] = (),
         note: Any = None,
+        banks: float = 0.0,
     ) -> int:
         """Append a task that waits for at most two others, by number; gives its own number."""
         first, second = (*after, -1, -1)[:2]
         queue = FIRST[unit] + channel
-        self.rows.append((kind, queue, cost, own, moved, latency, stall, first, second))
+        self.rows.append((kind, queue, cost, own, moved, latency, stall, first, second, banks))
         self.notes.append(note)
         return len(self.rows) - 1
 
@@ -65,10 +66,10 @@ class Tasks:
 
     def finish(self) -> Tasks:
         """Find every task's neighbours in its queue; nothing can be added any more."""
-        rows = np.array(self.rows, np.float64).reshape(len(self.rows), 9)
-        kinds = (np.int64, np.int64, np.float64, np.float64, np.float64, np.float64, np.float64, np.int64, np.int64)
-        for i, (name, dtype) in enumerate(zip(self.NAMES, kinds, strict=False)):
-            self.columns[name] = np.ascontiguousarray(rows[:, i].astype(dtype))
+        rows = np.array(self.rows, np.float64).reshape(len(self.rows), 10)
+        whole = ("kind", "queue", "first", "second")
+        for i, name in enumerate((*self.NAMES[:9], "banks")):
+            self.columns[name] = np.ascontiguousarray(rows[:, i].astype(np.int64 if name in whole else np.float64))
         self._link()
         return self
 

@@ -75,8 +75,9 @@ def _reasons(engine: Engine, profile: Profile, total: float) -> Iterator[str]:
     for said, cycles in sorted(waits.items(), key=lambda one: -one[1]):
         if cycles / total >= LEAST:
             yield f"{said} {cycles / total:.1%}"
-    if engine.bandwidth / total >= LEAST:
-        yield f"(busy: bandwidth {engine.bandwidth / total:.1%})"
+    for said, cycles in (("bandwidth", engine.bandwidth), ("conflicts of banks", engine.banks)):
+        if cycles / total >= LEAST:
+            yield f"(busy: {said} {cycles / total:.1%})"
 
 
 def _waiting(name: str, who: str) -> str:
