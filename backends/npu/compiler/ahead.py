@@ -6,6 +6,9 @@ the rest, into two sets of places in turn, so that neither waits for the other:
     ahead(A)                                                      left = count - 1
     left / 2 times:  ahead(B); rest(A); ahead(A); rest(B)
     if left is odd:  ahead(B); rest(A); rest(B)       else:  rest(A)
+
+Where the body is short and there is room, there are three sets of places: then the loads after the next need not wait until this
+iteration has used its own.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from tiledsl.ir.core import Op, Value
 from tiledsl.ir.types import i64
 
 from .emit import Emitter
-from .layout import View
+from .layout import View, element
 from .names import Label, Reg
 
 Places = dict[Value, View]
 MOST_REPEATED = 300  # ops in a loop's body that is written out more than once
+MOST_THRICE = 48  # ops in one that is written out nine times
 
 
 @dataclass
@@ -86,6 +90,13 @@ def _closure(roots: Sequence[Value], makers: dict[Value, Op], stop: Collection[V
     return found
 
 
+def sets_for(emit: Emitter, part: Split) -> int:
+    """How many iterations have places of their own."""
+    handed = sum(v.type.size * element(v.type).itemsize for v in part.made)
+    short = len(part.ahead) + len(part.rest) <= MOST_THRICE
+    return 3 if short and 3 * handed <= emit.machine.spm_bytes // 2 else 2
+
+
 def lower_ahead(emit: Emitter, part: Split, places: Places | None) -> Places:
     """The code of the first part, into places that are given, or into new ones."""
     emit.forget()
@@ -104,30 +115,36 @@ def lower_rest(emit: Emitter, part: Split, made: Places) -> None:
     emit.some(part.rest)
 
 
-def rotated(emit: Emitter, count: Reg, ahead: Callable[[Places | None], Places], rest: Callable[[Places], None]) -> None:
+def rotated(emit: Emitter, count: Reg, ahead: Callable[[Places | None], Places], rest: Callable[[Places], None], sets: int = 2) -> None:
     """A loop of at least one iteration, its first part one iteration ahead of its second."""
-    one = emit.literal(1)
-    left = emit.fresh("addr", count, one, -1)
-    odd, rounds = emit.alu("and", i64, left, one), emit.alu("shr", i64, left, one)
-    head, done, last, after = Label(), Label(), Label(), Label()
+    left, each = emit.fresh("addr", count, emit.literal(1), -1), emit.literal(sets)
+    rounds, over = emit.alu("idiv", i64, left, each), emit.alu("rem", i64, left, each)
+    head, done, after = Label(), Label(), Label()
     first = ahead(None)
     emit("jumpz", rounds, done)
     emit.label(head)
     emit.overlapping.append(head)
-    second = ahead(None)
-    rest(first)
-    ahead(first)
-    rest(second)
+    turn = [first]
+    for i in range(sets):
+        turn.append(ahead(None if i < sets - 1 else first))
+        rest(turn[i])
     emit("addr", rounds, rounds, emit.literal(1), -1)
     emit("jumpnz", rounds, head)
     emit.label(done)
-    emit("jumpz", odd, last)
-    second = ahead(None)
-    rest(first)
-    rest(second)
-    emit("jump", after)
-    emit.label(last)
-    rest(first)
+    for more in range(sets):  # iterations that are left besides the one under way
+        following = Label()
+        if more < sets - 1:
+            emit("jumpnz", over, following)
+        here = first
+        for _ in range(more):
+            after_it = ahead(None)
+            rest(here)
+            here = after_it
+        rest(here)
+        if more < sets - 1:
+            emit("jump", after)
+            emit.label(following)
+            emit("addr", over, over, emit.literal(1), -1)
     emit.label(after)
 
 

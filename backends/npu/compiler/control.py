@@ -8,7 +8,7 @@ from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
 from tiledsl.ir.types import i64, u64
 
-from .ahead import Places, Split, is_straight, loads_tiles, lower_ahead, lower_rest, rotated, split, twice
+from .ahead import Places, Split, is_straight, loads_tiles, lower_ahead, lower_rest, rotated, sets_for, split, twice
 from .emit import Emitter, lowers
 from .layout import View, element
 from .names import Label, Reg
@@ -24,7 +24,6 @@ def for_(emit: Emitter, op: Op) -> None:
     index = emit.regs[body.args[0]] = Reg()
     emit("mov", index, lo)
     slots = [emit.slot(arg) for arg in body.args[1:]]
-    emit.assign(slots, op.operands[3:])
 
     def iteration() -> None:
         emit.forget()  # what the values of the body are changes with every iteration
@@ -35,11 +34,18 @@ def for_(emit: Emitter, op: Op) -> None:
     writes = any(x.spec.effect == "write" for x in body.ops)  # which a load of the next iteration may read
     part = split(emit, body.ops, body.args[1:]) if overlaps and not writes else None
     if part is not None:
-        emit("jumpz", count, after)
+        none = Label()
+        emit("jumpz", count, none)
+        emit.assign(slots, op.operands[3:])  # on either way, so that it stands beside the first loads
         _ahead(emit, body, part, (index, step, count), slots)
+        emit("jump", after)
+        emit.label(none)
+        emit.assign(slots, op.operands[3:])
     elif overlaps:
+        emit.assign(slots, op.operands[3:])
         twice(emit, count, iteration)
     else:
+        emit.assign(slots, op.operands[3:])
         head = Label()
         emit("jumpz", count, after)
         emit.label(head)
@@ -67,7 +73,7 @@ def _ahead(emit: Emitter, body: Block, part: Split, regs: tuple[Reg, Reg, Reg], 
         emit.assign(slots, body.yields)
         emit("addr", index, index, step, 1)
 
-    rotated(emit, count, ahead, rest)
+    rotated(emit, count, ahead, rest, sets_for(emit, part))
 
 
 def _trips(emit: Emitter, op: Op, lo: Reg, hi: Reg, step: Reg) -> tuple[Reg, Reg]:

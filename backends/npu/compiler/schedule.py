@@ -15,7 +15,7 @@ from ..machine import Npu
 from .allocate import fields
 from .layout import Box, View
 from .names import DRAM, Label, Reg
-from .write import Code, code_of
+from .write import Code, Line, code_of
 
 Queue = tuple[str, int]  # unit and channel
 Touch = tuple[int, int, int, bool]  # space, first byte, byte after the last, whether it is written
@@ -61,6 +61,18 @@ class _Registers:
         return number
 
 
+LONG = 4  # latencies, in which a transfer is long
+
+
+def _channels(line: Line, machine: Npu) -> int:
+    """How many channels loads like this one go round. Transfers of different channels share the memory: many at a time hide its
+    latency, but what is wanted first comes later. Long ones hide it themselves: as many as the memory is fast enough for."""
+    tile = next(x for x in line.operands if isinstance(x, View))
+    cycles = tile.size * tile.dtype.itemsize / machine.dma_bytes_per_cycle
+    enough = -(-machine.dram_bytes_per_cycle // machine.dma_bytes_per_cycle)
+    return machine.load_channels if cycles < LONG * machine.dram_latency else max(1, min(machine.load_channels, int(enough)))
+
+
 def schedule(code: Code, machine: Npu) -> Stream:
     """The stream of instructions, without waits and posts."""
     out: Stream = []
@@ -88,7 +100,7 @@ def schedule(code: Code, machine: Npu) -> Stream:
                 operands.append(operand.number if isinstance(operand, Reg) else operand)
         channel = 0
         if instruction.unit == "L":
-            channel = loads % machine.load_channels
+            channel = loads % _channels(item, machine)
             loads += 1
         common = item.common | ({"when": item.when.number} if item.when else {})
         queue = (instruction.unit, channel)
