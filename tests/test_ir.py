@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import pytest
@@ -93,6 +94,20 @@ def test_a_result_must_name_its_op() -> None:
     made = Op(ops.constant, [], {"value": 1, "type": Tile(i32)}, [Value(Tile(i32))])
     with pytest.raises(VerifyError, match="names another source"):
         verify(Kernel("k", Block([], [made])))
+
+
+def test_a_rule_is_read_as_its_signature_says() -> None:
+    for spec in SPECS.values():
+        parameters = inspect.signature(spec.infer, eval_str=True).parameters.values()
+        attrs = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "blocks"}
+        assert spec.attrs == attrs
+        if spec.definition is None:
+            operands = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+            assert spec.operands == tuple(p.name for p in operands)
+            assert spec.variadic == any(p.kind is p.VAR_POSITIONAL for p in operands)
+            assert spec.required == sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in operands)
+        else:
+            assert spec.operands == tuple(inspect.signature(spec.definition).parameters) and len(spec.operands) == spec.required
 
 
 def test_an_attribute_of_another_type_is_refused() -> None:

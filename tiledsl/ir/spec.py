@@ -6,6 +6,7 @@ import enum
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType
 from typing import Any
 
 from ..errors import TypeRuleError
@@ -69,6 +70,7 @@ def op(
     blocks: int = 0,
     ulp: float | None = None,
     definition: Callable[..., Any] | None = None,
+    names: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], OpSpec]:
     """Declare an op. The decorated function is its typing rule.
 
@@ -76,21 +78,21 @@ def op(
     parameters are attributes, typed by their annotation; the docstring is the manual; `evaluate` is the meaning.
     A rule of an op that owns blocks also receives `blocks`. The `evaluate` of an op that is not pure, or owns
     blocks, receives the interpreter's `run` first; with the trait "typed" it also receives the operands' `types`.
-    An op with the trait "function" is one of the language, under its own name.
+    An op with the trait "function" is one of the language, under its own name. `names` are those of the operands where
+    the rule itself takes any number of tiles.
     """
 
     def declare(infer: Callable[..., Any]) -> OpSpec:
-        parameters = list(inspect.signature(infer, eval_str=True).parameters.values())
-        operands = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        positional, keywords, rest = parameters_of(infer)
         spec = OpSpec(
             name=infer.__name__.rstrip("_"),
             doc=inspect.getdoc(infer) or "",
             infer=infer,
             evaluate=evaluate,
-            operands=tuple(p.name for p in operands),
-            required=sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in operands),
-            variadic=any(p.kind is p.VAR_POSITIONAL for p in operands),
-            attrs={p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "blocks"},
+            operands=tuple(names) or (*positional, *rest),
+            required=len(names) or len(positional) - len(infer.__defaults__ or ()),
+            variadic=bool(rest) and not names,
+            attrs={name: _annotation(infer, name) for name in keywords if name != "blocks"},
             effect=effect,
             traits=frozenset(traits),
             blocks=blocks,
@@ -104,6 +106,21 @@ def op(
         return spec
 
     return declare
+
+
+def parameters_of(fn: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The names of a plain function's parameters: those by position, those by keyword only, and the one that takes the rest.
+    Signatures say it, too; making one per op took a tenth of `import tiledsl`."""
+    code: CodeType = fn.__code__
+    first, last = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    rest = bool(code.co_flags & inspect.CO_VARARGS)
+    return code.co_varnames[:first], code.co_varnames[first:last], code.co_varnames[last : last + rest]
+
+
+def _annotation(fn: Callable[..., Any], name: str) -> Any:
+    """What a parameter is annotated with, itself where it is written as text."""
+    found = fn.__annotations__[name]
+    return eval(found, fn.__globals__) if isinstance(found, str) else found
 
 
 def export(names: dict[str, Any]) -> None:

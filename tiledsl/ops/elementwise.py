@@ -8,7 +8,6 @@ pass replaces them by exact ones, and their definition may differ from the funct
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TypeRuleError, require
-from ..ir.spec import OpSpec, export, op
+from ..ir.spec import OpSpec, export, op, parameters_of
 from ..ir.types import DType, Pointer, Tile, dtype_of, f32, f64, i1, i32, i64, same, u32, u64
 from . import exact
 from .formula import computed, result_of
@@ -331,7 +330,7 @@ def composed(
 
     The definition is written on terms of one type and shape: with Python's operators, and with the ops above as functions.
     If all of these are exact, so is the op; else `ulp` says how far its result may lie from what NumPy makes of it."""
-    names = list(inspect.signature(definition).parameters)
+    names, *_ = parameters_of(definition)
 
     def infer(*tiles: Tile) -> Tile:
         tile = same(*tiles)
@@ -341,8 +340,7 @@ def composed(
 
     rule: Any = infer
     rule.__name__, rule.__doc__ = name, doc
-    rule.__signature__ = inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
-    return op(computed(definition), traits=("elementwise", *traits), ulp=ulp, definition=definition)(rule)
+    return op(computed(definition), traits=("elementwise", *traits), ulp=ulp, definition=definition, names=names)(rule)
 
 
 def _scale(x: Any, n: Any) -> Any:
