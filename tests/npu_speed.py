@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 
@@ -14,8 +16,13 @@ import tiledsl.kernels.attention
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import Core
 from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.simulator.account import Account
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode, run
+from tiledsl.backends.npu.simulator.trace import Trace
+from tiledsl.backends.npu.timing import Collector, Prices, Timed
+from tiledsl.backends.npu.timing.events import _compiled
+from tiledsl.kernels.softmax import softmax
 from tiledsl.memory import Memory
 
 SETUP = """
@@ -69,6 +76,36 @@ def seconds(call: Callable[[], object]) -> float:
     return min(found)
 
 
+def timing_rate(call: Callable[[], object]) -> tuple[float, float]:
+    """Instructions a second of a launch's last steps: tasks from its trace, and the event loop, compiled; the best of five."""
+    kept: list[tuple[Account, list[Trace]]] = []
+    called = Account.__call__
+
+    def keep(account: Account, trace: Trace) -> None:
+        if not kept or kept[-1][0] is not account:
+            kept.append((account, []))
+        kept[-1][1].append(replace(trace, steps=trace.steps.copy(), tiles=trace.tiles.copy(), boxes=trace.boxes.copy()))
+        called(account, trace)
+
+    with patch.object(Account, "__call__", keep):
+        call()
+    account, traces = kept[0]
+    collecting, running = [], []
+    programs = [account.chosen[number] for number in range(account.programs)]
+    for _ in range(5):
+        start = time.process_time()
+        collectors: dict[int, Collector] = {}
+        prices = Prices(account.program, account.machine)
+        for trace in traces:
+            collectors.setdefault(trace.program, Collector(prices))(trace)
+        issued = sum(len(collector.tasks()) for collector in collectors.values())
+        collecting.append(issued / (time.process_time() - start))
+        start = time.process_time()
+        timed = Timed(account.classes, programs, account.machine.cores, account.machine.dram_bytes_per_cycle, run=_compiled())
+        running.append(timed.issued / (time.process_time() - start))
+    return max(collecting), max(running)
+
+
 def main() -> None:
     mixed = "vec2 add, t0, t0, t1\nvec1 neg, t0, t0"
     print(f"4x4 tiles, half of them vector instructions  {rate(program(4, 500_000, mixed)) / 1e6:8.1f} M instructions/s")
@@ -80,6 +117,10 @@ def main() -> None:
     q = np.random.default_rng(0).standard_normal((1, 1024, 64)).astype(np.float32)
     attention = tiledsl.kernels.attention.attention
     print(f"attention 1024 x 64, functional and timed    {seconds(lambda: attention(q, q, q, backend='npu')):8.3f} s")
+    x = np.random.default_rng(0).standard_normal((2048, 1024)).astype(np.float32)
+    for name, call in (("attention", lambda: attention(q, q, q, backend="npu")), ("softmax", lambda: softmax(x, backend="npu"))):
+        tasks, events = timing_rate(call)
+        print(f"time of {name:36} {tasks / 1e6:8.1f} M instructions/s to tasks, {events / 1e6:.1f} M/s by events")
 
 
 if __name__ == "__main__":

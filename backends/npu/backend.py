@@ -83,7 +83,7 @@ class Backend:
 
     @cached_property
     def profiler(self) -> Backend:
-        """The same machine, which keeps the times of every launch: its reports have a `profile` among their details."""
+        """The same machine, which keeps the times of every launch: its reports have a `profile`."""
         return self.telling(lambda profile: None)
 
     def telling(self, tell: Callable[[Profile], None]) -> Backend:
@@ -136,9 +136,8 @@ class Backend:
     def _told(self, report: Report, grid: tuple[int, int, int]) -> Report:
         """A report whose profile, if it has one, knows the grid, and who wants to has heard it."""
         if self.tell is not None:
-            profile: Profile = report.details["profile"]
-            profile.grid = grid
-            self.tell(profile)
+            report.profile.grid = grid
+            self.tell(report.profile)
         return report
 
     def _launch(
@@ -199,13 +198,14 @@ class Backend:
         counts = {"dram_bytes": account.moved(), "instructions": sum(issued), "programs": programs}
         seconds = cycles / (self.machine.clock_mhz * 1e6)
         energy = account.energy(seconds)
-        details: dict[str, object] = {"busy": busy, "lost": timed.lost(), **counts, "energy": energy}
+        details = {"busy": busy, "lost": timed.lost(), **counts, "energy": energy}
+        report = Report(seconds=seconds, cycles=cycles, details=details)
         if self.tell is not None:
             isa = instruction_set(self.machine)
             words = [isa.show(one) for one in loaded.instructions]
             work = account.total()
-            details["profile"] = Profile(program.name, self.machine, sizes, launch, timed, account.classes, words, made.lines, work, energy)
-        return Report(seconds=seconds, cycles=cycles, details=details)
+            report.profile = Profile(program.name, self.machine, sizes, launch, timed, account.classes, words, made.lines, work, energy)
+        return report
 
     @contextmanager
     def _core(

@@ -50,6 +50,7 @@ class Report:
     seconds: float | None = None
     cycles: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    profile: Any = field(default=None, repr=False, compare=False)  # what explains the cycles, from a backend's `profiler`
 
 
 class Backend(Protocol):

@@ -147,4 +147,4 @@ def profiled(run: Callable[..., Any], args: Sequence[Any], given: Mapping[str, A
         launched = run(*args, **{**given, "backend": backend.name})
     if launched.report is None:
         raise LaunchError("a grid without programs has no profile", help="launch at least one program")
-    return launched.report.details["profile"]
+    return launched.report.profile
