@@ -54,10 +54,10 @@ def test_kernels_cost_what_the_listener_says(what: str, monkeypatch: pytest.Monk
     called = Account.__call__
 
     def both(self: Account, trace: Trace) -> None:
-        prices, listener = Prices(self.program, self.machine), Listener(self.machine)
+        prices, listener = Prices(self.prices.program, self.machine), Listener(self.machine)
         collector = Collector(prices)
         collector(trace)
-        Player(self.program, self.machine).play(trace, listener)
+        Player(self.prices.program, self.machine).play(trace, listener)
         pairs.append((collector, listener))
         called(self, trace)
 
@@ -73,7 +73,7 @@ def test_runs_in_pieces_are_whole_again() -> None:
     program = decode(T1.assemble(LONG.format(n=64, times=5000)))
     core, loaded = FastCore(T1_BASE), load(program, T1_BASE)
     core.attach(loaded, Memory([]), [], (1, 1, 1))
-    account, listener, player = Account(loaded.shown, T1_BASE, 2), Listener(T1_BASE), Player(loaded.shown, T1_BASE)
+    account, listener, player = Account(Prices(loaded.shown, T1_BASE), 2), Listener(T1_BASE), Player(loaded.shown, T1_BASE)
     pieces = []
 
     def sink(trace: Trace) -> None:

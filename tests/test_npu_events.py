@@ -7,7 +7,7 @@ import numpy as np
 
 from tiledsl.backends.npu.machine import T1_BASE, find
 from tiledsl.backends.npu.timing import QUEUE_NAMES, Tasks, Timed
-from tiledsl.backends.npu.timing.events import _compiled, simulate
+from tiledsl.backends.npu.timing.events import _compiled, chosen, simulate
 from tiledsl.backends.npu.timing.tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER
 
 
@@ -95,3 +95,7 @@ def test_few_transfers_are_under_way_at_once():
         return Timed([tasks.finish()], [0], 1, 64.0).cycles
 
     assert far(1) > 32_000 and far(8) < 5_000 and far(32) < 1_200
+
+
+def test_what_has_been_compiled_is_used():
+    assert chosen(10**6) is _compiled() and chosen(1) is _compiled()

@@ -36,7 +36,7 @@ from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
 from .simulator.run import decode, placed
 from .simulator.slices import Slice
-from .timing import QUEUE_NAMES
+from .timing import QUEUE_NAMES, Prices
 from .timing.profile import MOST_KEPT, Profile
 
 POLL_EVERY = 64  # jumps back of a loop between two looks at whether it waits, where no program waits for its turn
@@ -116,7 +116,7 @@ class Backend:
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
-        made, _ = self._decode(program.binary)
+        made, _, _ = self._decode(program.binary)
         x, y, z = (tuple(grid) + (1, 1, 1))[:3]
         programs = x * y * z
         arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
@@ -145,7 +145,7 @@ class Backend:
         shape: tuple[int, int, int] | None = None,
     ) -> Report:  # fmt: skip
         """One run of the words at every place of a grid. `shape`: the grid whose programs these are, for messages, if it is another."""
-        made, loaded = self._decode(program.binary)
+        made, loaded, prices = self._decode(program.binary)
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
         turns = None
@@ -163,7 +163,7 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
         issued = [0] * programs
 
-        account = Account(loaded.shown, self.machine, programs)
+        account = Account(Prices(loaded.shown, self.machine) if prices.crowded else prices, programs)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
@@ -243,9 +243,10 @@ class Poll:
         self.tell(self.number, pc, (*state, *digest))
 
 
-def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded]:
+def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded, Prices]:
     made = from_bytes(binary, machine)
-    return made, load(decode(made.words, instruction_set(machine)), machine)
+    loaded = load(decode(made.words, instruction_set(machine)), machine)
+    return made, loaded, Prices(loaded.shown, machine)
 
 
 def argument(value: Argument, kind: Tile) -> int:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..machine import Npu
 from ..timing import Collector, Prices, Tasks, Timed
 from ..timing.energy import Counter, Counts, joules
-from .trace import Shown, Trace
+from .trace import Trace
 
 
 @dataclass
 class Account:
     """A sink that collects the programs of a launch; `timed` then lets them run on the cores of the machine."""
 
-    program: Sequence[Shown]
-    machine: Npu
+    prices: Prices
     programs: int
     classes: list[Tasks] = field(default_factory=list)
     known: dict[bytes, int] = field(default_factory=dict)  # classes by signature, or by what a collector saw
@@ -27,8 +24,8 @@ class Account:
     whole: list[int] = field(default_factory=list)  # the programs of those
 
     def __post_init__(self) -> None:
-        self.counter = Counter(self.program)
-        self.prices = Prices(self.program, self.machine)
+        self.machine = self.prices.machine
+        self.counter = Counter(self.prices.program)
 
     def __call__(self, trace: Trace) -> None:
         key = trace.signature(self.machine.burst) if trace.program not in self.begun else b""

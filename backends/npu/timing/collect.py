@@ -1,4 +1,4 @@
-"""From a run's trace to its tasks, in bulk: what `listen` does instruction by instruction, ten million instructions a second.
+"""From a run's trace to its tasks, in bulk: what `listen` does instruction by instruction.
 
 Few instructions of a run differ in what they cost: the same words on tiles and boxes of the same shapes. So each is looked up by its
 number and the shapes it names, and only what has not been seen yet is asked what it costs.
@@ -11,6 +11,7 @@ number and the shapes it names, and only what has not been seen yet is asked wha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -22,14 +23,16 @@ from ..simulator.trace import AXES, OPERANDS, Shown, Trace
 from .demand import Demand, demand
 from .tasks import FIRST, NO_TASK, Tasks
 
+MOST_KNOWN = 100_000
 FIELDS = ("kind", "queue", "cost", "own", "moved", "latency", "banks")
 
 
 class Prices:
-    """What the instructions of a program cost, by number and shapes; common to all its runs."""
+    """What the instructions of a program cost, by number and shapes; common to all its runs, those of other launches, too."""
 
     def __init__(self, program: Sequence[Shown], machine: Npu):
         self.program, self.machine = program, machine
+        self._lock = Lock()
         self.known: dict[int, int] = {}  # rows by key
         self.rows: list[tuple[float, ...]] = []
         self.waits = np.array([[one.idle.common["wait0"], one.idle.common["wait1"]] for one in program], np.uint8).reshape(-1, 2)
@@ -38,6 +41,11 @@ class Prices:
         self.custom = np.array([one.one.instruction.name in own for one in program], bool)
         odd = np.random.default_rng(0).integers(1 << 62, size=4 * AXES + 16, dtype=np.int64) | 1  # factors of the keys, always the same
         self.of_step, self.of_tile, self.of_box = odd[:8], odd[8 : 12 + 2 * AXES], odd[: 2 + 4 * AXES]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether they know so much that beginning anew is better."""
+        return len(self.rows) > MOST_KNOWN
 
     def rows_of(self, trace: Trace) -> np.ndarray:
         """The row of each of a trace's steps."""
@@ -87,8 +95,9 @@ class Prices:
         pc, done, *_ = trace.steps[step]
         shown = self.program[pc]
         asked = demand(Step(trace, step, shown, self.machine), shown.one if done else shown.idle)
-        self.rows.append(_row(asked))
-        return len(self.rows) - 1
+        with self._lock:  # launches of other threads ask, too
+            self.rows.append(_row(asked))
+            return len(self.rows) - 1
 
 
 def _mixed(columns: Sequence[np.ndarray], factors: np.ndarray) -> np.ndarray:

@@ -314,8 +314,8 @@ def _compiled() -> Callable[..., int]:
 
 
 def chosen(amount: int) -> Callable[..., int]:
-    """The simulation for so many instructions."""
-    return _compiled() if amount > WORTH_COMPILING else simulate
+    """The simulation for so many instructions: compiled where that pays, or has been paid for."""
+    return _compiled() if amount > WORTH_COMPILING or _compiled.cache_info().currsize else simulate
 
 
 class Timed:
