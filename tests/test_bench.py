@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiledsl.bench import kernels, limits, peers, table
+from tiledsl.bench import kernels, limits, peers, table, timing
 from tiledsl.bench.timing import Timing, compare
 from tiledsl.kernels.sample import Work
 
@@ -104,3 +104,9 @@ def test_bench_is_a_command() -> None:
     ran = subprocess.run([sys.executable, "-m", "tiledsl"], cwd=root, capture_output=True, text=True)
     assert ran.returncode == 0
     assert "bench [KERNEL...]" in ran.stdout
+
+
+def test_one_slow_call_does_not_shorten_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = iter([5e-4, 1e-5, 1e-5])
+    monkeypatch.setattr(timing, "_sample", lambda run, calls: next(taken))
+    assert timing._calls(lambda: None) == 100

@@ -41,10 +41,11 @@ def compare(
 
 
 def _calls(run: Callable[[], object]) -> int:
-    """How many calls make a sample long enough to be measured."""
+    """How many calls make a sample long enough to be measured, by the fastest of some: the first call of a sample finds caches
+    cold, and who was slow by accident would make its samples of few calls, and stay slow."""
     for _ in range(WARM):
         run()
-    return max(1, round(LEAST / _sample(run, 1)))
+    return max(1, round(LEAST / min(_sample(run, 1) for _ in range(WARM))))
 
 
 def _sample(run: Callable[[], object], calls: int) -> float:
