@@ -221,6 +221,16 @@ def test_a_key_covers_all_that_code_depends_on(monkeypatch):
     assert len(set(keys)) == len(keys)
 
 
+def test_sources_that_nobody_imported_are_not_looked_at(monkeypatch):
+    """Looking at all takes longer than loading a kernel; what is imported may have had its part in compiling."""
+    looked_at: list[str] = []
+    monkeypatch.setattr(cache, "_stamp_now", lambda path: looked_at.append(os.path.basename(path)) or path)
+    monkeypatch.delitem(sys.modules, "tiledsl.compat", raising=False)
+    without = cache.compiler_version()
+    monkeypatch.setitem(sys.modules, "tiledsl.compat", cache)
+    assert cache.compiler_version() != without and looked_at == ["tiledsl", "tiledsl", "compat"]
+
+
 def test_a_stamp_tells_versions_of_sources_apart(tmp_path):
     inner = tmp_path / "package" / "inner"
     inner.mkdir(parents=True)

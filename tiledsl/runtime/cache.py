@@ -12,7 +12,7 @@ import marshal
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import cache
 
 from .. import config, files
@@ -26,6 +26,7 @@ from .compiled import Compiled
 
 MAGIC = b"tiledsl kernel 2\n"
 ASIDE = {"__pycache__", "bench", "docs", "manual", "testing"}  # folders of the compiler that compiled code does not depend on
+OPTIONAL = {"compat"}  # those that it depends on in processes that import them: a third of all sources
 BETWEEN = 64  # kernels that a process saves between two looks at the size of the directory; it looks at the first, too
 
 
@@ -139,10 +140,17 @@ def key_of(fingerprint: str, signature: str, target: str, backend: Backend) -> s
     return sha256("\0".join(parts).encode()).hexdigest()
 
 
-@cache
 def compiler_version() -> str:
     """Tells this compiler from every other: its version, its sources, and the Python that reads the kernels."""
-    return f"{__version__} {sys.version_info[:3]} {_stamp(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))}"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    folders = [root, *(os.path.join(root, name) for name in sorted(OPTIONAL) if f"tiledsl.{name}" in sys.modules)]
+    return f"{__version__} {sys.version_info[:3]} {' '.join(map(_stamp_now, folders))}"
+
+
+@cache
+def _stamp_now(path: str) -> str:
+    """The stamp of sources of the compiler as they were when this process first asked."""
+    return _stamp(path, ASIDE | OPTIONAL)
 
 
 @cache
@@ -160,12 +168,12 @@ def _sources_version(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__} {_stamp(here if package else file)}"
 
 
-def _stamp(path: str) -> str:
+def _stamp(path: str, aside: Set[str] = ASIDE) -> str:
     """A digest of names, sizes and times of the sources at a path: what Python goes by when it keeps bytecode."""
     found: list[tuple[str, int, int]] = []
     try:
         if os.path.isdir(path):
-            _list_sources(path, found)
+            _list_sources(path, found, aside)
         else:
             about = os.stat(path)
             found.append((path, about.st_size, about.st_mtime_ns))
@@ -174,11 +182,11 @@ def _stamp(path: str) -> str:
     return sha256(repr((path, sorted(found))).encode()).hexdigest()
 
 
-def _list_sources(folder: str, found: list[tuple[str, int, int]]) -> None:
+def _list_sources(folder: str, found: list[tuple[str, int, int]], aside: Set[str]) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.endswith(".py"):
                 about = entry.stat()
                 found.append((entry.path, about.st_size, about.st_mtime_ns))
-            elif entry.is_dir() and entry.name not in ASIDE:
-                _list_sources(entry.path, found)
+            elif entry.name not in aside and entry.is_dir():
+                _list_sources(entry.path, found, ASIDE)
