@@ -120,8 +120,6 @@ def _typed(value: Any, slot: Slot, out: list[Bound]) -> Key:
 
 # --- pointers
 
-OWN_DEVICES = {"cpu"}  # by what names objects with `data_ptr()` may call this machine
-
 
 def _pointer_key(elem: DType, address: int, slot: Slot) -> str:
     plain, aligned = _POINTER_KEYS[elem]
@@ -166,7 +164,7 @@ def _torch_itself(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
 def _tensor_like(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
     """Any object with `data_ptr()` and `dtype`; what else it offers tells how far it reaches."""
     device = str(getattr(tensor, "device", "cpu"))
-    if device.split(":")[0] not in OWN_DEVICES:
+    if device.split(":")[0] != "cpu":
         raise _wrong_device(slot, device)
     elem = _ELEMENTS.get(tensor.dtype) or _named_element(tensor.dtype, slot)
     shape = getattr(tensor, "shape", None)

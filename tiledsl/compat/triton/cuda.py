@@ -6,7 +6,6 @@ import contextlib
 import types
 from typing import Any
 
-from ...runtime.arguments import OWN_DEVICES
 from .backends.compiler import GPUTarget
 from .backends.driver import CPUDriver, Event, cores
 from .runtime.driver import driver
@@ -105,29 +104,24 @@ def install() -> None:
     class OnTheCPU(TorchFunctionMode):
         def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
-            asked = getattr(func, "__self__", None)
-            if asked is torch.Tensor.is_cuda:
+            if getattr(func, "__self__", None) is torch.Tensor.is_cuda:
                 return True  # wrappers of kernels ask before they launch
-            if asked is torch.Tensor.device:
-                found = func(*args, **kwargs)
-                return gpu if found.type == "cpu" else found
             if "device" in kwargs and is_gpu(kwargs["device"]):
                 kwargs = {**kwargs, "device": "cpu"}
             name = getattr(func, "__name__", "")
             if name == "get_device":
-                return gpu.index
+                return 0
             if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
                 return args[0]
             if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
                 args = (args[0], "cpu", *args[2:])
             return func(*args, **kwargs)
 
-    generator, gpu = Generator(), torch.device("cuda", 0)
+    generator = Generator()
     mode = OnTheCPU()
     mode.__enter__()
     _installed.append(mode)
     driver.set_active(GPUNamedDriver())
-    OWN_DEVICES.add(gpu.type)
     answers = {
         "is_available": lambda: True, "is_initialized": lambda: True, "init": lambda: None,  # tests are skipped without
         "synchronize": lambda *a, **k: None, "current_device": lambda: 0, "set_device": lambda *a, **k: None, "device_count": lambda: 1,
