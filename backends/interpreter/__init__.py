@@ -22,9 +22,11 @@ from tiledsl.passes.pipeline import Pass
 class Backend:
     """Runs any kernel; reading or writing where a kernel may not is an error that names the user's line."""
 
+    name = "interpreter"
+
     def __init__(self, numerics: Sequence[Pass] = ()) -> None:
         """`numerics`: what a machine computes otherwise than the language says, as passes."""
-        self.name = ":".join(["interpreter", *(step.name for step in numerics)])
+        self.name = ":".join([self.name, *(step.name for step in numerics)])  # a class made from this one may have its own
         self.machine = Machine(self.name)
         self.passes = (*SHARED, *numerics)
 
