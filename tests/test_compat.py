@@ -49,6 +49,11 @@ os.environ["TILEDSL_SWEEP_SECONDS"] = "1"
 x = torch.ones(8, device="cuda:0")
 assert torch.cuda.is_available() and x.is_cuda and x.cuda().is_cuda
 assert x.get_device() == 0 and x.device.type == "cpu"  # programs that run on CPUs, too, compare it
+rows = (100 * torch.randn(9000, 8)).half()
+weight = torch.ones(8, dtype=torch.float16, requires_grad=True)
+torch.nn.functional.layer_norm(rows, (8,), weight).sum().backward()
+exact = (rows.double() - rows.double().mean(1, keepdim=True)) / rows.double().std(1, keepdim=True, correction=0)
+assert (weight.grad - exact.sum(0)).abs().max() < 0.25  # as on a GPU: sums are in fp32; in fp16 they are off by 1
 x.record_stream(torch.cuda.current_stream())
 assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):

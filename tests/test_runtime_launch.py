@@ -197,6 +197,8 @@ def test_options_reach_the_backend(axpy, recorder, arrays):
     assert (options.num_threads, options.enable_fp_fusion, options.deterministic, options.fast_math) == (2, False, True, True)
     axpy[(1,)](*arrays, 5, num_cpu_threads=3)
     assert recorder.launches[-1][2].num_threads == 3
+    axpy[(1,)](*arrays, 5, num_threads=0)
+    assert recorder.launches[-1][2].num_threads is None  # as Triton's CPU backend means it
 
 
 def test_versions_follow_types_values_and_alignment(axpy, recorder, arrays):
@@ -457,7 +459,7 @@ def test_a_wrong_grid_is_refused(axpy, arrays, grid, message):
 
 
 def test_a_wrong_number_of_threads_is_refused(axpy, arrays):
-    for threads in (0, -1, "all", 1.5, True):
+    for threads in (-1, "all", 1.5, True):
         with pytest.raises(LaunchError, match="`num_threads` is"):
             axpy[(1,)](*arrays, 5, num_threads=threads)
 

@@ -83,11 +83,11 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
 
 def _options(given: Mapping[str, Any]) -> Options:
     threads = given.get("num_threads", given.get("num_cpu_threads"))
-    if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 1):
-        raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None for one per core")
+    if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 0):
+        raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None or 0 for one per core")
     flags = {name: _flag(name, given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
     flags["cooperative"] = _flag("launch_cooperative_grid", given.get("launch_cooperative_grid"))
-    return Options(num_threads=None if threads is None else operator.index(threads), **flags)
+    return Options(num_threads=None if threads is None else operator.index(threads) or None, **flags)
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -17,6 +17,8 @@ PROPERTIES = types.SimpleNamespace(
     regs_per_multiprocessor=65536, L2_cache_size=1 << 22,
 )  # fmt: skip
 
+NORMS = {"layer_norm", "group_norm", "rms_norm"}  # of torch, which sum in fp32 on a GPU
+
 
 class Stream:
     """A stream; work on a CPU is done when the call returns."""
@@ -111,6 +113,12 @@ def install() -> None:
             name = getattr(func, "__name__", "")
             if name == "get_device":
                 return 0
+            if name in NORMS:
+                narrow = [a.dtype for a in args if isinstance(a, torch.Tensor) and a.dtype in (torch.float16, torch.bfloat16)]
+                if narrow:  # a CPU's sums would be of half precision
+                    args = [a.float() if isinstance(a, torch.Tensor) else a for a in args]
+                    kwargs = {k: a.float() if isinstance(a, torch.Tensor) else a for k, a in kwargs.items()}
+                    return func(*args, **kwargs).to(narrow[0])
             if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
                 return args[0]
             if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
