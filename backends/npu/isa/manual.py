@@ -6,6 +6,7 @@ from tiledsl.backend.isa import Field, InstructionSet
 
 from ..machine import PRESETS, T1_BASE, Npu
 from ..machine.model import DECLARED, KEYS, Key
+from ..machine.spec import plainly
 from .encoding import instruction_set
 
 HEAD = """# The T1 accelerator
@@ -114,7 +115,7 @@ def _plain(value: object) -> object:
 def _range(key: Key) -> str:
     if key.kind in (str, bool):
         return " or ".join(key.choices or (("true", "false") if key.kind is bool else ()))
-    return f"{key.least:g} to {key.most:g}{', powers of two' if key.power else ''}"
+    return f"{plainly(key.least)} to {plainly(key.most)}{', powers of two' if key.power else ''}"
 
 
 def _bits(label: str, where: Field) -> str:

@@ -167,6 +167,11 @@ def _hooks(place: str, name: str) -> dict[str, str]:
         raise LaunchError(f"{place}: npu.hooks is {name!r}: {error.strerror}", help="a Python file, from the folder of this one") from None
 
 
+def plainly(number: float) -> str:
+    """A limit as one writes it: 1048576, 0.5."""
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
 def _checked(place: str, key: Key, value: Any) -> Any:
     """A value of the key's kind, inside its range."""
     kinds: dict[type, Any] = {int: int, float: int | float, str: str, bool: bool}
@@ -179,7 +184,7 @@ def _checked(place: str, key: Key, value: Any) -> Any:
     if key.kind in (str, bool):
         return value
     if not key.least <= value <= key.most:
-        raise LaunchError(f"{place}: {key.name} is {value}; it lies between {key.least:g} and {key.most:g}", help=key.meaning)
+        raise LaunchError(f"{place}: {key.name} is {value}; it lies between {plainly(key.least)} and {plainly(key.most)}", help=key.meaning)
     if key.power and value & (value - 1):
         raise LaunchError(f"{place}: {key.name} is {value}, no power of two", help=key.meaning)
     return key.kind(value)
