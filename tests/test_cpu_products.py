@@ -14,6 +14,7 @@ import tiledsl.language as tl
 from tiledsl.backend.base import Options
 from tiledsl.backends import cpu
 from tiledsl.backends.cpu.coarsen import coarsen
+from tiledsl.backends.cpu.demand import asked
 from tiledsl.backends.cpu.engine import AGAIN
 from tiledsl.backends.cpu.plan import plan
 from tiledsl.backends.cpu.scratch import Run, arena_of
@@ -311,6 +312,16 @@ def test_what_is_stored_is_multiplied(m: int, n: int, k: int, other_rows: int, t
         ragged[(2, -(-n // 32))](a, b, c, d, m, n, k, BLOCK=32, ROWS=other_rows, TWICE=twice, backend=backend)
         outcomes.append((c.tobytes(), d.tobytes()))
     assert outcomes[0] == outcomes[1]
+
+
+def test_what_is_asked_for_is_found_however_many_ways_lead_to_the_store() -> None:
+    """Sixty sums, each of the one before with itself, are 2**60 ways from the product to one store."""
+    sums = "".join(f"  %s{i + 1}: f32[16,32] = add %s{i}, %s{i}\n" for i in range(60))
+    store = "  store_block %y, %s60, %far, %one, %zero, %rows, %zero, %columns {checked=[0,1], masked=false}\n"
+    head = EDGE[: EDGE.index("  store_block")].replace("%d:", "%s0:")
+    for stores, expected in ((store, {0: "rows", 1: "columns"}), (store + store.replace("rows", "left"), {1: "columns"})):
+        ((_, ends),) = asked(parse(head + sums + stores + "}\n")).items()
+        assert {axis: end.name for axis, end in ends.items()} == expected
 
 
 @pytest.mark.parametrize("dtype,total", [("f32", "f32"), ("f16", "f32"), ("i8", "i32"), ("f64", "f64")])

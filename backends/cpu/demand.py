@@ -18,6 +18,7 @@ from .points import Point
 from .types import literal
 
 Ends = dict[int, Value]  # by axis, the index behind the last that is asked for
+ANYTHING: Ends = {}
 
 
 def asked(kernel: Kernel) -> dict[Value, Ends]:
@@ -25,8 +26,8 @@ def asked(kernel: Kernel) -> dict[Value, Ends]:
     dots = [op.result for op in kernel.body.walk() if op.spec.name == "dot"]
     if not dots:
         return {}
-    demand = Demand(kernel.body)
-    return {result: ends for result in dots if (ends := demand.of(result, set()))}
+    read = Demand(kernel.body).of(dots)
+    return {result: ends for result in dots if (ends := read.get(result))}
 
 
 class Demand:
@@ -36,34 +37,58 @@ class Demand:
         self.users = users(body)
         self.owner = {block.ops[-1]: op for op in body.walk() for block in op.blocks if block.ops}
 
-    def of(self, tile: Value, above: set[Value]) -> Ends | None:
-        """The ends that all users of a tile keep to; None if nobody reads it, besides those who are being asked (above)."""
-        if tile in above:
-            return None
-        found: Ends | None = None
-        for op in self.users.get(tile, ()):
-            ends = self._by(op, tile, above | {tile})
-            if ends is not None:
-                found = ends if found is None else {axis: end for axis, end in found.items() if ends.get(axis) is end}
+    def of(self, tiles: list[Value]) -> dict[Value, Ends]:
+        """The ends that all users of a tile keep to, for these and all that they become; no entry for what nobody reads.
+
+        Starts from "nobody reads anything" and goes from the users to what they use until nothing changes: a tile that is
+        carried around a loop is read by whoever reads what comes of it, and many ways to one store are looked at once.
+        """
+        reads = {tile: [self._by(op, tile) for op in self.users.get(tile, ())] for tile in self._reached(tiles)}
+        found: dict[Value, Ends] = {}
+        changed = True
+        while changed:
+            changed = False
+            for tile, readers in reversed(reads.items()):
+                ends = _shared([e for by in readers for e in (_known(by, found) if isinstance(by, list) else [by])])
+                if ends is not None and found.get(tile) != ends:
+                    found[tile] = ends
+                    changed = True
         return found
 
-    def _by(self, op: Op, tile: Value, above: set[Value]) -> Ends | None:
+    def _reached(self, tiles: list[Value]) -> dict[Value, None]:
+        """Tiles and what becomes of them."""
+        seen: dict[Value, None] = {}
+        waiting = tiles[::-1]
+        while waiting:
+            tile = waiting.pop()
+            if tile not in seen:
+                seen[tile] = None
+                waiting += [v for op in self.users.get(tile, ()) if isinstance(by := self._by(op, tile), list) for v in by]
+        return seen
+
+    def _by(self, op: Op, tile: Value) -> Ends | list[Value]:
+        """What an op reads of a tile: the ends themselves, or whatever is read of these values."""
         if op.spec.name == "store_block":
-            return _stored(op) if op.operands.count(tile) == 1 and op.operands[1] is tile else {}
+            return _stored(op) if op.operands.count(tile) == 1 and op.operands[1] is tile else ANYTHING
         if op.spec.name == "dot":
-            return self.of(op.result, above) if tile not in op.operands[:2] else {}
+            return [op.result] if tile not in op.operands[:2] else ANYTHING
         if "elementwise" in op.spec.traits:
-            return self.of(op.result, above) if op.result.type.shape == tile.type.shape else {}
+            return [op.result] if op.result.type.shape == tile.type.shape else ANYTHING
         loop = self.owner.get(op, op)
         if loop.spec.name != "for":
-            return {}
+            return ANYTHING
         first = 0 if loop is not op else 3
         places = [place - first for place, v in enumerate(op.operands) if v is tile]
-        return self._all([v for place in places for v in (loop.results[place], loop.blocks[0].args[1 + place])], above)
+        return [v for place in places for v in (loop.results[place], loop.blocks[0].args[1 + place])]
 
-    def _all(self, tiles: list[Value], above: set[Value]) -> Ends | None:
-        found = [ends for v in tiles if (ends := self.of(v, above)) is not None]
-        return {axis: end for axis, end in found[0].items() if all(e.get(axis) is end for e in found)} if found else None
+
+def _known(tiles: list[Value], found: dict[Value, Ends]) -> list[Ends]:
+    return [found[tile] for tile in tiles if tile in found]
+
+
+def _shared(found: list[Ends]) -> Ends | None:
+    """The ends that all keep to; None where there is nobody."""
+    return {axis: end for axis, end in found[0].items() if all(e.get(axis) is end for e in found)} if found else None
 
 
 def _stored(store: Op) -> Ends:
