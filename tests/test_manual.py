@@ -32,6 +32,10 @@ def test_every_function_of_the_language_and_every_op_has_an_entry() -> None:
     assert all(f"`{v.name}`" in MADE["environment.md"] for v in config.VARIABLES)
 
 
+def test_the_manual_is_the_same_on_every_machine() -> None:
+    assert not any(str(Path.home()) in text for text in MADE.values() if len(str(Path.home())) > 1)
+
+
 def test_what_is_said_of_a_function_is_about_one_that_there_is() -> None:
     assert [name for name in (*DEVIATIONS, *FUNCTIONS) if not hasattr(tl, name)] == []
 

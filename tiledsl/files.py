@@ -21,7 +21,10 @@ USED = 3600  # seconds: the time at which a file was used is kept this exactly, 
 
 
 def usable_directory(root: str) -> str | None:
-    """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning."""
+    """The directory of kernels under a root, made if needed, if it is this user's alone; else None, with one warning.
+
+    A root may begin with ~, the user's home."""
+    root = os.path.expanduser(root)
     directory = os.path.join(root, "kernels")
     try:
         os.makedirs(root, exist_ok=True)
