@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,7 +172,7 @@ def test_a_block_at_the_edge_is_not_read_beyond_it() -> None:
 @pytest.mark.parametrize("vector_bytes", [16, 32])
 def test_products_agree_on_shorter_vectors(vector_bytes: int) -> None:
     before = CPU.machine
-    CPU.machine = replace(before, vector_bytes=vector_bytes, rows=6)
+    CPU.machine = before.but(vector_bytes=vector_bytes, rows=6)
     try:
         run(matmul(), f32, 50, 70, 300, 16, 16 * 70)
     finally:
@@ -184,7 +183,7 @@ def test_products_agree_on_shorter_vectors(vector_bytes: int) -> None:
 def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
     """B is read where it is, at first; when it comes up again, it is packed and kept."""
     before = CPU.machine
-    CPU.machine = replace(before, rows=16, columns=1)  # 32 rows are few now
+    CPU.machine = before.but(rows=16, columns=1)  # 32 rows are few now
     try:
         assert ".far(" in CPU.compile(matmul(), Options()).text["llvm"]
         run(matmul(), f32, m, n, k, 16, 16 * n)
@@ -197,7 +196,7 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
 def test_a_micro_kernel_is_no_longer_than_keeps_it_busy(rows: int, steps: int) -> None:
     """LLVM takes its time over every line, so also what empties the slots of packed operands is written once."""
     before = CPU.machine
-    CPU.machine = replace(before, rows=rows, columns=2)
+    CPU.machine = before.but(rows=rows, columns=2)
     try:
         text = CPU.compile(matmul(), Options()).text["llvm"]
         assert {name.split(".")[4] for name in re.findall(r"define .*@(multiply[^(]*)", text)} == {str(steps)}
@@ -227,7 +226,7 @@ def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
     before = CPU.machine
     if vector_bytes > before.vector_bytes:
         pytest.skip("not on this processor")
-    CPU.machine = replace(before, vector_bytes=vector_bytes)
+    CPU.machine = before.but(vector_bytes=vector_bytes)
     try:
         for t, k, n in ((i8, 64, 32), (u8, 34, 48), (u8, 32, 4), (i8, 33, 16), (i8, 6, 2)):
             steps = "%one, %k" if turned else "%n, %one"
@@ -236,7 +235,7 @@ def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
             agree(text, *(np.full(size, np.iinfo(t.numpy).min or 255, t.numpy) for size in (7 * k, k * n)), np.zeros(7 * n, np.int32))
             paired = "pmadd" in CPU.compile(parse(text), Options()).text["llvm"]
             assert paired == (k % 2 == 0 and n >= 4 and "+sse2" in before.features)
-        CPU.machine = replace(CPU.machine, features="")
+        CPU.machine = CPU.machine.but(features="")
         assert "pmadd" not in CPU.compile(parse(BYTES.format(T=i8, k=64, n=32, steps="%n, %one")), Options()).text["llvm"]
     finally:
         CPU.machine = before

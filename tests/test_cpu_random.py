@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from conftest import examples
 from hypothesis import given, settings
@@ -39,7 +37,7 @@ def agrees(case: Case, backend: Backend, distinct: bool) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_random_kernels_as_written(machine: str) -> None:
     backend = Backend()
-    backend.machine = replace(host(), **MACHINES[machine])
+    backend.machine = host().but(**MACHINES[machine])
 
     @settings(max_examples=examples(8))
     @given(cases(exact=True))

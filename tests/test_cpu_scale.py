@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from cpu_kernels import CPU, agree, bits
@@ -59,7 +57,7 @@ def test_functions_have_the_same_bits_either_way(op: str) -> None:
     edges = np.array([0.0, -0.0, 88.7, 89.5, -87.4, -103.9, -104.1, 17.3, 18.5, 1e-40, np.inf, -np.inf, np.nan, 128.0, -149.5], np.float32)
     x = np.concatenate([edges, np.linspace(-110, 95, 497, dtype=np.float32)])
     found = []
-    for machine in (CPU.machine, replace(CPU.machine, native=frozenset[str]())):
+    for machine in (CPU.machine, CPU.machine.but(native=frozenset[str]())):
         kernel = pipeline.run(parse(SCALE.format(n=512, op=f"{op} %a")), CPU.passes, machine)
         assert ("scalef" in CPU.compile(kernel, Options()).text["llvm"]) == ("scale" in machine.native)
         found.append(agree(kernel, x, np.zeros(1, np.float32), np.zeros(512, np.float32))[-1])

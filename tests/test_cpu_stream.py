@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +32,7 @@ COPY = """kernel @copy(%x: *{T}, %y: *{T}, %lo: i64, %hi: i64) {{
 def streaming(request: pytest.FixtureRequest) -> Iterator[None]:
     """A processor whose caches hold nothing."""
     before = CPU.machine
-    CPU.machine = replace(before, vector_bytes=min(before.vector_bytes, request.param), streams=1)
+    CPU.machine = before.but(vector_bytes=min(before.vector_bytes, request.param), streams=1)
     yield
     CPU.machine = before
 

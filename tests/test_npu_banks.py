@@ -1,7 +1,5 @@
 """Banks of the scratchpad: lanes that want several words of one bank wait, and a profile says so."""
 
-from dataclasses import replace
-
 import pytest
 from test_npu_timing import cycles
 
@@ -38,7 +36,7 @@ def test_lanes_wait_for_banks():
     near, tasks = cycles(text(4))
     far, waiting = cycles(text(512))
     assert far - near == 2 * 127 and tasks.columns["banks"].sum() == 0 and waiting.columns["banks"].sum() == 2 * 127
-    assert cycles(text(512), replace(T1_BASE, banks=0))[0] == near
+    assert cycles(text(512), T1_BASE.but(banks=0))[0] == near
     padded = cycles(text(528))[0]
     assert near < padded < far
 

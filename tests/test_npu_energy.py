@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from tiledsl.backends.npu.simulator.checked import Checks
 from tiledsl.backends.npu.timing.energy import area
 from tiledsl.errors import LaunchError
 
-ONE = replace(T1_BASE, mac_pj={"f32": 1.0}, lane_pj=0.0, spm_pj=0.0, dram_pj=0.0, issue_pj=0.0, name="one")
+ONE = T1_BASE.but(mac_pj={"f32": 1.0}, lane_pj=0.0, spm_pj=0.0, dram_pj=0.0, issue_pj=0.0, name="one")
 
 
 @tiledsl.jit
@@ -52,18 +51,18 @@ def test_every_product_is_counted_once() -> None:
 
 @pytest.mark.parametrize("checks", [None, Checks()], ids=["fast", "checked"])
 def test_elements_and_bytes_are_those_of_the_programs(checks: Checks | None) -> None:
-    ones = replace(ONE, lane_pj=1.0, spm_pj=1.0, dram_pj=1.0)
+    ones = ONE.but(lane_pj=1.0, spm_pj=1.0, dram_pj=1.0)
     found = energy(ones, checks)
     assert found["dram"] == 3 * 64 * 8 * 2
     assert found["vector"] == 3 * 2 * (64 + 1)  # eight bytes count twice; the 1 is filled in once
     assert found["scratchpad"] == 3 * 8 * (1 + 64 + 64 + 1 + 64 + 64)  # fill, load, add: two read, one written, store
-    assert energy(replace(ones, idle_mw=2.0))["idle"] > 0 == found["idle"]
+    assert energy(ones.but(idle_mw=2.0))["idle"] > 0 == found["idle"]
 
 
 def test_area_follows_from_sizes() -> None:
     base = area(T1_BASE)
     assert math.isclose(base["matrix"], 4 * 1024 * 3000e-6)  # f16 at full rate weighs more than a quarter of f32
-    assert area(replace(T1_BASE, spm_bytes=2 * T1_BASE.spm_bytes))["scratchpad"] > 1.5 * base["scratchpad"]
+    assert area(T1_BASE.but(spm_bytes=2 * T1_BASE.spm_bytes))["scratchpad"] > 1.5 * base["scratchpad"]
     assert area(find("vector-only"))["matrix"] == 0
     assert all(sum(area(find(name)).values()) > 0 for name in PRESETS)
 

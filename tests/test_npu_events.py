@@ -1,7 +1,6 @@
 """Time by events: compiled or not it is the same; cores share one memory; lost cycles have a reason."""
 
 import random
-from dataclasses import replace
 
 import numpy as np
 
@@ -76,7 +75,7 @@ def test_what_a_slow_channel_leaves_the_others_use():
 
 
 def test_lost_cycles_have_a_reason():
-    tasks = Tasks(replace(T1_BASE, queue_depth=2))
+    tasks = Tasks(T1_BASE.but(queue_depth=2))
     load = tasks.add("L", kind=KIND_TRANSFER, own=1000, moved=1000)
     tasks.add("M", 10, after=(load,))
     for _ in range(4):
@@ -89,7 +88,7 @@ def test_lost_cycles_have_a_reason():
 
 def test_few_transfers_are_under_way_at_once():
     def far(depth):
-        tasks = Tasks(replace(find("t1-base"), inflight=depth))
+        tasks = Tasks(find("t1-base").but(inflight=depth))
         for _ in range(32):
             tasks.add("L", kind=KIND_TRANSFER, own=2, moved=64, latency=1000)
         return Timed([tasks.finish()], [0], 1, 64.0).cycles

@@ -1,7 +1,5 @@
 """The fast simulator equals the reference interpreter: instruction by instruction, in values, traps and traces."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from conftest import examples
@@ -27,7 +25,7 @@ from tiledsl.passes import pipeline
 from tiledsl.testing import cases, oracle, programs
 
 SPM, ACC = 16384, 4096
-MACHINE = replace(SMALL, spm_bytes=SPM, acc_bytes=ACC, watchdog=2000, descriptor_elements=1 << 16)
+MACHINE = SMALL.but(spm_bytes=SPM, acc_bytes=ACC, watchdog=2000, descriptor_elements=1 << 16)
 
 
 class Run:
@@ -212,7 +210,7 @@ def test_folds_keep_their_order_whatever_the_length(kind, axis):
             target = TileDescriptor(0, dtype, 1 << 15, to, (to[1] * dtype.itemsize, dtype.itemsize))
             operands = (0, 0, 1, axis) if name == "reduce" else (0, 0, 0, 1, axis)
             words = [*setting(0, target), *setting(1, of), T1.encode(name, *operands), T1.encode("halt")]
-            agree(words, (spm, np.zeros(ACC, np.uint8)), to=target, machine=replace(MACHINE, spm_bytes=1 << 16))
+            agree(words, (spm, np.zeros(ACC, np.uint8)), to=target, machine=MACHINE.but(spm_bytes=1 << 16))
 
 
 @settings(max_examples=examples(60))
@@ -363,7 +361,7 @@ def test_atomics_of_a_grid_take_place_in_the_order_of_its_programs(cores):
 """
     values = (np.random.default_rng(0).standard_normal(50) * 10.0 ** np.arange(-25, 25)).astype(np.float32)
     total, old = np.zeros(1, np.float32), np.zeros(50, np.float32)
-    backend = Backend(replace(T1_BASE, cores=cores))
+    backend = Backend(T1_BASE.but(cores=cores))
     bound = [Buffer(a.ctypes.data, a.nbytes, f32, True, a, "x") for a in (total, values, old)]
     backend.launch(backend.compile(parse(text), Options()), (50, 1, 1), bound, Options())
     sums = np.add.accumulate(np.concatenate([[0], values]).astype(np.float32), dtype=np.float32)

@@ -1,6 +1,5 @@
 """The T1 simulator: it runs words, and nothing but words."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +113,7 @@ def test_fast_reductions_are_plain_ones(dtype, length, axis, seed):
         assert ((fast.view(bits) == plain.view(bits)) | ((fast != fast) & (plain != plain))).all()
 
 
-SMALL = replace(T1_BASE, watchdog=200, descriptor_elements=256, spm_bytes=4096, acc_bytes=1024)
+SMALL = T1_BASE.but(watchdog=200, descriptor_elements=256, spm_bytes=4096, acc_bytes=1024)
 
 
 @st.composite

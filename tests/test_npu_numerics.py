@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -43,7 +41,7 @@ def multiplied(a: np.ndarray, b: np.ndarray, backend: str) -> np.ndarray:
 
 def summing(chunk: int, machine: Npu = T1_BASE, checks: Checks | None = None) -> None:
     """A machine known as `chunky`."""
-    registry.register(Backend(replace(machine, name="chunky", sum_chunk=chunk), checks=checks, name="chunky"))
+    registry.register(Backend(machine.but(name="chunky", sum_chunk=chunk), checks=checks, name="chunky"))
 
 
 def test_sums_are_those_of_so_many_products() -> None:
@@ -56,7 +54,7 @@ def test_sums_are_those_of_so_many_products() -> None:
 @pytest.mark.parametrize("chunk", [4, 24, 64])
 @pytest.mark.parametrize(
     "machine",
-    [T1_BASE, replace(T1_BASE, spm_bytes=16384, acc_bytes=2048), replace(T1_BASE, acc_bytes=1024)],
+    [T1_BASE, T1_BASE.but(spm_bytes=16384, acc_bytes=2048), T1_BASE.but(acc_bytes=1024)],
     ids=["whole", "piece by piece", "through accumulators"],
 )
 def test_the_interpreter_says_what_its_bits_are(machine: Npu, chunk: int) -> None:
@@ -73,7 +71,7 @@ def test_what_the_matrix_unit_does_not_sum_is_as_ever() -> None:
     summing(4)
     assert multiplied(a, b, "chunky").tobytes() == multiplied(a, b, "interpreter").tobytes()
     x, y = rng.standard_normal((2, 16, 16), np.float32)
-    summing(4, replace(T1_BASE, matrix_rate={"i8": 1.0}))  # floats on the vector unit
+    summing(4, T1_BASE.but(matrix_rate={"i8": 1.0}))  # floats on the vector unit
     assert multiplied(x, y, "chunky").tobytes() == multiplied(x, y, "interpreter").tobytes()
     assert registry.find("interpreter:npu") is registry.find("interpreter")
 

@@ -1,7 +1,5 @@
 """Cycles: hand-counted programs, and what a clock must never do."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -71,7 +69,7 @@ def test_a_token_makes_its_queue_wait():
 def test_a_full_queue_holds_up_what_comes_after_it():
     x = np.zeros(4096, np.float32)
     many = LOAD + TILE + "vec2 div, t0, t0, t0\n" * 40 + "dld #0, t0, g0, -\nhalt"
-    deep, shallow = (cycles(many, replace(T1_BASE, queue_depth=depth), array=x)[0] for depth in (64, 2))
+    deep, shallow = (cycles(many, T1_BASE.but(queue_depth=depth), array=x)[0] for depth in (64, 2))
     assert deep == 7 + 40 * 36 and shallow > deep + 100
 
 

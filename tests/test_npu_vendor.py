@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +196,7 @@ def test_an_absent_operand_has_a_code_in_narrow_fields() -> None:
 
 
 def test_what_a_field_may_name_follows_from_the_machine() -> None:
-    more = replace(MACHINE, load_channels=8)
+    more = MACHINE.but(load_channels=8)
     assert instruction_set(more).encode("dld", 0, 0, 0, 255, channel=7) != 0
     with pytest.raises(Illegal, match="channel = 7 does not fit"):
         OWN.encode("dld", 0, 0, 0, 255, channel=7)

@@ -23,6 +23,7 @@ class Point(Record):
     y: int = 2
     names: list[str] = field(default_factory=list)
     secret: str = field(default="s", repr=False)
+    note: str = field(default="", repr=False, compare=False, metadata={"unit": "none"})
 
     @property
     def total(self) -> int:
@@ -35,6 +36,7 @@ class Plain:
     y: int = 2
     names: list[str] = field(default_factory=list)
     secret: str = field(default="s", repr=False)
+    note: str = field(default="", repr=False, compare=False, metadata={"unit": "none"})
 
 
 class Further(Point, eq=False):
@@ -50,12 +52,12 @@ MADE = [((1,), {}), ((1, 3), {}), ((1,), {"y": 5}), ((), {"secret": "t", "x": 1}
 def test_a_record_is_made_shown_and_compared_like_a_dataclass(values: tuple, named: dict) -> None:
     record, plain = Point(*values, **named), Plain(*values, **named)
     assert repr(record) == repr(plain).replace("Plain", "Point")
-    assert [value for _, value in record.items()] == [plain.x, plain.y, plain.names, plain.secret]
+    assert [value for _, value in record.items()] == [plain.x, plain.y, plain.names, plain.secret, plain.note]
     assert record == Point(*values, **named) and record != Point(9) and record != plain
     assert copy.copy(record) == pickle.loads(pickle.dumps(record)) == record
 
 
-@pytest.mark.parametrize("values, named", [((), {}), ((1, 2, [], "", 5), {}), ((1,), {"x": 2}), ((1,), {"w": 2})])
+@pytest.mark.parametrize("values, named", [((), {}), ((1, 2, [], "", "", 5), {}), ((1,), {"x": 2}), ((1,), {"w": 2})])
 def test_wrong_fields_are_refused(values: tuple, named: dict) -> None:
     for kind in (Point, Plain):
         with pytest.raises(TypeError):
@@ -75,6 +77,12 @@ def test_fields_are_inherited_and_identity_may_be_asked_for() -> None:
     further = Further(1)
     assert repr(further) == "Further(x=1, y=2, names=[], z=0.5)" and further.total == 3
     assert further != Further(1) and further == further and len({further, Further(1)}) == 2
+
+
+def test_what_is_not_compared_makes_no_difference_and_facts_about_fields_are_kept() -> None:
+    for kind in (Point, Plain):
+        assert kind(1, note="here") == kind(1, note="there") != kind(2, note="here")
+    assert Point.about() == Further.about() == {"note": {"unit": "none"}}
 
 
 def test_a_record_can_be_made_again_with_changes() -> None:

@@ -409,6 +409,16 @@ def test_what_was_not_used_for_longest_is_removed_first(tmp_path: Path) -> None:
     files.trim(str(tmp_path / "missing"), ".kernel", 1)
 
 
+def test_one_key_of_many_has_the_size_looked_at(root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory of tens of thousands takes long to look at: not every process does at its first kernel."""
+    looks: list[str] = []
+    monkeypatch.setattr(files, "trim", lambda directory, suffix, limit: looks.append(suffix))
+    kept = cache.Cache()
+    for number in range(256):
+        kept.get(f"{number:02x}{'0' * 62}", lambda: ENTRY)
+    assert looks == [".kernel"]
+
+
 def test_reading_an_entry_counts_as_use(tmp_path: Path) -> None:
     path = tmp_path / "some.kernel"
     path.write_bytes(b"no entry")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert len(list(kept(results))) == 4
     again = run(machines, TINY, counting, results)
     assert counting.count == 2 and again == points
-    assert key_of(replace(EDGE, lanes=99), "rows", TINY["rows"]) != key_of(EDGE, "rows", TINY["rows"])
+    assert key_of(EDGE.but(lanes=99), "rows", TINY["rows"]) != key_of(EDGE, "rows", TINY["rows"])
 
 
 def test_what_fails_is_no_silence(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_threads_measure_the_same() -> None:
 
 
 def test_a_machine_that_does_not_run_a_kernel_is_told_of(tmp_path: Path) -> None:
-    small = replace(T1_BASE, name="small", program_words=16)
+    small = T1_BASE.but(name="small", program_words=16)
     points = run([small, EDGE], {"rows": TINY["rows"]}, Here())
     assert "this machine holds 16" in points[0].error and points[1].error == ""
     assert front(points) == points[1:] and "| small | 4096 | 5120 KiB | 64 | does not run: softmax rows=4" in table(points)
@@ -78,7 +77,7 @@ def test_a_machine_that_does_not_run_a_kernel_is_told_of(tmp_path: Path) -> None
 
 def test_the_best_are_those_that_nothing_beats() -> None:
     def at(seconds: float, joules: float, spm: int) -> Point:
-        return Point(replace(T1_BASE, spm_bytes=spm), "rows", 1, seconds, joules)
+        return Point(T1_BASE.but(spm_bytes=spm), "rows", 1, seconds, joules)
 
     fast, frugal, small = at(1, 5, 9), at(5, 1, 9), at(5, 5, 1)
     assert front([fast, frugal, small, at(5, 5, 9), at(1, 6, 9)]) == [fast, frugal, small]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from .record import Record
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(Record):
     """The numbers shared passes and tools read; a backend may subclass it with its own."""
 
     name: str

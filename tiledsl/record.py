@@ -6,7 +6,7 @@ that are slower to call; so it is for what there are few of. Many small values (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError, field
 from functools import partial
 from typing import Any, ClassVar, Self, dataclass_transform
@@ -18,15 +18,21 @@ class Record:
 
     _fields: ClassVar[tuple[str, ...]] = ()
     _hidden: ClassVar[frozenset[str]] = frozenset()  # fields that repr leaves out
+    _aside: ClassVar[frozenset[str]] = frozenset()  # fields that make no difference to whether two are equal
     _defaults: ClassVar[dict[str, Callable[[], Any]]] = {}
+    _about: ClassVar[dict[str, Mapping[Any, Any]]] = {}  # metadata of fields that have some
 
     def __init_subclass__(cls, eq: bool = True) -> None:
         own = {name: cls.__dict__.get(name, MISSING) for name in cls.__dict__.get("__annotations__", ())}
-        defaults, hidden = dict(cls._defaults), set(cls._hidden)
+        defaults, hidden, aside, about = dict(cls._defaults), set(cls._hidden), set(cls._aside), dict(cls._about)
         for name, value in own.items():
             if isinstance(value, Field):
                 if not value.repr:
                     hidden.add(name)
+                if not value.compare:
+                    aside.add(name)
+                if value.metadata:
+                    about[name] = value.metadata
                 if value.default_factory is not MISSING:
                     defaults[name] = value.default_factory
                 elif value.default is not MISSING:
@@ -35,7 +41,7 @@ class Record:
             elif value is not MISSING:
                 defaults[name] = partial(_same, value)
         cls._fields = (*cls._fields, *(name for name in own if name not in cls._fields))
-        cls._defaults, cls._hidden = defaults, frozenset(hidden)
+        cls._defaults, cls._hidden, cls._aside, cls._about = defaults, frozenset(hidden), frozenset(aside), about
         if not eq:
             for method in ("__eq__", "__hash__"):
                 if method not in cls.__dict__:
@@ -60,6 +66,11 @@ class Record:
         """The fields in order, with their values."""
         return [(name, getattr(self, name)) for name in self._fields]
 
+    @classmethod
+    def about(cls) -> Mapping[str, Mapping[Any, Any]]:
+        """The metadata of fields that were declared with some."""
+        return cls._about
+
     def but(self, **changes: Any) -> Self:
         """Another one, with these fields changed."""
         return type(self)(**{**dict(self.items()), **changes})
@@ -77,10 +88,10 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields if name not in self._aside)
 
     def __hash__(self) -> int:
-        return hash(tuple(getattr(self, name) for name in self._fields))
+        return hash(tuple(getattr(self, name) for name in self._fields if name not in self._aside))
 
 
 def _same(value: Any) -> Any:

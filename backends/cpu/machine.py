@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 
 from tiledsl.backend.base import Options
 from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
 
-@dataclass(frozen=True, eq=False)
-class HostMachine(Machine):
+class HostMachine(Machine, eq=False):
     """Numbers that shape the code but never its results."""
 
     offsets: bool = True

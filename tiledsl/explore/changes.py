@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ..backends.npu.isa.encoding import instruction_set
@@ -31,23 +31,23 @@ class Change:
 
 def changed(machine: Npu, values: Values) -> Npu:
     """The machine with other values; LaunchError where they contradict each other."""
-    return complete(replace(machine, **values), machine.name)
+    return complete(machine.but(**values), machine.name)
 
 
 def best(machine: Npu) -> dict[str, Any]:
     """The best that a file may say of everything that is not at its best."""
     found: dict[str, Any] = {RATES: dict.fromkeys(RATED, 1.0) | dict(machine.matrix_rate)}
-    for one in fields(machine):
-        key = one.metadata.get("key")
-        if key is not None and key.better:
-            found[one.name] = key.better > 0 if key.kind is bool else key.kind(key.most if key.better > 0 else key.least)
+    for name, about in machine.about().items():
+        key = about["key"]
+        if key.better:
+            found[name] = key.better > 0 if key.kind is bool else key.kind(key.most if key.better > 0 else key.least)
     return {name: value for name, value in found.items() if value != getattr(machine, name) and _stands(machine, {name: value})}
 
 
 def _stands(machine: Npu, values: Values) -> bool:
     """Whether the word layout still has room: a vendor's may name fewer registers than T1 has."""
     try:
-        instruction_set(replace(machine, **values))
+        instruction_set(machine.but(**values))
     except LaunchError:
         return False
     return True

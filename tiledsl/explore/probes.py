@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from unittest import mock
 
 import numpy as np
@@ -93,7 +93,7 @@ class _Catcher(Backend):
     """A backend that keeps what it is asked to compile and launch, and runs nothing."""
 
     def __init__(self, machine: Npu):
-        super().__init__(replace(machine, name=f"{machine.name}, probe {next(_numbers)}"), name="probed")  # nothing that is kept is its
+        super().__init__(machine.but(name=f"{machine.name}, probe {next(_numbers)}"), name="probed")  # nothing that is kept is its
         self.kernels: dict[str, Kernel] = {}
         self.caught: list[Probe] = []
 

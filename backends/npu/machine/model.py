@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from tiledsl.machine import Machine
@@ -39,7 +39,6 @@ def key(
     return field(default=default, metadata={"key": Key(name, type(default), meaning, least, most, power, choices, better)})
 
 
-@dataclass(frozen=True)
 class Npu(Machine):
     """One T1 part; the defaults are those of `t1-base`."""
 
@@ -142,6 +141,6 @@ class Npu(Machine):
         return self.macs > 0 and self.matrix_rate.get(dtype, 0.0) > 0
 
 
-KEYS: Mapping[str, str] = {f.metadata["key"].name: f.name for f in fields(Npu) if "key" in f.metadata}  # fields by key
-DECLARED: Mapping[str, Key] = {f.metadata["key"].name: f.metadata["key"] for f in fields(Npu) if "key" in f.metadata}
+KEYS: Mapping[str, str] = {about["key"].name: name for name, about in Npu.about().items()}  # fields by key
+DECLARED: Mapping[str, Key] = {about["key"].name: about["key"] for about in Npu.about().values()}
 SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in KEYS))

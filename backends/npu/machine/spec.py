@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ def with_keys(machine: Npu, values: Mapping[str, Any], name: str) -> Npu:
             given[KEYS[key]] = _checked(machine.name, DECLARED[key], value)
         else:
             raise _unknown(machine.name, f"key `{key}`", key, [*KEYS, *TABLES])
-    return complete(replace(machine, **given, name=name), name)
+    return complete(machine.but(**given, name=name), name)
 
 
 def complete(machine: Npu, place: str) -> Npu:
@@ -103,8 +102,7 @@ def complete(machine: Npu, place: str) -> Npu:
         )
     if (machine.word_fields or machine.word_opcodes) and not machine.word_bits or machine.word_bits % 8:
         raise LaunchError(f"{place}: encoding.bits is {machine.word_bits}", help="how many bits a word of your layout has: whole bytes")
-    return replace(
-        machine,
+    return machine.but(
         vector_bytes=4 * machine.lanes,
         memories={"spm": machine.spm_bytes, "acc": machine.acc_bytes},
         peak_flops=2e6 * machine.clock_mhz * machine.cores * max(machine.macs * machine.matrix_rate.get("f32", 0.0), machine.lanes),

@@ -9,7 +9,6 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,8 @@ REQUANTISE = 3  # passes over a result that becomes bytes again: shift, and clip
 def array_cycles(array: Sequence[int], dataflow: str, m: int, k: int, n: int) -> int:
     """The last cycle of a product on an array whose folds do not overlap, counted from 0 as SCALE-Sim does."""
     rows, columns = array
-    machine = replace(
-        T1_BASE, matrix_rows=rows, matrix_columns=columns, matrix_dataflow=dataflow, matrix_overlap_folds=False, matrix_rate={"i8": 1.0}
+    machine = T1_BASE.but(
+        matrix_rows=rows, matrix_columns=columns, matrix_dataflow=dataflow, matrix_overlap_folds=False, matrix_rate={"i8": 1.0}
     )
     return int(product(machine, m, k, n, "i8")[0]) - 1
 
@@ -45,7 +44,7 @@ def network_counters(name: str) -> inference.Counters:
 @cache
 def network_cycles(depth: int, step: int) -> float:
     """The convolutions of a ResNet on VTA, with a step of its product unit every so many cycles."""
-    return run(replace(find("vta-256"), matrix_step=step), resnet(depth, REQUANTISE)).cycles
+    return run(find("vta-256").but(matrix_step=step), resnet(depth, REQUANTISE)).cycles
 
 
 @cache

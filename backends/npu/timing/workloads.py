@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..machine import Npu
 from .costs import product
@@ -176,7 +176,7 @@ def run(machine: Npu, products: Sequence[Product]) -> Timed:
 
 def scaled(machine: Npu, side: int) -> Npu:
     """The same machine with another array of cells, all else alike."""
-    return replace(machine, matrix_rows=side, matrix_columns=side)
+    return machine.but(matrix_rows=side, matrix_columns=side)
 
 
 def resnet(depth: int, passes: int) -> list[Product]:
