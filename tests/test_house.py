@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
         "ground",
         {
             "beyond": {"errors", "location"},
+            "collecting": set(),
             "config": {"errors", "record"},
             "digest": set(),
             "files": {"digest"},
@@ -28,7 +29,7 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "epoch": set(),
             "errors": {"location", "record"},
             "location": set(),
-            "machine": set(),
+            "machine": {"record"},
             "record": set(),
             "source": {"errors", "location"},
             "version": set(),

@@ -16,6 +16,7 @@ import numpy as np
 
 from tiledsl import forks
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
+from tiledsl.collecting import rarely
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, Tile
@@ -132,7 +133,7 @@ class Backend:
         binary = program.binary
         if binary in self.loaded:
             return self.loaded[binary]
-        with forks.lock:
+        with forks.lock, rarely():
             if binary not in self.loaded:
                 code = loaded(decode(binary[HEADER.size :]), lambda: object_file(program.text["llvm"], host()))
                 scratch, work = HEADER.unpack_from(binary)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import cast
 
 from .. import config, epoch, forks
+from ..collecting import rarely
 from ..errors import LaunchError, nearest
 from .base import Backend
 
@@ -114,5 +115,5 @@ def _load(name: str) -> Backend:
             help=nearest(name, names()) or "leave `backend` out, or name one of these",
         )
     module, _, attribute = target.partition(":")
-    with forks.lock:
+    with forks.lock, rarely():
         return cast(Backend, getattr(import_module(module), attribute)())

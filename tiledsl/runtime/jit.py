@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, overload
 import numpy as np
 
 from .. import config, epoch, forks, messages
+from ..collecting import rarely
 from ..errors import ArgumentError, Diagnostic, LaunchError, TileError, nearest
 from ..frames import entrance, trimmed
 from ..frontend.captures import Captures
@@ -151,7 +152,7 @@ class Launchable(JITFunction):
         return found, bound
 
     def _compile(self, signature: Signature, target: Target) -> Compiled:
-        with forks.lock:  # a child must not inherit what compiling holds: imports, LLVM, the locks of cached properties
+        with forks.lock, rarely():  # a child must not inherit what compiling holds: imports, LLVM, the locks of cached properties
             captured = self._captured or self.captures()
             key = cache.key_of(f"{captured.digest} {self.version}", signature.text, target.text, target.backend)
             made = cache.kernels.get(key, lambda: _compiler().compile_kernel(self, signature, target.backend, target.options, key))
@@ -322,7 +323,7 @@ class Launcher:
 
     def _learn(self, args: tuple[Any, ...], given: Mapping[str, Any], launched: Launched) -> None:
         """Let native code answer the next call like this one."""
-        with forks.lock:  # a child must not inherit the lock of a module that is being imported
+        with forks.lock, rarely():  # a child must not inherit the lock of a module that is being imported
             from . import direct  # for kernels that are launched more than once
 
             direct.teach(self, args, given, launched)

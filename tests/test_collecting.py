@@ -1,0 +1,55 @@
+"""The search for cycles of objects is rare while something is compiled, and as before afterwards."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import tiledsl
+import tiledsl.language as tl
+from tiledsl.collecting import OBJECTS, rarely
+from tiledsl.language.functions import constexpr_function
+
+
+@pytest.fixture(autouse=True)
+def kept() -> Iterator[None]:
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+@constexpr_function
+def threshold() -> int:
+    return gc.get_threshold()[0]
+
+
+def test_compiling_searches_rarely() -> None:
+    @tiledsl.jit
+    def kernel(out):
+        tl.store(out, threshold())
+
+    gc.set_threshold(700, 10, 10)
+    out = np.zeros(1, np.int32)
+    kernel[(1,)](out)
+    assert out[0] == OBJECTS and gc.get_threshold() == (700, 10, 10)
+
+
+@pytest.mark.parametrize("first", [0, 10 * OBJECTS])
+def test_who_searches_less_is_left_alone(first: int) -> None:
+    gc.set_threshold(first, 10, 10)
+    with rarely():
+        assert gc.get_threshold()[0] == first
+    assert gc.get_threshold()[0] == first
+
+
+def test_what_is_asked_for_meanwhile_holds() -> None:
+    gc.set_threshold(700, 10, 10)
+    with rarely():
+        with rarely():
+            pass
+        assert gc.get_threshold() == (OBJECTS, 10, 10)
+        gc.set_threshold(5, 5, 5)
+    assert gc.get_threshold() == (5, 5, 5)
