@@ -13,7 +13,7 @@ from tiledsl.forks import lock
 from .engine import llvm
 from .machine import HostMachine, last_cache
 
-MAGIC = b"tiledsl host 2\n"
+MAGIC = b"tiledsl host 3\n"
 TELLING = (  # lines of /proc/cpuinfo
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
     "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
@@ -23,7 +23,7 @@ TELLING = (  # lines of /proc/cpuinfo
 @cache
 def host() -> HostMachine:
     """The machine this process runs on."""
-    cpu, features = _remembered() or _asked()
+    cpu, features, cached = _remembered() or _asked()
     names = set(features.split(","))
     wide = {"+avx512vl", "+avx512dq", "+avx512bw"} <= names
     return HostMachine(
@@ -34,18 +34,18 @@ def host() -> HostMachine:
         native=frozenset({"scale"} if wide else ()),
         rows=8 if wide else 6,
         unroll=2 if wide else 4,
-        streams=last_cache() // 2,  # at least as much is read: what is written would not stay there whole
+        streams=cached // 2,  # at least as much is read: what is written would not stay there whole
     )
 
 
-def _asked() -> tuple[str, str]:
-    """What LLVM calls the processor, and its features."""
+def _asked() -> tuple[str, str, int]:
+    """What LLVM calls the processor, its features, and bytes of its last cache."""
     binding = llvm()
     with lock:
-        return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+        return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), last_cache()
 
 
-def _remembered() -> tuple[str, str] | None:
+def _remembered() -> tuple[str, str, int] | None:
     """The same from an earlier process, or for the next one."""
     processor = _processor()
     directory = files.usable_directory(config.cache_dir()) if processor and config.cache() else None
@@ -54,10 +54,10 @@ def _remembered() -> tuple[str, str] | None:
     path = os.path.join(directory, f"{sha256(processor.encode()).hexdigest()}.host")
     body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
-        body = "\n".join(_asked()).encode()
+        body = "\n".join(map(str, _asked())).encode()
         files.save(path, files.sealed(MAGIC, body))
-    cpu, features = body.decode().split("\n")
-    return cpu, features
+    cpu, features, cached = body.decode().split("\n")
+    return cpu, features, int(cached)
 
 
 def _processor() -> str:
