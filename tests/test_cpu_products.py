@@ -22,6 +22,7 @@ from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, f16, f32, f64, i8, i32, u8
 from tiledsl.kernels.matmul import matmul as product
+from tiledsl.kernels.matmul import matmul_kernel
 from tiledsl.ops import dot, load_block
 
 MATMUL = """kernel @matmul(%x: *{T}, %w: *{T}, %y: *f32, %m: i32, %n: i32, %k: i32, %astep: i64, %bstep: i64) {{
@@ -221,24 +222,57 @@ BYTES = """kernel @bytes(%x: *{T}, %w: *{T}, %y: *i32) {{
 
 @pytest.mark.parametrize("vector_bytes", [16, 32, 64])
 @pytest.mark.parametrize("turned", [False, True])
-def test_bytes_are_multiplied_in_pairs(vector_bytes: int, turned: bool) -> None:
-    """Sums wrap; the last of an odd number of products has no pair, and few columns fill no vector."""
+@pytest.mark.parametrize("without", ["", "vnni"])
+def test_bytes_are_multiplied_several_at_once(vector_bytes: int, turned: bool, without: str) -> None:
+    """Sums wrap; depths that are no multiple leave products alone, and few columns fill no vector."""
     before = CPU.machine
     if vector_bytes > before.vector_bytes:
         pytest.skip("not on this processor")
-    CPU.machine = before.but(vector_bytes=vector_bytes)
+    features = [name for name in before.features.split(",") if not without or without not in name]
+    CPU.machine = before.but(vector_bytes=vector_bytes, features=",".join(features))
+    quads, pairs = any(name in features for name in ("+avx512vnni", "+avxvnni")), "+sse2" in features
     try:
-        for t, k, n in ((i8, 64, 32), (u8, 34, 48), (u8, 32, 4), (i8, 33, 16), (i8, 6, 2)):
+        for t, k, n in ((i8, 64, 32), (u8, 48, 40), (u8, 34, 48), (u8, 32, 4), (i8, 33, 16), (i8, 6, 2)):
             steps = "%one, %k" if turned else "%n, %one"
             text = BYTES.format(T=t, k=k, n=n, steps=steps)
             agree(text, tame(t, 7 * k), tame(t, k * n, 1), np.zeros(7 * n, np.int32))
             agree(text, *(np.full(size, np.iinfo(t.numpy).min or 255, t.numpy) for size in (7 * k, k * n)), np.zeros(7 * n, np.int32))
-            paired = "pmadd" in CPU.compile(parse(text), Options()).text["llvm"]
-            assert paired == (k % 2 == 0 and n >= 4 and "+sse2" in before.features)
+            written = CPU.compile(parse(text), Options()).text["llvm"]
+            assert ("vpdpbusd" in written) == (quads and k % 16 == 0 and n >= 4)
+            assert ("pmadd" in written) == (pairs and k % 2 == 0 and n >= 4 and "vpdpbusd" not in written)
         CPU.machine = CPU.machine.but(features="")
         assert "pmadd" not in CPU.compile(parse(BYTES.format(T=i8, k=64, n=32, steps="%n, %one")), Options()).text["llvm"]
     finally:
         CPU.machine = before
+
+
+def test_processors_without_long_vectors_multiply_quads_too() -> None:
+    """Compiled only: this processor may not be one of them."""
+    before = CPU.machine
+    if "+sse2" not in before.features:
+        pytest.skip("for another architecture")
+    CPU.machine = before.but(cpu="alderlake", features="+avx2,+avxvnni", vector_bytes=32, rows=6)
+    try:
+        program = CPU.compile(parse(BYTES.format(T=i8, k=64, n=32, steps="%n, %one")), Options())
+        assert "vpdpbusd.256" in program.text["llvm"] and ".512" not in program.text["llvm"]
+    finally:
+        CPU.machine = before
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+@pytest.mark.parametrize(("m", "n", "k"), [(64, 32, 512), (50, 70, 601), (3, 33, 300)])
+def test_products_of_bytes_agree(dtype: type, m: int, n: int, k: int) -> None:
+    """Blocks at edges, loops in long steps, operands in place, copied and kept."""
+    rng = np.random.default_rng(0)
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    a, b = (rng.integers(low, high, s, dtype, endpoint=True) for s in ((m, k), (k, n)))
+    a[0], b[:, 0] = low or high, low or high
+    out = product(a, b, np.empty((m, n), np.int32), blocks=(32, 32, 32), backend="cpu") if dtype is np.int8 else np.empty((m, n), np.int32)
+    if dtype is np.uint8:
+        strides = (k, 1, n, 1, n, 1)
+        options = {"ACTIVATION": None, "SUM": tl.int32, "BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32, "GROUP": 2, "backend": "cpu"}
+        matmul_kernel[(-(-m // 32) * -(-n // 32),)](a, b, out, m, n, k, *strides, **options)
+    assert (out == a.astype(np.int32) @ b.astype(np.int32)).all()
 
 
 def test_packed_operands_outlast_a_range_of_programs_but_no_launch(monkeypatch: pytest.MonkeyPatch) -> None:

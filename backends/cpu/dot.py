@@ -11,28 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tiledsl.ir.core import Op, Value
-from tiledsl.ir.types import DType, dtype_of, i8, i16, i32, u8
+from tiledsl.ir.core import Op
+from tiledsl.ir.types import DType, dtype_of
 
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code, width
 from .demand import end_of
 from .edges import steps
-from .emit import Builder, Scalar
+from .emit import Scalar
 from .evaluate import assign
+from .joint import ZEROS, Joint, joint_of
+from .micro import Micro
 from .panels import Panels, panels_of
 from .points import Index, Lanes, at_constant
 from .rows import Rows, rows_of
-from .types import Kind, register, vector
+from .types import Kind, register
 
-AHEAD = 16  # rows of B in user memory are fetched into the second level of caches so much before they are needed
-LINE = 64
-PAIRS = {  # multiply 16-bit integers and add neighbours: feature and name, by 32-bit lanes; LLVM joins the sum, where it can
-    4: ("+sse2", "llvm.x86.sse2.pmadd.wd"),
-    8: ("+avx2", "llvm.x86.avx2.pmadd.wd"),
-    16: ("+avx512bw", "llvm.x86.avx512.pmaddw.d.512"),
-}
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
 ENOUGH = 32  # multiply-adds per iteration: beside so many, counting and branching cost nothing
 
@@ -58,28 +53,39 @@ def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     assert isinstance(elem, DType)
     m, k, n = *a.type.shape[-2:], b.type.shape[-1]
     columns = _columns(code, elem, m, n)
-    pairs = _pairs(code, a, elem, columns)
-    group = 2 if pairs else 1
-    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, group=group)
+    joint = joint_of(code.machine, op)
+    if joint is not None and min(code.machine.lanes(elem.bits), columns) not in joint.names:
+        joint = None  # too few columns
+    group = 1 if joint is None else joint.count
+    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, joint=joint)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
-    left = rows_of(code, a, i16 if pairs else elem, head)
+    left = rows_of(code, a, elem if joint is None else joint.left, head)
+    less = None if joint is None or not joint.moved else _of_zeros(code, left, (m, k), elem, joint)
     sums = panels(m, code.machine.rows)[0][0] * -(-columns // code.machine.lanes(elem.bits))
     unroll = _unrolled(k // group, sums)
-    depth = k // group if pairs else steps(code, a, b, unroll)
+    depth = steps(code, a, b, unroll) if joint is None else k // group
     asked = tuple(end_of(code, op.result, op.result.type.rank + axis) for axis in (-2, -1))
-    _multiply(code, left, right, into, (m, n), (*asked, depth), columns, unroll, elem, pairs)
-    for copy in (left.copy, right.copy):
+    micro = Micro(elem, columns, n, unroll, right.far, bool(n % columns), joint)
+    _multiply(code, left, right, into, (m, n), (*asked, depth), micro, less)
+    for copy in (left.copy, right.copy, less):
         if copy is not None:
             code.arena.give(copy)
 
 
-def _pairs(code: Code, a: Value, elem: DType, columns: int) -> str:
-    """The instruction that adds two products of 16-bit integers to each sum, where the machine has it and it is exact."""
-    exact = a.type.elem in (i8, u8) and elem is i32  # and so is b's, by the rules of the op
-    if not exact or a.type.shape[-1] % 2:
-        return ""
-    feature, name = PAIRS.get(min(code.machine.lanes(elem.bits), columns), ("none", ""))
-    return name if feature in code.machine.features.split(",") else ""
+def _of_zeros(code: Code, left: Rows, sizes: tuple[int, int], elem: DType, joint: Joint) -> Scratch:
+    """What each row of A gives with a B of zeros, which is moved."""
+    (m, k), b, sums = sizes, code.b, code.arena.take(elem, (sizes[0],))
+    kind = Kind(elem, joint.lanes(k // joint.count))
+    with code.nest(), b.loop(0, m) as down:
+        row = b.value(f"getelementptr i8, ptr {left.start}, i64 {b.mul(down.index, left.stride)}")
+        with b.loop(0, k, kind.lanes * elem.itemsize, [(kind.text, "zeroinitializer")]) as along:
+            at = b.value(f"getelementptr i8, ptr {row}, i64 {along.index}")
+            here = b.effect(f"load {kind.text}, ptr {at}, align 1")
+            along.next = [joint.add(b, kind, here, kind.constant(ZEROS), along.carried[0])]
+        total = b.call(register(elem), f"llvm.vector.reduce.add.{kind.suffix}", (kind.text, along.carried[0]))
+        to = pointer(code, scratch_pointer(code, sums), [(_index(code, down.index), 1)], elem).text
+        b.line(f"store {register(elem)} {total}, ptr {to}, align 4")
+    return sums
 
 
 def _columns(code: Code, elem: DType, m: int, n: int) -> int:
@@ -113,15 +119,14 @@ def _multiply(
     target: Lanes,
     sizes: tuple[int, int],
     asked: tuple[Scalar, ...],
-    columns: int,
-    unroll: int,
-    elem: DType,
-    pairs: str,
+    micro: Micro,
+    less: Scratch | None,
 ) -> None:
-    """Call the micro-kernel for every panel of rows and of columns. asked: of the rows, columns and steps, those that count."""
+    """Call the micro-kernel for every panel of rows and of columns. asked: of the rows, columns and steps, those that count.
+    less: what to take from the sums of each row."""
     m, n = sizes
     down_to, across_to, depth = asked
-    b, size = code.b, elem.itemsize
+    b, size, columns = code.b, micro.elem.itemsize, micro.columns
     with (
         code.nest(),
         _pieces(code, left, right, b.mul(depth, size), size) as (from_left, from_right, end),
@@ -134,14 +139,17 @@ def _multiply(
             cut = n % columns and b.least(b.sub(n, b.mul(b.add(across.base or 0, across.offset), columns)), columns)
         first = 0
         for rows, count in panels(m, code.machine.rows):
-            name = _micro_kernel(code, elem, rows, columns, n, unroll, right.far, bool(n % columns), pairs)
+            name = micro.function(code, rows)
             with b.loop(0, _groups(code, b.sub(down_to, first), rows * count, rows)) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
                     row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
                     a = b.value(f"getelementptr i8, ptr {from_left}, i64 {b.mul(row, left.stride)}")
-                c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], elem).text
-                b.line(f"call void @{name}(ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end}, i64 {cut})")
+                c = pointer(code, target, [(at_constant(first), n), (across, columns), (down, rows * n)], micro.elem).text
+                given = f"ptr {a}, i64 {left.stride}, ptr {packed}, i64 {right.step}, ptr {c}, i64 {end}, i64 {cut}"
+                if less is not None:
+                    given += f", ptr {pointer(code, scratch_pointer(code, less), [(at_constant(first), 1), (down, rows)], less.elem).text}"
+                b.line(f"call void @{name}({given})")
             first += rows * count
 
 
@@ -179,93 +187,3 @@ def _unrolled(k: int, sums: int) -> int:
 
 def _index(code: Code, index: int | str) -> Index:
     return at_constant(index) if isinstance(index, int) else Index(index, 0, code.b.depth)
-
-
-def _micro_kernel(code: Code, elem: DType, rows: int, columns: int, width: int, unroll: int, far: bool, cut: bool, pairs: str) -> str:
-    """A function C[rows, columns] += A[rows, k] @ B[k, columns], written once per kernel of the user; C has rows of `width`.
-    Rows of A lie `stride` bytes apart, and have k elements in `end` bytes; rows of B lie `step` bytes apart: far, if they may
-    come from user memory, and are fetched ahead. cut: C may have fewer columns.
-    pairs: elements of A and B are two 16-bit integers each, multiplied by this."""
-    name = f"multiply.{elem}.{rows}x{columns}.{width}.{unroll}{'.far' * far}{'.cut' * cut}{'.pairs' * bool(pairs)}"
-    if name not in code.functions:
-        code.functions[name] = []
-        b, lanes = Builder(code.b.declared), code.machine.lanes(elem.bits)
-        body = _micro_kernel_body(b, lanes, elem, (rows, columns), width, unroll, far, cut, pairs)
-        parameters = "ptr noalias readonly %a, i64 %stride, ptr noalias readonly %b, i64 %step, ptr noalias %c, i64 %end, i64 %columns"
-        head = f"define internal void @{name}({parameters}) nounwind noinline {{"
-        code.functions[name] = [head, "entry:", *body, "ret void", "}"]
-    return name
-
-
-def _micro_kernel_body(
-    b: Builder, lanes: int, elem: DType, sizes: tuple[int, int], width: int, unroll: int, far: bool, cut: bool, pairs: str
-) -> list[str]:
-    rows, columns = sizes
-    lanes = min(lanes, columns)
-    kind = Kind(elem, lanes if lanes > 1 else 0)
-    scalar, size = register(elem), elem.itemsize
-    vectors = columns // lanes
-    places = [b.value(f"getelementptr {scalar}, ptr %c, i64 {i * width + j * lanes}") for i in range(rows) for j in range(vectors)]
-    masks = [_below(b, lanes, b.sub("%columns", j * lanes)) for j in range(vectors)] if cut else []
-    sums = [(kind.text, _read(b, kind, at, size, masks[n % vectors] if cut else "")) for n, at in enumerate(places)]
-    starts = [b.value(f"getelementptr i8, ptr %a, i64 {b.mul('%stride', i)}") for i in range(rows)]
-    ahead = b.mul("%step", AHEAD)
-    with b.loop(0, "%end", unroll * size, [*sums, ("ptr", "%b")]) as loop:
-        *totals, b_here = loop.carried
-        heres = [b.value(f"getelementptr i8, ptr {start}, i64 {loop.index}") for start in starts]
-        for step in range(unroll):
-            across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {j * lanes}") for j in range(vectors)]
-            row = [b.effect(f"load {kind.text}, ptr {at}, align {size}") for at in across]
-            for line in range(0, columns * size if far else 0, LINE):
-                at = b.value(f"getelementptr i8, ptr {b.value(f'getelementptr i8, ptr {b_here}, i64 {ahead}')}, i64 {line}")
-                b.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "2"), ("i32", "1"), immediate=(1, 2, 3))
-            for i in range(rows):
-                one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {heres[i]}, i64 {step}')}, align 1")
-                wide = _spread(b, kind, scalar, one)
-                for j in range(vectors):
-                    totals[i * vectors + j] = _multiply_add(b, kind, wide, row[j], totals[i * vectors + j], pairs)
-            b_here = b.value(f"getelementptr i8, ptr {b_here}, i64 %step")
-        loop.next = [*totals, b_here]
-    for n, (at, total) in enumerate(zip(places, loop.carried, strict=False)):
-        _write(b, kind, at, size, masks[n % vectors] if cut else "", total)
-    return b.finish()
-
-
-def _below(b: Builder, lanes: int, count: Scalar) -> str:
-    """A mask of the first lanes."""
-    few = b.value(f"trunc i64 {count} to i32")
-    low = b.value(f"insertelement {vector('i32', lanes)} poison, i32 {few}, i64 0")
-    all_ = b.value(f"shufflevector {vector('i32', lanes)} {low}, {vector('i32', lanes)} poison, {vector('i32', lanes)} zeroinitializer")
-    return b.value(f"icmp slt {vector('i32', lanes)} <{', '.join(f'i32 {k}' for k in range(lanes))}>, {all_}")
-
-
-def _read(b: Builder, kind: Kind, at: str, size: int, mask: str) -> str:
-    if not mask:
-        return b.effect(f"load {kind.text}, ptr {at}, align {size}")
-    given = ("ptr", at), ("i32", str(size)), (kind.mask, mask), (kind.text, "zeroinitializer")
-    return b.call(kind.text, f"llvm.masked.load.{kind.suffix}.p0", *given, pure=False, immediate=(1,))
-
-
-def _write(b: Builder, kind: Kind, at: str, size: int, mask: str, total: str) -> None:
-    if not mask:
-        b.line(f"store {kind.text} {total}, ptr {at}, align {size}")
-        return
-    given = (kind.text, total), ("ptr", at), ("i32", str(size)), (kind.mask, mask)
-    b.call("void", f"llvm.masked.store.{kind.suffix}.p0", *given, immediate=(2,))
-
-
-def _spread(b: Builder, kind: Kind, scalar: str, one: str) -> str:
-    if not kind.lanes:
-        return one
-    low = b.value(f"insertelement {kind.text} poison, {scalar} {one}, i64 0")
-    return b.value(f"shufflevector {kind.text} {low}, {kind.text} poison, {vector('i32', kind.lanes)} zeroinitializer")
-
-
-def _multiply_add(b: Builder, kind: Kind, x: str, y: str, total: str, pairs: str) -> str:
-    if pairs:
-        halves = vector("i16", 2 * kind.lanes)
-        split = [(halves, b.value(f"bitcast {kind.text} {v} to {halves}")) for v in (x, y)]
-        return b.value(f"add {kind.text} {total}, {b.call(kind.text, pairs, *split)}")
-    if kind.elem.is_float:
-        return b.call(kind.text, f"llvm.fma.{kind.suffix}", (kind.text, x), (kind.text, y), (kind.text, total))
-    return b.value(f"add {kind.text} {total}, {b.value(f'mul {kind.text} {x}, {y}')}")

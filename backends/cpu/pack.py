@@ -17,6 +17,7 @@ from .code import Code, each, spread
 from .edges import Limits, copy_within, limits_of
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
+from .joint import ZEROS, Joint
 from .points import Index, Lanes, Point, at_constant
 from .turn import side, turned, turns
 from .types import Kind
@@ -55,31 +56,32 @@ def behind(head: tuple[Index, ...], point: Point) -> Point:
     return point.moved((*head, *point.indices), None if point.axis is None else point.axis + len(head))
 
 
-def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...], head: tuple[Index, ...]) -> None:
+def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...], head: tuple[Index, ...], joint: Joint | None) -> None:
     """B as panels, row by row: for each group of columns its K rows, one after the other. slot: of a piece that holds several.
-    If the piece has half as many rows, each holds two of B: the upper in the lower halves of its elements."""
+    joint: elements of a row are those of several rows of B, the uppermost in the lowest bits."""
     k, n = b.type.shape[-2:]
     elem, columns = piece.elem, piece.shape[-1]
     assert isinstance(elem, DType)
-    group = k // piece.shape[-2]
-    upper: list[Lanes] = []
+    group = 1 if joint is None else joint.count
+    above: list[Lanes] = []
 
     def body(point: Point) -> None:
         row, panel, column = point.indices
-        across = _joined(code, panel, columns, column)
+        across = _across(code, panel, columns, column)
         at = point.moved((*slot, panel, row, column), None if point.axis is None else len(slot) + 2)
         places = [point.moved((r, across), None if point.axis is None else 1) for r in _rows_behind(code, row, group)]
         values = [_converted(code, b, elem, behind(head, place)) for place in places]
-        write_scratch(code, piece, at, values[0] if group == 1 else _paired(code, elem, *values))
+        write_scratch(code, piece, at, _joined(code, elem, values, joint))
 
     def put(row: Index, column: Index, lanes: Lanes) -> None:
         panel, rest = _divided(code, column, columns)
-        if group == 2:
-            upper.append(lanes)
-            if len(upper) == 1:
-                return
-            row, lanes = _divided(code, row, 2)[0], _paired(code, elem, *upper)
-            upper.clear()
+        above.append(lanes)
+        if len(above) < group:
+            return
+        if group > 1:
+            row = _divided(code, row, group)[0]
+        lanes = _joined(code, elem, above, joint)
+        above.clear()
         write_scratch(code, piece, Point((*slot, panel, row, rest), len(slot) + 2, lanes.lanes), lanes)
 
     def body_across(point: Point) -> None:
@@ -88,7 +90,7 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
         values = [_converted(code, b, elem, behind(head, place)) for place in places]
         panel, rest = _divided(code, column, columns)
         at = point.moved((*slot, panel, row, rest), len(slot) + 2)
-        write_scratch(code, piece, at, values[0] if group == 1 else _paired(code, elem, *values))
+        write_scratch(code, piece, at, _joined(code, elem, values, joint))
 
     shape: tuple[int, ...] = (k // group, n // columns, columns)
     axis = 2 if columns > 1 else None
@@ -118,21 +120,30 @@ def _rows_behind(code: Code, row: Index, group: int) -> list[Index]:
     return [_index(start, row.depth, row.offset * group + i) for i in range(group)]
 
 
-def _paired(code: Code, elem: DType, low: Lanes, high: Lanes) -> Lanes:
-    """Integers of 16 bits in the halves of elements of 32."""
-    depth, lanes, b = max(low.depth, high.depth), max(low.lanes, high.lanes), code.b
-    x, y = (spread(code, elem, v, lanes) for v in (low, high))
-    kind = Kind(elem, lanes)
+def _joined(code: Code, elem: DType, values: list[Lanes], joint: Joint | None) -> Lanes:
+    """Small integers beside each other in one element, the first in its lowest bits."""
+    if joint is None:
+        return values[0]
+    depth, lanes, b = max(v.depth for v in values), max(v.lanes for v in values), code.b
+    kind, bits = Kind(elem, lanes), elem.bits // len(values)
     with b.at(max(depth, code.base)):
-        below = b.value(f"and {kind.text} {x}, {kind.constant(0xFFFF)}")
-        above = b.value(f"shl {kind.text} {y}, {kind.constant(16)}")
-        return Lanes(b.value(f"or {kind.text} {below}, {above}"), lanes, depth)
+        total = ""
+        for n, value in enumerate(values):
+            part = spread(code, elem, value, lanes)
+            if n + 1 < len(values):
+                part = b.value(f"and {kind.text} {part}, {kind.constant((1 << bits) - 1)}")
+            if n:
+                part = b.value(f"shl {kind.text} {part}, {kind.constant(n * bits)}")
+            total = b.value(f"or {kind.text} {total}, {part}") if n else part
+        if joint.moved:
+            total = b.value(f"xor {kind.text} {total}, {kind.constant(ZEROS)}")
+    return Lanes(total, lanes, depth)
 
 
 def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
     """An operand of the product in the accumulator's type; f16 and bf16 are f32 in registers already."""
     lanes = evaluate(code, value, point)
-    if elem.is_float:
+    if elem.is_float or value.type.elem is elem:
         return lanes
     source, result = Kind(value.type.elem, lanes.lanes), Kind(elem, lanes.lanes)
     with code.b.at(max(lanes.depth, code.base)):
@@ -140,7 +151,7 @@ def _converted(code: Code, value: Value, elem: DType, point: Point) -> Lanes:
         return Lanes(code.b.value(f"{name} {source.text} {lanes.text} to {result.text}"), lanes.lanes, lanes.depth)
 
 
-def _joined(code: Code, panel: Index, columns: int, column: Index) -> Index:
+def _across(code: Code, panel: Index, columns: int, column: Index) -> Index:
     """The column of B that is a column of a panel."""
     depth = max(panel.depth, column.depth)
     with code.b.at(max(depth, code.base)):

@@ -17,6 +17,7 @@ from .access import pointer, scratch_pointer
 from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
+from .joint import Joint
 from .offsets import copied
 from .pack import packed_columns
 from .points import Index
@@ -39,10 +40,10 @@ class Panels:
     far: bool = False  # whether rows may lie in user memory
 
 
-def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool, group: int) -> Panels:
-    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with. group: how many
-    rows of B share a row of a panel."""
-    k, n = b.type.shape[-2] // group, b.type.shape[-1]
+def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool, joint: Joint | None) -> Panels:
+    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with. joint: how
+    many rows of B share a row of a panel."""
+    k, n = b.type.shape[-2] // (1 if joint is None else joint.count), b.type.shape[-1]
     shape = (-(-n // columns), k, columns)
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
     piece = code.arena.take(elem, shape) if slot is None else None
@@ -58,7 +59,7 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
         return kept(slot)
 
     def pack(into: Scratch, place: tuple[Index, ...]) -> None:
-        copied(code, b, lambda: packed_columns(code, b, into, place, head))
+        copied(code, b, lambda: packed_columns(code, b, into, place, head, joint))
 
     def kept(slot: Slot) -> str:
         with code.nest():
