@@ -51,7 +51,7 @@ def _remembered() -> tuple[str, str, int] | None:
     directory = files.usable_directory(config.cache_dir()) if processor and config.cache() else None
     if directory is None:
         return None
-    path = os.path.join(directory, f"{sha256(processor.encode()).hexdigest()}.host")
+    path = os.path.join(directory, f"{sha256(MAGIC + processor.encode()).hexdigest()}.host")
     body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
         body = "\n".join(map(str, _asked())).encode()
