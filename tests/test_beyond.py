@@ -49,6 +49,26 @@ def test_a_version_that_goes_beyond_triton_is_not_run_in_strict_mode(monkeypatch
 
 
 @tiledsl.jit
+def large(x, WHAT: tl.constexpr):
+    if WHAT == "tile":
+        tl.store(x, tl.sum(tl.zeros((2048, 1), tl.float32) + tl.zeros((1, 1024), tl.float32)))
+    elif WHAT == "argmax":
+        tl.store(x, tl.argmax(tl.zeros((4, 4), tl.float32), None))
+    else:
+        tl.store(x, tl.max(tl.zeros((4, 4), tl.float32), return_indices=True)[1])
+
+
+@pytest.mark.parametrize("what, refusal", [("tile", r"numel \(2097152\) exceeds"), ("argmax", "needs an axis"), ("max", "needs an axis")])
+def test_more_than_triton_takes_is_noted(monkeypatch: pytest.MonkeyPatch, what: str, refusal: str) -> None:
+    x = np.ones(1, np.int32)
+    large[(1,)](x, WHAT=what)
+    assert x[0] == 0 and [n for n in large.notes(x, WHAT=what) if re.search(refusal, str(n))]
+    monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
+    with pytest.raises(CompilationError, match=refusal):
+        large[(1,)](x, WHAT=what)
+
+
+@tiledsl.jit
 def constant_twice(x):
     step: tl.constexpr = 1
     step: tl.constexpr = step + 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .errors import CompilationError, Diagnostic, TypeRuleError
 from .location import Loc
 
+LARGEST = 1 << 20  # elements of a tile of Triton
 STRICT = "accepted without TILEDSL_STRICT_TRITON"
 
 
@@ -23,6 +24,11 @@ class Beyond:
             raise error(refusal, loc, notes=[STRICT], help=help)
         line = (loc.file, loc.line) if loc else ()
         self.found.setdefault((*line, refusal), Diagnostic(refusal, loc, help=help, kind="beyond Triton"))
+
+    def add_large(self, elements: int, loc: Loc | None) -> None:
+        """Note a tile of more elements than Triton allows."""
+        refusal = f"numel ({elements}) exceeds triton maximum tensor numel ({LARGEST})"
+        self.add(refusal, loc, "take smaller blocks and more programs, or a loop over the rest")
 
     @property
     def notes(self) -> tuple[Diagnostic, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..beyond import Beyond
+from ..beyond import LARGEST, Beyond
 from ..errors import Diagnostic, TileError
 from ..location import Loc
 from .printer import show
@@ -98,6 +98,8 @@ class Builder:
             types = infer_results(spec, [v.type for v in operands], attrs, blocks)
         except TileError as error:
             raise error.at(loc) from None
+        if types and types[0].size > LARGEST:
+            self.beyond.add_large(types[0].size, loc)
         new = Op(spec, list(operands), attrs, [], list(blocks), loc)
         new.results = [Value(t, source=new) for t in types]
         self.block.ops.append(new)

@@ -12,7 +12,7 @@ from ..ir.spec import OpSpec
 from ..ir.types import DType, Tile, bf16, dtype_of, f16, f32, i1, i32, u32
 from ..ops import ACCUMULATORS
 from . import coerce
-from .core import Context, builtin, method, unwrap
+from .core import Context, beyond, builtin, method, unwrap
 from .creation import element
 from .dtypes import dtype, short_name
 from .shape import axis_of
@@ -101,6 +101,7 @@ def _better(spec: OpSpec) -> Combine:
 
 def _with_index(ctx: Context, x: Value, axis: Any, spec: OpSpec, keep_dims: Any) -> tuple[Value, ...]:
     if unwrap(axis) is None:  # the index of all elements counts in row-major order
+        beyond(ctx.build, "a reduction that gives indices needs an axis", help="of all elements: pass tl.ravel(x), and axis 0")
         shape = x.type.shape
         flat = ctx.build.emit(ops.reshape, x, shape=(x.type.size,)) if x.type.rank != 1 else x
         out = _with_index(ctx, flat, 0, spec, False)

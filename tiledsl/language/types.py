@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..beyond import LARGEST
 from .core import unwrap
 from .dtypes import dtype, int32, pointer_type
 from .tuples import constexpr_type
 
-TRITON_MAX_TENSOR_NUMEL = 1048576  # a larger tile is refused by Triton
+TRITON_MAX_TENSOR_NUMEL = LARGEST  # a larger tile is refused by Triton
 
 
 class const:
