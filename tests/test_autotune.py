@@ -5,7 +5,7 @@ import pytest
 
 import tiledsl.language as tl
 from tiledsl.autotune import Config, autotune, heuristics
-from tiledsl.errors import AutotunerError, ConflictingArguments
+from tiledsl.errors import AutotunerError, ConflictingArguments, MemoryFault
 from tiledsl.runtime.jit import jit
 
 
@@ -205,6 +205,21 @@ def test_hooks_see_the_arguments():
         ("before", 16, True),
         ("config", 16),
     ]
+
+
+@jit
+def whole_blocks(out, BLOCK: tl.constexpr):
+    tl.store(out + tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), BLOCK)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "npu"])
+def test_a_config_that_leaves_the_arrays_is_not_chosen(backend):
+    out, configs = zeros(), [Config({"BLOCK": 128}), Config({"BLOCK": 32})]
+    with pytest.warns(UserWarning, match=r"BLOCK: 128, .* `whole_blocks` is not chosen: error: write outside `out`: element 64 of 64"):
+        autotune(configs, key=[])(whole_blocks)[(1,)](out, backend=backend)
+    assert (out[:32] == 32).all()
+    with pytest.raises(MemoryFault, match="element 64 of 64"), pytest.warns(UserWarning):
+        autotune([Config({"BLOCK": 128}), Config({"BLOCK": 256})], key=[])(whole_blocks)[(1,)](out, backend=backend)
 
 
 def test_heuristics_see_the_arguments_and_each_other():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import examples
 from hypothesis import given, settings
+from numpy.lib.stride_tricks import as_strided
 
 import tiledsl
 import tiledsl.language as tl
@@ -274,6 +275,34 @@ def test_tensors_of_other_libraries_reach_as_far_as_they_say() -> None:
         doubles[(1,)](whole[8:40:2], 2, 17, N=32, backend="cpu", debug=True)
     whole[8:40:2] = 1
     assert (whole == 1).all()
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "npu"])
+def test_stretched_views_reach_as_far_as_what_they_are_views_of(backend: str) -> None:
+    whole = np.ones(64, np.float32)
+    for view in (np.broadcast_to(whole[8:9], (4, 1)), as_strided(whole[8:], (3, 2), (0, 4))):
+        reaches(view, 56, backend)
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "npu"])
+def test_stretched_tensors_reach_as_far_as_their_storage(backend: str) -> None:
+    torch = pytest.importorskip("torch")
+    for view in (torch.ones(64).as_strided((1, 2), (0, 1), 8), torch.ones(64)[8:9].expand(4)):
+        reaches(view, 56, backend)
+
+
+def reaches(view: Any, elements: int, backend: str) -> None:
+    """Whether a kernel may read so many elements from where a view begins, and none after."""
+    found = np.zeros(16, np.float32)
+    picked[(1,)](found, view, elements, N=16, backend=backend)
+    assert (found == 1).all()
+    with pytest.raises(MemoryFault, match="outside `x`: element 64 of 64"):
+        picked[(1,)](found, view, elements + 1, N=16, backend=backend)
+
+
+@tiledsl.jit
+def picked(out, x, n, N: tl.constexpr):
+    tl.store(out + tl.arange(0, N), tl.load(x + n - 1 - tl.arange(0, N)))
 
 
 @tiledsl.jit

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .backend import registry
-from .errors import ArgumentError, AutotunerError, ConflictingArguments, StaticAssertionError, Unsupported
+from .errors import ArgumentError, AutotunerError, ConflictingArguments, MemoryFault, StaticAssertionError, Unsupported
 from .frames import entrance
 from .runtime.jit import Launchable
 from .runtime.launch import IGNORED, profiled
@@ -227,7 +228,8 @@ class Autotuner(Tuned):
     def _measure(
         self, config: Config, args: Sequence[Any], kwargs: Mapping[str, Any], named: dict[str, Any], grid: Any, best: float = math.inf
     ) -> Times:
-        """How long a config takes, roughly if that is far more than the best so far; infinite if it does not compile."""
+        """How long a config takes, roughly if that is far more than the best so far; infinite if it does not compile, or
+        accesses what it may not: it may be meant for other arguments, but whoever meant it for these is told."""
         full = {**named, **config.all_kwargs()}
 
         def launch(only_compile: bool = False) -> tuple[float, Any]:
@@ -249,8 +251,11 @@ class Autotuner(Tuned):
                 found = self.do_bench(launch, quantiles=(0.5, 0.2, 0.8))
                 return list(found) if isinstance(found, tuple | list) else [found]
             return self._time(launch, best)
+        except MemoryFault as fault:
+            warnings.warn(f"the config `{config}` of `{self.base_fn.name}` is not chosen: {fault}", stacklevel=2)
         except (Unsupported, StaticAssertionError):
-            return [math.inf] * 3
+            pass
+        return [math.inf] * 3
 
     def _time(self, launch: Callable[..., tuple[float, Any]], best: float) -> Times:
         launch(only_compile=True)

@@ -132,8 +132,13 @@ _POINTER_KEYS = {elem: (f"*{elem}", f"*{elem}/{ALIGNMENT}") for elem in DTYPES.v
 def _array(array: np.ndarray, slot: Slot, out: list[Bound]) -> Key:
     elem = _ELEMENTS.get(array.dtype) or _numpy_element(array.dtype, slot)
     flags = array.flags
-    before, after = (0, array.nbytes) if flags.c_contiguous else extent(array.shape, array.strides, array.itemsize)
     address = _data_of(array)
+    if flags.c_contiguous:
+        before, after = 0, array.nbytes
+    elif any(n > 1 and s == 0 for n, s in zip(array.shape, array.strides, strict=True)):
+        before, after = _around(array, address)
+    else:
+        before, after = extent(array.shape, array.strides, array.itemsize)
     out.append(Buffer(address, after, elem, flags.writeable, array, slot.name, before))
     return _pointer_key(elem, address, slot)
 
@@ -142,15 +147,19 @@ def _torch(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
     if not tensor.is_cpu:
         raise _wrong_device(slot, str(tensor.device))
     elem = _ELEMENTS.get(tensor.dtype) or _named_element(tensor.dtype, slot)
-    if tensor.is_contiguous():
+    try:
+        address, strides = tensor.data_ptr(), tensor.stride()
+    except RuntimeError as error:  # one that is sparse, or only traced
+        raise ArgumentError(f"`{slot.name}` has no memory that a kernel could use: {error}") from None
+    if 0 in strides:  # stretched: as for arrays
+        storage = tensor.untyped_storage()
+        before = address - storage.data_ptr()
+        after = storage.nbytes() - before
+    elif tensor.is_contiguous():
         before, after = 0, tensor.nbytes
     else:
         size = tensor.element_size()
-        before, after = extent(tensor.shape, [s * size for s in tensor.stride()], size)
-    try:
-        address = tensor.data_ptr()
-    except RuntimeError as error:  # one that is sparse, or only traced
-        raise ArgumentError(f"`{slot.name}` has no memory that a kernel could use: {error}") from None
+        before, after = extent(tensor.shape, [s * size for s in strides], size)
     out.append(Buffer(address, after, elem, True, tensor, slot.name, before))
     return _pointer_key(elem, address, slot)
 
@@ -206,6 +215,19 @@ def extent(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> tuple
         return 0, 0
     reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
     return -sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + itemsize
+
+
+def _around(array: np.ndarray, address: int) -> tuple[int, int]:
+    """As `extent`, of the memory that a stretched array, one with a stride of 0, is a view of: it is there to be indexed with strides
+    that the kernel gets as numbers, so its own elements say nothing of where the kernel may go."""
+    whole, base = array, array.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            whole = base
+        base = getattr(base, "base", None)
+    before, after = extent(whole.shape, whole.strides, whole.itemsize)
+    shift = address - _data_of(whole)
+    return before + shift, after - shift
 
 
 def _numpy_element(dtype: np.dtype, slot: Slot) -> DType:
