@@ -44,6 +44,7 @@ def buffer(value, **slot) -> Buffer:
         (np.float64(1), "f32"),
         (np.float16(1), "f32"),
         (np.bool_(True), "i1"),
+        (np.longdouble(1.5), "f32"),
         (1, (int, 1)),
         (np.int32(1), (int, 1)),
         (None, (type(None), None)),
@@ -51,6 +52,11 @@ def buffer(value, **slot) -> Buffer:
 )
 def test_numbers_have_the_types_of_the_reference(value, expected):
     assert key(value) == expected
+
+
+def test_a_long_double_that_is_a_constant_is_a_float():
+    assert key(np.longdouble(1.5), constant=True) == key(1.5, constant=True)
+    assert type(parameter("x", np.longdouble(1.5), key(1.5, constant=True)).value) is float
 
 
 def test_a_number_that_is_not_specialised_keeps_its_type():

@@ -265,8 +265,10 @@ def _wrong_device(slot: Slot, device: str) -> LaunchError:
 
 
 def _unsupported_element(name: str, slot: Slot) -> LaunchError:
-    help = f"pass {slot.name}.astype(np.float32), or a view of its bytes, such as {slot.name}.view(np.float32)"
-    if name[:1] in ("<", ">") and name[1:2] in "fiu":
+    help = f"pass an array of one of these, such as np.asarray({slot.name}, np.float32), or its bytes, {slot.name}.view(np.uint8)"
+    if name.startswith("torch."):
+        help = f"pass a tensor of one of these, such as {slot.name}.to(torch.float32), or its bytes, {slot.name}.view(torch.uint8)"
+    elif name[:1] in ("<", ">") and name[1:2] in "fiu":
         help = f"pass {slot.name}.astype({slot.name}.dtype.newbyteorder('=')): kernels read this machine's order of bytes"
     return ArgumentError(f"`{slot.name}` has elements of type {name}", notes=[f"element types: {', '.join(DTYPES)}"], help=help)
 
@@ -321,8 +323,16 @@ def constant_key(value: Any) -> Key:
     if getattr(value, "is_jit_function", False):
         return (kind, value)
     if isinstance(value, np.generic):
-        return constant_key(value.item())
+        return constant_key(_number(value))
     return (kind, text_of(value))
+
+
+def _number(scalar: np.generic) -> Any:
+    """Python's own value of a NumPy scalar."""
+    value = scalar.item()
+    if isinstance(value, np.generic):  # a long double, to which Python has no equal
+        return complex(scalar) if scalar.dtype.kind == "c" else float(scalar)  # type: ignore[arg-type]
+    return value
 
 
 def _rule_for(value: object) -> Rule:
@@ -351,7 +361,7 @@ def _a(noun: str) -> str:
 
 
 def _numpy_scalar(value: np.generic, slot: Slot, out: list[Bound]) -> Key:
-    return slot.describe(value.item(), out) if value.dtype.kind in "biuf" else _refuse(value, slot, out)
+    return slot.describe(_number(value), out) if value.dtype.kind in "biuf" else _refuse(value, slot, out)
 
 
 RULES: dict[type, Rule] = {
@@ -395,7 +405,7 @@ def parameter(name: str, value: Any, key: Key) -> Parameter:
         return Parameter(name, value=type(value)(*parts) if hasattr(value, "_fields") else tuple(parts))
     if type(value).__name__ == "constexpr":
         value = value.value
-    return Parameter(name, value=value.item() if isinstance(value, np.generic) else value)
+    return Parameter(name, value=_number(value) if isinstance(value, np.generic) else value)
 
 
 def declared_element(annotation: object) -> Elem | None:
