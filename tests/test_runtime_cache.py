@@ -170,6 +170,15 @@ def test_a_place_that_cannot_be_a_directory_is_not_fatal(monkeypatch, tmp_path):
         assert cache.Cache().get(ENTRY.key, lambda: ENTRY) is ENTRY
 
 
+def test_a_user_without_a_home_leaves_no_folder_where_they_work(monkeypatch, tmp_path):
+    monkeypatch.setenv("TILEDSL_CACHE_DIR", "~nobody-of-this-name/cache")
+    monkeypatch.chdir(tmp_path)
+    files._give_up.cache_clear()
+    with pytest.warns(UserWarning, match="this user has no home directory"):
+        assert cache.Cache().get(ENTRY.key, lambda: ENTRY) is ENTRY
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_disk_can_be_left_alone(root, monkeypatch):
     monkeypatch.setenv("TILEDSL_CACHE", "0")
     cache.Cache().get(ENTRY.key, lambda: ENTRY)

@@ -26,6 +26,8 @@ def usable_directory(root: str) -> str | None:
     A root may begin with ~, the user's home."""
     root = os.path.expanduser(root)
     directory = os.path.join(root, "kernels")
+    if root.startswith("~"):  # no HOME, and a user that the system does not know, as in some containers
+        return _give_up(directory, "this user has no home directory")
     try:
         os.makedirs(root, exist_ok=True)
         with suppress(FileExistsError):
