@@ -54,11 +54,21 @@ def large(x, WHAT: tl.constexpr):
         tl.store(x, tl.sum(tl.zeros((2048, 1), tl.float32) + tl.zeros((1, 1024), tl.float32)))
     elif WHAT == "argmax":
         tl.store(x, tl.argmax(tl.zeros((4, 4), tl.float32), None))
+    elif WHAT == "mask":
+        tl.store(x, tl.max(tl.load(x, mask=tl.arange(0, 4) < 0, other=0)))
     else:
         tl.store(x, tl.max(tl.zeros((4, 4), tl.float32), return_indices=True)[1])
 
 
-@pytest.mark.parametrize("what, refusal", [("tile", r"numel \(2097152\) exceeds"), ("argmax", "needs an axis"), ("max", "needs an axis")])
+@pytest.mark.parametrize(
+    "what, refusal",
+    [
+        ("tile", r"numel \(2097152\) exceeds"),
+        ("argmax", "needs an axis"),
+        ("max", "needs an axis"),
+        ("mask", "Mask argument cannot be block type if pointer argument is not a block"),
+    ],
+)
 def test_more_than_triton_takes_is_noted(monkeypatch: pytest.MonkeyPatch, what: str, refusal: str) -> None:
     x = np.ones(1, np.int32)
     large[(1,)](x, WHAT=what)

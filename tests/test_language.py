@@ -185,6 +185,7 @@ REFUSED = {
     "f32.to(tl.pointer_type(tl.float32))": "to a pointer",
     "tl.load(p_f32 + r, other=0.0)": "cannot be provided without",
     "tl.program_id(3)": "axis must be 0, 1, or 2",
+    "tl.num_programs(tl.program_id(0))": "must be 0, 1, or 2 but got i32, which is computed when the kernel runs",
     "f32.sume()": "did you mean `sum`",
     "tl.lod(p_f32)": "did you mean `tl.load`",
     "f33 + 1": "did you mean `f32`",

@@ -43,17 +43,21 @@ def shape_of(build: Builder, value: Any) -> tuple[int, ...]:
 @builtin
 def program_id(ctx: Context, axis: int) -> Value:
     """The index of this program along one axis of the grid, an int32."""
-    axis = unwrap(axis)
-    require(axis in (0, 1, 2), f"program_id axis must be 0, 1, or 2 but got {axis}")
-    return ctx.build.emit(ops.program_id, axis=int(axis))
+    return ctx.build.emit(ops.program_id, axis=_axis("program_id", axis))
 
 
 @builtin
 def num_programs(ctx: Context, axis: int) -> Value:
     """How many programs the grid has along one axis, an int32."""
+    return ctx.build.emit(ops.num_programs, axis=_axis("num_programs", axis))
+
+
+def _axis(name: str, axis: Any) -> int:
+    """An axis of the grid."""
     axis = unwrap(axis)
-    require(axis in (0, 1, 2), f"num_programs axis must be 0, 1, or 2 but got {axis}")
-    return ctx.build.emit(ops.num_programs, axis=int(axis))
+    shown = f"{axis.type}, which is computed when the kernel runs" if is_tensor(axis) else repr(axis)
+    require(isinstance(axis, int) and axis in (0, 1, 2), f"{name} axis must be 0, 1, or 2 but got {shown}")
+    return int(axis)
 
 
 @builtin

@@ -11,7 +11,7 @@ from ..ir.types import DType, Pointer, i1
 from ..ops import Atomic
 from . import coerce
 from .block_pointers import BlockPointer, load_window, store_window
-from .core import Context, builtin, is_tensor, method, unwrap
+from .core import Context, beyond, builtin, is_tensor, method, unwrap
 from .creation import pointee
 from .dtypes import short_name
 
@@ -67,6 +67,8 @@ def load(
     lanes = _mask(build, mask)
     if lanes is None:
         return build.emit(ops.load, pointer)
+    if lanes.type.shape and not pointer.type.shape:
+        beyond(build, "Mask argument cannot be block type if pointer argument is not a block", help="offset the pointer by a tl.arange")
     pointer, lanes = coerce.broadcast_pair(build, pointer, lanes)
     if other is None:
         return build.emit(ops.load, pointer, lanes)
