@@ -331,7 +331,7 @@ def _number(scalar: np.generic) -> Any:
     """Python's own value of a NumPy scalar."""
     value = scalar.item()
     if isinstance(value, np.generic):  # a long double, to which Python has no equal
-        return complex(scalar) if scalar.dtype.kind == "c" else float(scalar)  # type: ignore[arg-type]
+        return complex(scalar) if scalar.dtype.kind == "c" else float(scalar)
     return value
 
 
