@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -34,7 +35,12 @@ def strides(array: Any) -> tuple[int, ...]:
 
 def dtype_name(array: Any) -> str:
     """The element type as tiledsl writes it: "f32", "bf16", "i8"."""
-    name = str(array.dtype).rpartition(".")[2]
+    return _name_of(array.dtype)
+
+
+@lru_cache(64)
+def _name_of(dtype: Any) -> str:
+    name = str(dtype).rpartition(".")[2]  # which takes NumPy longer than a launch
     return next((short for short, long in NAMES.items() if long == name), name)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import tiledsl
 from tiledsl.backend import registry
+from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
 BLOCK, DEPTH = 64, 64  # rows and columns, and depth, where sums are in registers or caches
@@ -18,13 +19,18 @@ def machine_of(launch: Mapping[str, Any]) -> Machine:
     return registry.find(launch.get("backend") or registry.default()).machine
 
 
-def for_product(machine: Machine, m: int, n: int, itemsize: int) -> tuple[int, int, int]:
-    """Rows, columns and depth of what a program multiplies at a time."""
+def programs_of(launch: Mapping[str, Any]) -> int:
+    """How many programs a launch with these options should have at least."""
+    return 1 if (launch.get("num_threads") or num_threads()) == 1 else 2
+
+
+def for_product(machine: Machine, m: int, n: int, itemsize: int, programs: int = 2) -> tuple[int, int, int]:
+    """Rows, columns and depth of what a program multiplies at a time, if there are to be so many programs at least."""
     if machine.memories.get("acc"):
         return _of_accumulators(machine, m, n, itemsize)
     rows = min(BLOCK, tiledsl.next_power_of_2(m))
     columns = BLOCK * BLOCK // rows  # where there are fewer rows, more columns, that long rows of b are read on end
-    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // 2)))), DEPTH  # two programs at least
+    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // programs)))), DEPTH
 
 
 def _of_accumulators(machine: Machine, m: int, n: int, itemsize: int) -> tuple[int, int, int]:

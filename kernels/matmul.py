@@ -12,7 +12,7 @@ import tiledsl
 import tiledsl.language as tl
 
 from .arrays import dtype_name, empty, normal, numpy_dtype, strides
-from .blocks import for_product, machine_of
+from .blocks import for_product, machine_of, programs_of
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -71,7 +71,7 @@ def matmul(
     name = dtype_name(a)
     out = empty(a, (m, n), "i32" if name == "i8" else name) if out is None else out
     sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
-    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize)
+    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize, programs_of(launch))
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
         a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),
         ACTIVATION=activation, SUM=sums, BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,

@@ -21,6 +21,7 @@ from tiledsl.backends.cpu.strips import steady
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
 from tiledsl.ir.types import DType, f16, f32, f64, i8, i32, u8
+from tiledsl.kernels.blocks import for_product
 from tiledsl.kernels.matmul import matmul as product
 from tiledsl.kernels.matmul import matmul_kernel
 from tiledsl.ops import dot, load_block
@@ -191,6 +192,21 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
         run(matmul(f16), f16, m, n, k, 16, 16 * n)
     finally:
         CPU.machine = before
+
+
+def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """All columns in one program where one thread runs it, few rows of short pieces side by side, with what comes next on its way."""
+    a, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in ((1, 192), (192, 1100)))
+    options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8}
+    _, columns, _ = for_product(CPU.machine, 1, 1100, 4, programs=1)
+    assert columns == 2048 and for_product(CPU.machine, 1, 1100, 4)[1] == 1024
+    out = [product(a, b, np.empty((1, 1100), np.float32), backend="cpu", num_threads=threads) for threads in (1, 2)]
+    out.append(product(a, b, np.empty((1, 1100), np.float32), backend="interpreter"))
+    assert out[0].tobytes() == out[1].tobytes() == out[2].tobytes()
+    matmul_kernel.show(a, b, out[0], 1, 1100, 192, 192, 1, 1100, 1, 1100, 1, BLOCK_N=columns, **options, backend="cpu", stage="llvm")
+    text = capsys.readouterr().out
+    assert f"multiply.f32.1x{4 * CPU.machine.lanes()}.{columns}." in text
+    assert "llvm.prefetch" in text and re.search(r"phi i64 \[ 32, %", text)  # 256 steps of k, eight at a time
 
 
 @pytest.mark.parametrize(("rows", "steps"), [(6, 4), (8, 2)])

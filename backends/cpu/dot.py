@@ -28,6 +28,7 @@ from .points import Index, Lanes, at_constant
 from .rows import Rows, rows_of
 from .types import Kind, register
 
+WIDEST = 4  # vectors of a panel: of rows in user memory, longer pieces at a time make the processor fetch ahead too little
 UNROLL = 4  # most steps of k per iteration of the micro-kernel
 ENOUGH = 32  # multiply-adds per iteration: beside so many, counting and branching cost nothing
 
@@ -57,7 +58,7 @@ def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     if joint is not None and min(code.machine.lanes(elem.bits), columns) not in joint.names:
         joint = None  # too few columns
     group = 1 if joint is None else joint.count
-    right = panels_of(code, b, elem, columns, head, few=m <= 2 * code.machine.rows, joint=joint)
+    right = panels_of(code, b, elem, columns, head, m, joint)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, elem if joint is None else joint.left, head)
     less = None if joint is None or not joint.moved else _of_zeros(code, left, (m, k), elem, joint)
@@ -89,10 +90,11 @@ def _of_zeros(code: Code, left: Rows, sizes: tuple[int, int], elem: DType, joint
 
 
 def _columns(code: Code, elem: DType, m: int, n: int) -> int:
-    """NR: a power of two, up to as many vectors as there are sums for; few rows leave room for more. The last panel may be cut,
-    but computes whole vectors all the same; single ones keep the units less busy."""
+    """NR: a power of two, up to as many vectors as there are sums for; few rows leave room for some more. The last panel may be
+    cut, but computes whole vectors all the same; single ones keep the units less busy."""
     sums, lanes = code.machine.rows * code.machine.columns, code.machine.lanes(elem.bits)
     vectors = max(code.machine.columns, 1 << (sums // max(rows for rows, _ in panels(m, code.machine.rows))).bit_length() - 1)
+    vectors = min(vectors, max(code.machine.columns, WIDEST))
 
     def cost(columns: int) -> tuple[float, int, int]:
         count = -(-n // columns)

@@ -15,7 +15,7 @@ from .emit import Builder, Scalar
 from .joint import Joint
 from .types import Kind, register, vector
 
-AHEAD = 16  # rows of B in user memory are fetched into the second level of caches so much before they are needed
+AHEAD = 32  # rows of B in user memory are fetched into the second level of caches so much before they are needed
 LINE = 64
 
 

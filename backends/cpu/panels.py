@@ -24,7 +24,7 @@ from .points import Index
 from .rows import in_place, walkable, whole_block
 from .strips import Slot, slot_of
 
-DEPTH = 16  # steps of k that rows in user memory are taken at a time
+DEPTH = 16  # steps of k that rows in user memory are taken at a time, so many rows are read side by side
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Panels:
     far: bool = False  # whether rows may lie in user memory
 
 
-def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], few: bool, joint: Joint | None) -> Panels:
-    """B in panels of columns; head says which matrix of a batch. few: there are few rows to multiply it with. joint: how
-    many rows of B share a row of a panel."""
+def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], m: int, joint: Joint | None) -> Panels:
+    """B in panels of columns; head says which matrix of a batch. m: how many rows it is multiplied with. joint: how many
+    rows of B share a row of a panel."""
     k, n = b.type.shape[-2] // (1 if joint is None else joint.count), b.type.shape[-1]
     shape = (-(-n // columns), k, columns)
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
@@ -66,13 +66,14 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
             return pointer(code, scratch_pointer(code, slot.pieces), [(slot.number, prod(shape))], elem).text
 
     op = b.source
-    if not few or n % columns or op is None or not walkable(code, op, elem):
+    if m > 2 * code.machine.rows or n % columns or op is None or not walkable(code, op, elem):
         if slot is None:
             return Panels(packed(), *steps, piece)
         code.b.branch(slot.full, [], list, lambda: [packed()][:0])
         return Panels(kept(slot), *steps)
 
-    depth = next(steps for steps in (DEPTH, 8, k) if k % steps == 0)
+    most = DEPTH if m > 1 else DEPTH // 2  # for one row, memory is all that counts, and it likes fewer
+    depth = next(steps for steps in (most, DEPTH // 2, k) if k % steps == 0)
 
     def there() -> list[str]:
         rows = in_place(code, op)
