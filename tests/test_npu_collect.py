@@ -7,6 +7,10 @@ import random
 import numpy as np
 import pytest
 
+import tiledsl
+import tiledsl.language as tl
+from tiledsl.backend.registry import standing_in
+from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.simulator.account import Account
@@ -87,6 +91,30 @@ def test_runs_in_pieces_are_whole_again() -> None:
     account.timed(2)
     assert len(pieces) >= 4 and len(account.classes) == 1 and account.chosen == {0: 0, 1: 0}
     compare(account.classes[0], kept.tasks.finish())
+
+
+@tiledsl.jit
+def summed(x, out, n, N: tl.constexpr):
+    at = tl.arange(0, N)
+    total = tl.zeros((), tl.float32)
+    for i in range(n + tl.program_id(0)):
+        total += tl.sum(tl.load(x + i * N + at))
+    tl.store(out + tl.program_id(0), total)
+
+
+def test_what_is_remembered_of_launches_changes_no_report() -> None:
+    x, out = np.ones(640, np.float32), np.zeros(4, np.float32)
+    calls = [(x, 2, 3), (x[1:], 2, 3), (x, 3, 3), (x, 2, 4)]  # places, values and grids differ
+
+    def report(backend: Backend, call: tuple[np.ndarray, int, int]) -> dict[str, object]:
+        with standing_in(backend):
+            made = summed[(call[2],)](call[0], out, call[1], N=64, backend=backend.name).report
+        return {"cycles": made.cycles, **made.details}
+
+    kept = Backend(name="npu:kept")
+    fresh = [report(Backend(name="npu:fresh"), call) for call in calls]
+    assert len({str(one) for one in fresh}) > 2
+    assert [report(kept, call) for call in calls * 3] == fresh * 3
 
 
 def test_waits_are_paired_with_posts() -> None:

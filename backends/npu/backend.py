@@ -30,7 +30,7 @@ from .isa.state import Core, to_raw
 from .kit.own import Make, cases
 from .machine import T1_BASE, Npu, find
 from .numerics import numerics
-from .simulator.account import Account
+from .simulator.account import Account, Remembered
 from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
@@ -116,7 +116,7 @@ class Backend:
 
     def launch(self, program: Program, grid: tuple[int, int, int], args: Sequence[Argument], options: Options) -> Report:
         """Run every program of the grid; the report counts cycles of the modelled machine, not of this one."""
-        made, _, _ = self._decode(program.binary)
+        made, *_ = self._decode(program.binary)
         x, y, z = (tuple(grid) + (1, 1, 1))[:3]
         programs = x * y * z
         arguments = [argument(a, t) for a, t in zip(args, program.params, strict=True)]
@@ -145,7 +145,7 @@ class Backend:
         shape: tuple[int, int, int] | None = None,
     ) -> Report:  # fmt: skip
         """One run of the words at every place of a grid. `shape`: the grid whose programs these are, for messages, if it is another."""
-        made, loaded, prices = self._decode(program.binary)
+        made, loaded, prices, before = self._decode(program.binary)
         programs = sizes[0] * sizes[1] * sizes[2]
         cores = min(self.machine.cores, max(programs, 1))
         turns = None
@@ -163,7 +163,7 @@ class Backend:
         spans = [(a.start, a.stop, a.dtype.itemsize, a.name) for a in arrays]
         issued = [0] * programs
 
-        account = Account(Prices(loaded.shown, self.machine) if prices.crowded else prices, programs)
+        account = Account(Prices(loaded.shown, self.machine) if prices.crowded else prices, programs, before)
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
@@ -243,10 +243,10 @@ class Poll:
         self.tell(self.number, pc, (*state, *digest))
 
 
-def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded, Prices]:
+def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded, Prices, Remembered]:
     made = from_bytes(binary, machine)
     loaded = load(decode(made.words, instruction_set(machine)), machine)
-    return made, loaded, Prices(loaded.shown, machine)
+    return made, loaded, Prices(loaded.shown, machine), Remembered()
 
 
 def argument(value: Argument, kind: Tile) -> int:

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..timing import Collector, Prices, Tasks, Timed
 from ..timing.energy import Counter, Counts, joules
 from .trace import Trace
+
+MOST_REMEMBERED = 10_000  # instructions of runs, of one kernel
+MOST_LAUNCHES = 16
+MOST_PROGRAMS = 1024  # of a launch that is remembered
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a program: equal keys cost the same."""
+
+    key: bytes
+    tasks: Tasks
+    counts: Counts
+
+
+@dataclass
+class Remembered:
+    """What launches of a kernel have shown, for those after them: most are short and much alike, so that their runs are known by their
+    signatures, and the time of all by the classes of their programs."""
+
+    runs: dict[bytes, Run] = field(default_factory=dict)
+    launches: dict[tuple[object, ...], Timed] = field(default_factory=dict)
+    size: int = 0  # instructions of the runs
+
+    def keep(self, signature: bytes, run: Run) -> None:
+        """Remember a run, as long as there is room."""
+        if self.size + len(run.tasks) <= MOST_REMEMBERED:
+            self.size += len(run.tasks)
+            self.runs[signature] = run
 
 
 @dataclass
@@ -15,7 +45,9 @@ class Account:
 
     prices: Prices
     programs: int
+    before: Remembered = field(default_factory=Remembered)
     classes: list[Tasks] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)  # of the classes
     known: dict[bytes, int] = field(default_factory=dict)  # classes by signature, or by what a collector saw
     chosen: dict[int, int] = field(default_factory=dict)  # classes by program
     begun: dict[int, Collector] = field(default_factory=dict)  # programs that came in pieces
@@ -34,27 +66,38 @@ class Account:
             self.begun.setdefault(trace.program, Collector(self.prices))(trace)
             return
         if key not in self.known:
-            collector = Collector(self.prices)
-            collector(trace)
-            self.known[key] = self._class(collector)
-            self.counted[self.known[key]] = self.counter.count(trace)
+            run = self.before.runs.get(key)
+            if run is None:
+                collector = Collector(self.prices)
+                collector(trace)
+                run = Run(collector.key, collector.tasks(), self.counter.count(trace))
+                self.before.keep(key, run)
+            self.known[key] = self._class(run.key, lambda: run.tasks)
+            self.counted[self.known[key]] = run.counts
         self.chosen[trace.program] = self.known[key]
         self.whole.append(trace.program)
 
-    def _class(self, collector: Collector) -> int:
+    def _class(self, key: bytes, tasks: Callable[[], Tasks]) -> int:
         """The class of a run: a new one, unless another cost the same."""
-        index = self.known.setdefault(collector.key, len(self.classes))
+        index = self.known.setdefault(key, len(self.classes))
         if index == len(self.classes):
-            self.classes.append(collector.tasks())
+            self.classes.append(tasks())
+            self.keys.append(key)
         return index
 
     def timed(self, cores: int, record: int = 0) -> Timed:
         """All programs on so many cores; the times of at most `record` instructions are kept."""
+        short = not self.begun and not record and self.programs <= MOST_PROGRAMS
         for number, collector in self.begun.items():
-            self.chosen[number] = self._class(collector)
+            self.chosen[number] = self._class(collector.key, collector.tasks)
         self.begun = {}
         programs = [self.chosen[n] for n in range(self.programs)]
-        return Timed(self.classes, programs, cores, self.machine.dram_bytes_per_cycle, record)
+        launch = (cores, *self.keys, *programs)
+        known = self.before.launches.get(launch) if short else None
+        timed = known or Timed(self.classes, programs, cores, self.machine.dram_bytes_per_cycle, record)
+        if short and len(self.before.launches) < MOST_LAUNCHES:
+            self.before.launches[launch] = timed
+        return timed
 
     def energy(self, seconds: float) -> dict[str, float]:
         """Joules of all programs, by what they go into, in so many seconds."""

@@ -353,10 +353,10 @@ class Timed:
     def lost(self) -> dict[str, dict[str, int]]:
         """Cycles that each queue stood still, by what it waited for: another queue, the memory's bandwidth; `full` held S up."""
         found: dict[str, dict[str, int]] = {}
-        for queue, name in enumerate(QUEUE_NAMES):
-            reasons = {other: self.waited[queue, i] for i, other in enumerate(QUEUE_NAMES)}
-            reasons |= {"bandwidth": self.starved[queue], "full": self.full[queue]}
-            kept = {reason: int(cycles) for reason, cycles in reasons.items() if cycles >= 1}
+        rows = np.column_stack([self.waited, self.starved, self.full]).tolist()
+        for name, row in zip(QUEUE_NAMES, rows, strict=True):
+            reasons = zip((*QUEUE_NAMES, "bandwidth", "full"), row, strict=True)
+            kept = {reason: int(cycles) for reason, cycles in reasons if cycles >= 1}
             if kept:
                 found[name] = kept
         return found
