@@ -54,6 +54,11 @@ weight = torch.ones(8, dtype=torch.float16, requires_grad=True)
 torch.nn.functional.layer_norm(rows, (8,), weight).sum().backward()
 exact = (rows.double() - rows.double().mean(1, keepdim=True)) / rows.double().std(1, keepdim=True, correction=0)
 assert (weight.grad - exact.sum(0)).abs().max() < 0.25  # as on a GPU: sums are in fp32; in fp16 they are off by 1
+chances = rows[:9].bfloat16().log_softmax(-1)
+assert chances.dtype is torch.bfloat16 and (chances == rows[:9].bfloat16().float().log_softmax(-1).bfloat16()).all()
+with torch.autocast("cuda", dtype=torch.bfloat16):
+    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
+assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
 x.record_stream(torch.cuda.current_stream())
 assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):

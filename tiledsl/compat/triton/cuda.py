@@ -17,7 +17,8 @@ PROPERTIES = types.SimpleNamespace(
     regs_per_multiprocessor=65536, L2_cache_size=1 << 22,
 )  # fmt: skip
 
-NORMS = {"layer_norm", "group_norm", "rms_norm"}  # of torch, which sum in fp32 on a GPU
+# of torch: functions that sum half precision in fp32 on a GPU
+IN_SINGLE = {"layer_norm", "group_norm", "rms_norm", "log_softmax", "cross_entropy"}
 
 
 class Stream:
@@ -103,6 +104,9 @@ def install() -> None:
             return not isinstance(device, bool)
         return isinstance(device, torch.device) and device.type in ("cuda", "xpu", "hip")
 
+    def is_half(value: Any) -> bool:
+        return isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+
     class OnTheCPU(TorchFunctionMode):
         def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
@@ -113,12 +117,12 @@ def install() -> None:
             name = getattr(func, "__name__", "")
             if name == "get_device":
                 return 0
-            if name in NORMS:
-                narrow = [a.dtype for a in args if isinstance(a, torch.Tensor) and a.dtype in (torch.float16, torch.bfloat16)]
-                if narrow:  # a CPU's sums would be of half precision
-                    args = [a.float() if isinstance(a, torch.Tensor) else a for a in args]
-                    kwargs = {k: a.float() if isinstance(a, torch.Tensor) else a for k, a in kwargs.items()}
-                    return func(*args, **kwargs).to(narrow[0])
+            if name in IN_SINGLE:  # a CPU's sums would be of half precision
+                given = (*args, *kwargs.values())
+                narrow = [a.dtype for a in given if is_half(a)]
+                if narrow and not any(isinstance(a, torch.dtype) for a in given):
+                    args = [a.float() if is_half(a) else a for a in args]
+                    return func(*args, **{k: a.float() if is_half(a) else a for k, a in kwargs.items()}).to(narrow[0])
             if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
                 return args[0]
             if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
@@ -149,7 +153,27 @@ def install() -> None:
         if not hasattr(torch.cpu, name):  # programs ask the device that the driver names, too
             setattr(torch.cpu, name, answer)
     torch.Tensor.record_stream = lambda self, stream: None  # type: ignore[assignment, method-assign]
+    _cast_here(torch.autocast)
     # code that torch.compile has written goes below torch.cuda
     torch._C._cuda_getCurrentRawStream = lambda device: 0
     guards: Any = torch._C._dynamo.guards
     guards._empty_strided_cuda = guards._empty_strided_cpu
+
+
+def _cast_here(autocast: Any) -> None:
+    """`with torch.autocast("cuda")` casts for tensors on the CPU."""
+    enter, leave = autocast.__enter__, autocast.__exit__
+
+    def begin(self: Any) -> Any:
+        if self.device == "cuda":
+            self.here = autocast("cpu", self.fast_dtype, self._enabled, self._cache_enabled)
+            enter(self.here)
+        return enter(self)
+
+    def end(self: Any, *error: Any) -> Any:
+        found = leave(self, *error)
+        if self.device == "cuda":
+            leave(self.here, *error)
+        return found
+
+    autocast.__enter__, autocast.__exit__ = begin, end
