@@ -87,7 +87,8 @@ def _better(spec: OpSpec) -> Combine:
         if not x.type.elem.is_float:
             return ctx.build.emit(spec, x, y)
         reached = ctx.build.emit(at_least, y, x)  # also false if one is NaN
-        return ctx.build.emit(ops.and_, ctx.build.emit(ops.not_, reached), ctx.build.emit(ops.eq, x, x))
+        # x, which a fold has just read, comes first: AVX-512 compares under the mask before, and a fold waits for y
+        return ctx.build.emit(ops.and_, ctx.build.emit(ops.eq, x, x), ctx.build.emit(ops.not_, reached))
 
     def combine(ctx: Context, args: list[Value]) -> Sequence[Value]:
         value, index, other_value, other_index = args
