@@ -11,7 +11,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, normal, operand, output
 from .sample import TINY, UNIT, Call, Sample, Shape, Work, rounding
 
 
@@ -55,14 +55,12 @@ def silu(x: Any, out: Any = None, block: int = 1024, **launch: Any) -> Any:
 
 def swiglu(gate: Any, up: Any, out: Any = None, block: int = 1024, **launch: Any) -> Any:
     """silu(gate) * up, for arrays of one shape and dtype."""
-    if gate.shape != up.shape:
-        raise ValueError(f"the shapes {tuple(gate.shape)} and {tuple(up.shape)} differ")
-    return _each(swiglu_kernel, (gate, up), out, block, launch)
+    return _each(swiglu_kernel, (gate, operand("up", up, gate.shape)), out, block, launch)
 
 
 def _each(kernel: Any, arrays: tuple[Any, ...], out: Any, block: int, launch: dict[str, Any]) -> Any:
     arrays = tuple(contiguous(x) for x in arrays)
-    out = empty(arrays[0]) if out is None else out
+    out = output(out, arrays[0])
     n = math.prod(arrays[0].shape)
     kernel[(tiledsl.cdiv(n, block),)](*arrays, out, n, BLOCK=block, **launch)
     return out

@@ -26,6 +26,32 @@ def contiguous(array: Any) -> Any:
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
 
 
+def operand(name: str, array: Any, shape: Sequence[int]) -> Any:
+    """An array of exactly this shape, in row-major order: of a smaller one a kernel would read what lies behind it."""
+    _require_shape(name, array, shape)
+    return contiguous(array)
+
+
+def output(given: Any, like: Any, shape: Sequence[int] | None = None, dtype: str = "", strided: bool = False) -> Any:
+    """The array that a caller gave for a result, if a kernel may fill it; a new one, as `empty` makes it, if none was given."""
+    if given is None:
+        return empty(like, shape, dtype)
+    _require_shape("out", given, like.shape if shape is None else shape)
+    if not strided and not is_contiguous(given):
+        raise ValueError("out is not in row-major order, and a copy would not be yours; pass out.copy() and copy that back")
+    return given
+
+
+def is_contiguous(array: Any) -> bool:
+    """Whether its elements lie in row-major order."""
+    return bool(array.flags.c_contiguous if isinstance(array, np.ndarray) else array.is_contiguous())
+
+
+def _require_shape(name: str, array: Any, shape: Sequence[int]) -> None:
+    if tuple(array.shape) != tuple(shape):
+        raise ValueError(f"{name} has the shape {tuple(array.shape)}, and should have {tuple(shape)}")
+
+
 def strides(array: Any) -> tuple[int, ...]:
     """How many elements lie between neighbours along every axis."""
     if isinstance(array, np.ndarray):

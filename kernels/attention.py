@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 LOG2_E = 1.4426950408889634
@@ -69,9 +69,12 @@ def attention(
 ) -> Any:
     """softmax(q k^T * scale) v for arrays of shape (..., length, D), D a power of two; scale is 1 / sqrt(D) unless given. `lse`, of
     shape (..., length), takes the base-two logarithm of every row's sum of powers, in float32."""
-    q, k, v = contiguous(q), contiguous(k), contiguous(v)
+    q = contiguous(q)
+    k, v = operand("k", k, q.shape), operand("v", v, q.shape)
     *heads, length, depth = q.shape
-    out = empty(q) if out is None else out
+    out = output(out, q)
+    if lse is not None:
+        lse = output(lse, q, q.shape[:-1])
     factor = (depth**-0.5 if scale is None else scale) * LOG2_E
     attention_kernel[(tiledsl.cdiv(length, blocks[0]), int(np.prod(heads, dtype=int)))](
         q, k, v, out, lse, length, factor, CAUSAL=causal, D=depth, BLOCK_M=blocks[0], BLOCK_N=blocks[1], **launch

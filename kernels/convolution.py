@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, empty, normal
+from .arrays import contiguous, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -55,12 +55,11 @@ def stencil_kernel(x, out, rows, columns, BLOCK_M: tl.constexpr, BLOCK_N: tl.con
 def conv3x3(x: Any, weight: Any, out: Any = None, blocks: tuple[int, int] = (64, 64), **launch: Any) -> Any:
     """A convolution of stride 1 and padding 1: x of shape (images, height, width, channels), weight (3, 3, channels, filters);
     channels are a power of two."""
-    x, weight = contiguous(x), contiguous(weight)
+    x = contiguous(x)
     images, height, width, channels = x.shape
-    filters = weight.shape[3]
-    if tuple(weight.shape[:3]) != (3, 3, channels):
-        raise ValueError(f"the weight has shape {tuple(weight.shape)}; x wants {(3, 3, channels)} and the filters")
-    out = empty(x, (images, height, width, filters)) if out is None else out
+    filters = weight.shape[-1]
+    weight = operand("weight", weight, (3, 3, channels, filters))
+    out = output(out, x, (images, height, width, filters))
     block_w, block_f = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (width, filters), strict=True))
     conv3x3_kernel[(images * height, tiledsl.cdiv(width, block_w), tiledsl.cdiv(filters, block_f))](
         x, weight, out, height, width, CHANNELS=channels, FILTERS=filters, BLOCK_W=block_w, BLOCK_F=block_f, **launch
@@ -72,7 +71,7 @@ def stencil(x: Any, out: Any = None, blocks: tuple[int, int] = (16, 2048), **lau
     """One step of Jacobi's method on a matrix."""
     x = contiguous(x)
     rows, columns = x.shape
-    out = empty(x) if out is None else out
+    out = output(out, x)
     block_m, block_n = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (rows, columns), strict=True))
     grid = tiledsl.cdiv(columns, block_n), tiledsl.cdiv(rows, block_m)  # neighbours in memory run one after the other
     stencil_kernel[grid](x, out, rows, columns, BLOCK_M=block_m, BLOCK_N=block_n, **launch)

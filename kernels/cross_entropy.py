@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, empty, normal
+from .arrays import contiguous, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding, sum_error
 
 
@@ -33,7 +33,9 @@ def cross_entropy(logits: Any, labels: Any, out: Any = None, **launch: Any) -> t
     """The loss per row of a matrix of logits, and the gradient of their mean."""
     logits = contiguous(logits)
     rows, columns = logits.shape
-    loss, gradient = (empty(logits, (rows,), "f32"), empty(logits)) if out is None else out
+    labels = operand("labels", labels, (rows,))
+    loss, gradient = out or (None, None)
+    loss, gradient = output(loss, logits, (rows,), "f32"), output(gradient, logits)
     block = tiledsl.next_power_of_2(columns)
     cross_entropy_kernel[(rows,)](logits, labels, loss, gradient, rows, columns, BLOCK=block, **launch)
     return loss, gradient

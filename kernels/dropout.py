@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, empty, normal
+from .arrays import contiguous, normal, output
 from .sample import Call, Sample, Work
 
 
@@ -27,7 +27,7 @@ def dropout(x: Any, p: float = 0.5, seed: int = 0, out: Any = None, block: int =
     if not 0 <= p < 1:
         raise ValueError(f"p is {p}; it lies in [0, 1)")
     x = contiguous(x)
-    out = empty(x) if out is None else out
+    out = output(out, x)
     n = int(np.prod(x.shape))
     dropout_kernel[(tiledsl.cdiv(n, block),)](x, out, n, p, 1 / (1 - p), seed, BLOCK=block, **launch)
     return out

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, empty, normal, operand, output
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 GROUPS = 16  # partial sums of the weight's gradient; a constant, so that results do not depend on the number of threads
@@ -73,7 +73,9 @@ def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any =
     """(x - mean) / deviation * weight + bias along the last axis of a matrix; with mean and 1 / deviation of every row."""
     x = contiguous(x)
     rows, columns = x.shape
-    out, mean, scale = (empty(x), empty(x, (rows,), "f32"), empty(x, (rows,), "f32")) if out is None else out
+    weight, bias = operand("weight", weight, (columns,)), operand("bias", bias, (columns,))
+    out, mean, scale = out or (None, None, None)
+    out, mean, scale = output(out, x), output(mean, x, (rows,), "f32"), output(scale, x, (rows,), "f32")
     block = tiledsl.next_power_of_2(columns)
     layer_norm_kernel[(rows,)](x, out, weight, bias, mean, scale, columns, epsilon, BLOCK=block, **launch)
     return out, mean, scale
@@ -81,9 +83,12 @@ def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any =
 
 def layer_norm_backward(dy: Any, x: Any, weight: Any, mean: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """The gradients of x, weight and bias, from that of the output and what the forward pass kept."""
-    x, dy = contiguous(x), contiguous(dy)
+    x = contiguous(x)
     rows, columns = x.shape
-    dx, dweight, dbias = (empty(x), empty(weight), empty(weight)) if out is None else out
+    dy, weight = operand("dy", dy, x.shape), operand("weight", weight, (columns,))
+    mean, scale = operand("mean", mean, (rows,)), operand("scale", scale, (rows,))
+    dx, dweight, dbias = out or (None, None, None)
+    dx, dweight, dbias = output(dx, x), output(dweight, weight), output(dbias, weight)
     partial_weight, partial_bias = empty(x, (GROUPS, columns), "f32"), empty(x, (GROUPS, columns), "f32")
     block = tiledsl.next_power_of_2(columns)
     layer_norm_backward_kernel[(GROUPS,)](

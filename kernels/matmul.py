@@ -11,7 +11,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, empty, normal, numpy_dtype, strides
+from .arrays import dtype_name, normal, numpy_dtype, output, strides
 from .blocks import for_product, machine_of, programs_of
 from .sample import UNIT, Call, Sample, Work, rounding
 
@@ -27,6 +27,8 @@ def activate(x, ACTIVATION: tl.constexpr):
         x = tl.sigmoid(x)
     elif ACTIVATION == "gelu":
         x = 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+    else:
+        tl.static_assert(ACTIVATION is None, "the activation is relu, leaky_relu, sigmoid, gelu or None")
     return x
 
 
@@ -69,7 +71,7 @@ def matmul(
     if k != inner:
         raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
     name = dtype_name(a)
-    out = empty(a, (m, n), "i32" if name == "i8" else name) if out is None else out
+    out = output(out, a, (m, n), "i32" if name == "i8" else name, strided=True)
     sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
     block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize, programs_of(launch))
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](

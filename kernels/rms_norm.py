@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, empty, normal, operand, output
 from .layer_norm import GROUPS, sum_rows_kernel
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
@@ -51,16 +51,20 @@ def rms_norm(x: Any, weight: Any, epsilon: float = 1e-6, out: Any = None, **laun
     """x / sqrt(mean(x^2) + epsilon) * weight along the last axis of a matrix; with the factor of every row."""
     x = contiguous(x)
     rows, columns = x.shape
-    out, scale = (empty(x), empty(x, (rows,), "f32")) if out is None else out
+    weight = operand("weight", weight, (columns,))
+    out, scale = out or (None, None)
+    out, scale = output(out, x), output(scale, x, (rows,), "f32")
     rms_norm_kernel[(rows,)](x, weight, out, scale, columns, epsilon, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out, scale
 
 
 def rms_norm_backward(dy: Any, x: Any, weight: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any]:
     """The gradients of x and weight, from that of the output and what the forward pass kept."""
-    x, dy = contiguous(x), contiguous(dy)
+    x = contiguous(x)
     rows, columns = x.shape
-    dx, dweight = (empty(x), empty(weight)) if out is None else out
+    dy, weight, scale = operand("dy", dy, x.shape), operand("weight", weight, (columns,)), operand("scale", scale, (rows,))
+    dx, dweight = out or (None, None)
+    dx, dweight = output(dx, x), output(dweight, weight)
     partial = empty(x, (GROUPS, columns), "f32")
     block = tiledsl.next_power_of_2(columns)
     rms_norm_backward_kernel[(GROUPS,)](x, dy, dx, weight, scale, partial, rows, columns, GROUPS=GROUPS, BLOCK=block, **launch)

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -30,11 +30,10 @@ def rope_kernel(x, cos, sin, out, HEADS: tl.constexpr, HALF: tl.constexpr):
 
 def rope(x: Any, cos: Any, sin: Any, out: Any = None, **launch: Any) -> Any:
     """x of shape (length, heads, D), D a power of two, turned by angles whose cosines and sines have shape (length, D / 2)."""
-    x, cos, sin = contiguous(x), contiguous(cos), contiguous(sin)
+    x = contiguous(x)
     length, heads, depth = x.shape
-    if tuple(cos.shape) != (length, depth // 2) or tuple(sin.shape) != tuple(cos.shape):
-        raise ValueError(f"cos and sin have shapes {tuple(cos.shape)} and {tuple(sin.shape)}; x wants {(length, depth // 2)}")
-    out = empty(x) if out is None else out
+    cos, sin = operand("cos", cos, (length, depth // 2)), operand("sin", sin, (length, depth // 2))
+    out = output(out, x)
     rope_kernel[(length,)](x, cos, sin, out, HEADS=heads, HALF=depth // 2, **launch)
     return out
 

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, normal, output
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 
@@ -65,32 +65,32 @@ def _launch(kernel: Any, x: Any, out: Any, launch: dict[str, Any]) -> Any:
 def row_sum(x: Any, out: Any = None, **launch: Any) -> Any:
     """The sum of every row, in float32."""
     x = contiguous(x)
-    return _launch(sum_kernel, x, empty(x, x.shape[:1], "f32") if out is None else out, launch)
+    return _launch(sum_kernel, x, output(out, x, x.shape[:1], "f32"), launch)
 
 
 def row_argmax(x: Any, out: Any = None, **launch: Any) -> Any:
     """Where the largest element of every row is, the first of equals."""
     x = contiguous(x)
-    return _launch(argmax_kernel, x, empty(x, x.shape[:1], "i64") if out is None else out, launch)
+    return _launch(argmax_kernel, x, output(out, x, x.shape[:1], "i64"), launch)
 
 
 def row_cumsum(x: Any, out: Any = None, **launch: Any) -> Any:
     """The running sums of every row, in float32."""
     x = contiguous(x)
-    return _launch(cumsum_kernel, x, empty(x, dtype="f32") if out is None else out, launch)
+    return _launch(cumsum_kernel, x, output(out, x, dtype="f32"), launch)
 
 
 def row_sort(x: Any, out: Any = None, **launch: Any) -> Any:
     """Every row in ascending order; rows hold no NaN."""
     x = contiguous(x)
-    return _launch(sort_kernel, x, empty(x) if out is None else out, launch)
+    return _launch(sort_kernel, x, output(out, x), launch)
 
 
 def row_topk(x: Any, k: int, out: Any = None, **launch: Any) -> Any:
     """The k largest of every row, the largest first; k is a power of two, rows hold no NaN."""
     x = contiguous(x)
     rows, columns = x.shape
-    out = empty(x, (rows, k)) if out is None else out
+    out = output(out, x, (rows, k))
     topk_kernel[(rows,)](x, out, columns, K=k, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out
 

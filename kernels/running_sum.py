@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import normal
+from .arrays import is_contiguous, normal
 from .sample import UNIT, Call, Sample
 
 
@@ -28,7 +28,9 @@ def running_sum_kernel(x, columns, factor, BLOCK: tl.constexpr):
 
 
 def running_sum(x: Any, factor: float = 1.0, block: int = 64, **launch: Any) -> Any:
-    """Replace every row of a matrix, whose rows are contiguous, by the running sums of row * factor; x is returned."""
+    """Replace every row of a matrix in row-major order by the running sums of row * factor; x is returned."""
+    if not is_contiguous(x):
+        raise ValueError("x is not in row-major order; sums in place need one that is, such as x.copy()")
     rows, columns = x.shape
     running_sum_kernel[(rows,)](x, columns, factor, BLOCK=block, **launch)
     return x

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal
+from .arrays import contiguous, dtype_name, normal, output
 from .sample import UNIT, Call, Sample, Work, rounding, sum_error
 
 
@@ -28,7 +28,7 @@ def softmax(x: Any, out: Any = None, **launch: Any) -> Any:
     """exp(x) over its sum, along the last axis of a matrix."""
     x = contiguous(x)
     rows, columns = x.shape
-    out = empty(x) if out is None else out
+    out = output(out, x)
     softmax_kernel[(rows,)](out, x, columns, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out
 

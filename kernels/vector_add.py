@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, empty, normal
+from .arrays import contiguous, normal, operand, output
 from .sample import Call, Sample, Work
 
 
@@ -23,10 +23,9 @@ def vector_add_kernel(x, y, out, n, BLOCK: tl.constexpr):
 
 def vector_add(x: Any, y: Any, out: Any = None, block: int = 4096, **launch: Any) -> Any:
     """x + y for arrays of one shape and dtype."""
-    x, y = contiguous(x), contiguous(y)
-    if x.shape != y.shape:
-        raise ValueError(f"the shapes {tuple(x.shape)} and {tuple(y.shape)} differ")
-    out = empty(x) if out is None else out
+    x = contiguous(x)
+    y = operand("y", y, x.shape)
+    out = output(out, x)
     n = int(np.prod(x.shape))
     vector_add_kernel[(tiledsl.cdiv(n, block),)](x, y, out, n, BLOCK=block, **launch)
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +11,13 @@ import numpy as np
 import pytest
 
 import tiledsl.kernels
+from tiledsl.errors import CompilationError
+from tiledsl.kernels.matmul import matmul
 from tiledsl.kernels.sample import Sample, Shape
+from tiledsl.kernels.softmax import softmax
 
 TARGETS = [("interpreter", 1), ("cpu", 1), ("cpu", 2), ("npu", 1)]
+SAMPLES = [pytest.param(s, id=s.name) for s in tiledsl.kernels.samples()]
 CASES = [
     pytest.param(s, shape, id=f"{s.name}-{'-'.join(map(str, shape.values()))}") for s in tiledsl.kernels.samples() for shape in s.tests
 ]
@@ -54,7 +59,7 @@ def test_kernel_gives_the_interpreters_bits(sample: Sample, shape: Shape, backen
         assert not differ.any(), f"{differ.sum()} of {x.size} differ: {x[differ][:4]} on the interpreter, {y[differ][:4]} on {backend}"
 
 
-@pytest.mark.parametrize("sample", [pytest.param(s, id=s.name) for s in tiledsl.kernels.samples()])
+@pytest.mark.parametrize("sample", SAMPLES)
 def test_kernel_takes_tensors(sample: Sample) -> None:
     torch = pytest.importorskip("torch")
     for shape in sample.tests:
@@ -67,3 +72,47 @@ def test_kernel_takes_tensors(sample: Sample) -> None:
         for x, y in zip(expected, found, strict=True):
             assert isinstance(y, torch.Tensor)
             assert x.tobytes() == (y.view(torch.int16) if y.dtype is torch.bfloat16 else y).numpy().tobytes()
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_kernel_neither_reads_nor_writes_beyond_what_it_is_given(sample: Sample) -> None:
+    arrays, settings = call(sample, sample.tests[0])
+    expected = several(sample.run(*arrays, **settings, backend="cpu"))
+    for i in range(1, len(arrays)):
+        fewer = [a[:-1] if i == j else a for j, a in enumerate(arrays)]
+        try:
+            found = several(sample.run(*fewer, **settings, backend="cpu"))
+        except ValueError:
+            continue
+        assert found[0].shape != expected[0].shape  # it asked this array for its extents
+    if "out" in inspect.signature(sample.run).parameters:
+        for i in range(len(expected)):
+            out = tuple(x[i == j :] for j, x in enumerate(expected))
+            with pytest.raises(ValueError, match="out has the shape"):
+                sample.run(*arrays, **settings, out=out if len(out) > 1 else out[0], backend="cpu")
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_kernel_takes_arrays_of_any_layout(sample: Sample) -> None:
+    arrays, settings = call(sample, sample.tests[0])
+    spread = [np.repeat(a, 2, axis=-1)[..., ::2] for a in arrays]
+    if "out" not in inspect.signature(sample.run).parameters:  # in place
+        with pytest.raises(ValueError, match="row-major"):
+            sample.run(*spread, **settings, backend="cpu")
+        return
+    expected = several(sample.run(*arrays, **settings, backend="cpu"))
+    for x, y in zip(expected, several(sample.run(*spread, **settings, backend="cpu")), strict=True):
+        assert x.tobytes() == y.tobytes()
+
+
+def test_a_result_is_not_left_in_a_copy() -> None:
+    out = np.zeros((4, 6), np.float32)
+    with pytest.raises(ValueError, match="row-major"):
+        softmax(np.ones((4, 3), np.float32), out=out[:, ::2])
+    assert matmul(np.ones((4, 2), np.float32), np.ones((2, 3), np.float32), out=out[:, ::2]) is not None
+    assert out.tolist() == 4 * [[2, 0, 2, 0, 2, 0]]
+
+
+def test_an_activation_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(CompilationError, match="the activation is relu, leaky_relu, sigmoid, gelu or None"):
+        matmul(np.ones((4, 2), np.float32), np.ones((2, 3), np.float32), activation="silu")
