@@ -1,6 +1,14 @@
-"""What a compiled kernel tells a launch: which arguments it stores to."""
+"""Kernels that are compiled: which arguments they store to, and which pass changed what they compute."""
 
+import numpy as np
+
+import tiledsl
+import tiledsl.language as tl
+from tiledsl.backend import registry
+from tiledsl.backends.interpreter import Backend
 from tiledsl.ir.parser import parse
+from tiledsl.passes import SHARED
+from tiledsl.passes.pipeline import Pass
 from tiledsl.runtime.compile import stored_parameters
 
 
@@ -46,3 +54,23 @@ def test_pointers_are_followed_through_loops_branches_and_choices():
       store %u, %t
     }""")
     assert found == (0, 1, 3, 4)
+
+
+@tiledsl.jit
+def twice(out, x, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(out + at, 2 * tl.exp(tl.load(x + at, mask=at < n)), mask=at < n)
+    tl.device_print("at", at)
+
+
+def test_a_launch_names_the_pass_that_changes_its_results(capsys):
+    x, out = np.ones(12, np.float32), np.zeros(12, np.float32)
+    for backend in ("cpu", "npu", "interpreter"):
+        assert twice.bisect(out, x, 12, BLOCK=8, grid=(2,), backend=backend) is None
+
+    spoil = Pass("spoil", lambda kernel, machine: parse(repr(kernel).replace("value=2.0", "value=3.0")), "a miscompile")
+    spoilt = Backend()
+    spoilt.name, spoilt.passes = "spoilt", (*SHARED[:4], spoil, *SHARED[4:])
+    with registry.standing_in(spoilt):
+        assert twice.bisect(out, x, 12, BLOCK=8, grid=lambda meta: (tiledsl.cdiv(meta["n"], 8),), backend="spoilt") == "spoil"
+    assert not out.any() and capsys.readouterr().out == ""

@@ -13,6 +13,7 @@ from ..frontend.signature import Signature
 from ..ir import query
 from ..ir.core import Kernel, Op, Value
 from ..ir.types import Pointer
+from ..memory import Buffer
 from ..passes import pipeline
 from ..passes.bounds import bounds
 from . import uniform
@@ -49,6 +50,21 @@ def stages(function: JITFunction, signature: Signature, backend: Backend, option
             yield name, str(kernel)
     yield "final", str(kernel)
     yield from backend.compile(kernel, options).text.items()
+
+
+def bisect(
+    function: JITFunction,
+    signature: Signature,
+    backend: Backend,
+    options: Options,
+    grid: Sequence[int],
+    args: Sequence[Argument],
+    heard: Buffer,
+) -> str | None:
+    """The first pass after which the interpreted kernel gives other results; `heard` is for what the kernel says."""
+    kernel = lower_function(function, signature)
+    args = [*args, heard] if kernel.messages else args
+    return pipeline.bisect(kernel, backend.passes, backend.machine, grid, args, options)
 
 
 def dividing_by_zero(function: JITFunction, signature: Signature, args: Sequence[Argument]) -> Op | None:

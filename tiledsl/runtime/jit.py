@@ -121,9 +121,8 @@ class Launchable(JITFunction):
         """A launch of a kernel that may say something: prints it, or raises what it asserts, or what it may not touch."""
         arrays = [b for b in bound if isinstance(b, Buffer)]
         words = messages.empty(spans_of(arrays) if any(m.access for m in compiled.messages) else ())
-        buffer = Buffer(words.ctypes.data, words.nbytes, i64, True, words, "messages")
         try:
-            report = target.backend.launch(compiled.program, sizes, [*bound, buffer], target.options)
+            report = target.backend.launch(compiled.program, sizes, [*bound, _listener(words)], target.options)
         finally:  # whatever else came of it: a program that reads outside may wait in vain
             messages.tell(compiled.messages, words)
             if (found := messages.outside(compiled.messages, words)) is not None:
@@ -224,6 +223,16 @@ class Launchable(JITFunction):
         """Launch on a backend that counts cycles, npu unless named, and give what explains them: print it; `.trace(path)` and
         `.html(path)` write it in full."""
         return profiled(self.run, args, {**given, "grid": grid})
+
+    @entrance
+    def bisect(self, *args: Any, grid: object, **given: Any) -> str | None:
+        """The first pass of the backend after which the interpreter computes something else than before, on copies of these
+        arguments; None if all of them keep every result."""
+        values, target = self._call(args, given)
+        bound: list[Bound] = []
+        signature = self._binder.signature(values, self._binder.key(values, bound), target.debug)
+        heard = _listener(messages.empty(()))
+        return _compiler().bisect(self, signature, target.backend, target.options, self._sizes(grid, values), bound, heard)
 
     @entrance
     def lower(self, *args: Any, **given: Any) -> Kernel:
@@ -327,6 +336,11 @@ class Launcher:
             from . import direct  # for kernels that are launched more than once
 
             direct.teach(self, args, given, launched)
+
+
+def _listener(words: np.ndarray) -> Buffer:
+    """The hidden last argument of kernels that may say something."""
+    return Buffer(words.ctypes.data, words.nbytes, i64, True, words, "messages")
 
 
 def _compiler() -> ModuleType:
