@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -49,6 +50,38 @@ def test_they_are_in_the_code(streaming: None) -> None:
     for n, expected in ((2048, True), (64, False)):
         text = CPU.compile(parse(COPY.format(T=f32, n=n)), Options()).text["llvm"]
         assert ("!nontemporal !0\n" in text) == expected
+
+
+LOOP = """kernel @loop(%x: *f32, %y: *f32, %first: i64, %last: i64) {
+  %one: i64 = constant {value=1, type=i64}
+  %row: i64 = constant {value=2048, type=i64}
+  for %first, %last, %one {
+  ^(%i: i64):
+    %at: i64 = mul %i, %row
+    %xp: *f32 = offset %x, %at
+    %yp: *f32 = offset %y, %at
+    %a: f32[2048] = load_block %xp, %one {shape=[2048], checked=[], masked=false, filled=false}
+    store_block %yp, %a, %one {checked=[], masked=false}
+    yield
+  }
+}
+"""
+
+
+def test_what_a_loop_writes_adds_up_unless_it_writes_to_one_place() -> None:
+    """One program that goes through all rows writes as much as a program for each."""
+    before = CPU.machine
+    CPU.machine = before.but(streams=3 * 4 * 2048)
+    try:
+        x, y = sample(f32, 4 * 2048 + 8), np.zeros(4 * 2048 + 8, np.float32)
+        for rows in (1, 4):
+            agree(LOOP, x[3:], y[3:], 0, rows)
+        for text, expected in ((LOOP, True), (LOOP.replace("offset %y, %at", "offset %y, %row"), False)):
+            found = re.findall(r"(%v\d+) = or i1 %v\d+, %v\d+", CPU.compile(parse(text), Options()).text["llvm"])
+            assert bool(found) == expected
+            agree(text, x, y, 0, 4)
+    finally:
+        CPU.machine = before
 
 
 def test_elements_that_cannot_be_aligned(streaming: None) -> None:

@@ -62,6 +62,7 @@ class Code:
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     large: str = "false"  # whether the launch writes more than the caches hold
+    runs: Scalar = 1  # how many times the launch runs what is being written: programs, and iterations of loops that store
     program: str = "0"  # the number of the program, an i64
     poll: int = 0  # the slot of the function to call while waiting, after the parameters
     waits: dict[Op, int] = field(default_factory=dict)  # loops that may wait, by their number

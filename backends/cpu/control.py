@@ -10,6 +10,7 @@ from tiledsl.waiting import may_wait
 from .buffers import Scratch
 from .code import Code
 from .evaluate import assign
+from .stream import again
 from .types import Kind, register
 from .waiting import poll
 
@@ -29,7 +30,7 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     pieces = _begin(code, carried, op.results, [body.args[1:]])
     scalars = [p for p, v in enumerate(carried) if not v.type.shape]
     initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
-    with b.loop(0, count, 1, initial) as loop:
+    with again(code, body, count), b.loop(0, count, 1, initial) as loop:
         at = b.value(f"add i64 {start}, {b.value(f'mul i64 {loop.index}, {stride}')}")
         code.scalars[body.args[0]] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
         for p, text in zip(scalars, loop.carried, strict=True):

@@ -62,7 +62,8 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     for axis, size in enumerate(sizes):
         if ("num_programs", axis) in places:
             b.line(f"%num_programs.{axis} = trunc i64 {size} to i32")
-    code.large = large(code, kernel, sizes)
+    code.runs = b.mul(b.mul(sizes[0], sizes[1]), sizes[2])
+    code.large = large(code, kernel)
     starts = _places(b, "%first", sizes, max((axis for name, axis in places if name == "program_id"), default=-1))
     with b.loop("%first", "%last", 1, [("i64", start) for start in starts]) as loop:
         code.program = str(loop.index)

@@ -8,12 +8,13 @@ first whole line is stored under a mask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from tiledsl.ir.core import Kernel, Value
+from tiledsl.ir.core import Block, Kernel, Op, Value
 from tiledsl.ir.types import Elem
 
-from .access import Way
+from .access import Way, number
 from .code import Code, spread, width
 from .emit import Scalar
 from .points import Lanes, Point
@@ -23,14 +24,44 @@ LEAST = 2048  # bytes of a row: shorter ones end in too many half lines
 MOST_OPS = 24  # on an element while it is written: as long as memory takes
 TEMPORAL = "!nontemporal !0"  # defined by METADATA
 METADATA = "!0 = !{i32 1}"
+STORES = ("store", "store_block")
 
 
-def large(code: Code, kernel: Kernel, grid: Sequence[str]) -> str:
-    """Whether a launch on this grid writes enough to go past the caches, if loops run once and masks hold."""
-    values = [op.operands[1].type for op in kernel.body.walk() if op.spec.name in ("store", "store_block")]
-    each = sum(t.size * t.elem.itemsize for t in values)
-    programs = code.b.mul(code.b.mul(grid[0], grid[1]), grid[2])
-    return code.b.value(f"icmp sge i64 {programs}, {-(-code.machine.streams // max(each, 1))}")
+def large(code: Code, kernel: Kernel) -> str:
+    """Whether a launch writes enough to go past the caches, if masks hold and, outside of `again`, loops run once."""
+    return _enough(code, [op for op in kernel.body.walk() if op.spec.name in STORES])
+
+
+@contextmanager
+def again(code: Code, body: Block, count: str) -> Iterator[None]:
+    """Code of a loop's body: what it writes elsewhere each time adds up. What it writes to one place over and over should stay."""
+    moving = [op for op in body.walk() if op.spec.name in STORES and _depends(op.operands[0], set(body.args))]
+    before = code.runs, code.large
+    if moving:
+        code.runs = code.b.mul(code.runs, number(count))
+        code.large = code.b.value(f"or i1 {code.large}, {_enough(code, moving)}")
+    yield
+    code.runs, code.large = before
+
+
+def _enough(code: Code, stores: Sequence[Op]) -> str:
+    """Whether these write so much, run as often as what is being written now."""
+    each = sum(op.operands[1].type.size * op.operands[1].type.elem.itemsize for op in stores)
+    return code.b.value(f"icmp sge i64 {code.runs}, {-(-code.machine.streams // max(each, 1))}")
+
+
+def _depends(value: Value, given: set[Value]) -> bool:
+    """Whether a value is computed from one of these."""
+    seen: set[Value] = set()
+    todo = [value]
+    while todo:
+        here = todo.pop()
+        if here in given:
+            return True
+        if here not in seen and here.source is not None:
+            seen.add(here)
+            todo += here.source.operands
+    return False
 
 
 def worth_streaming(elem: Elem, shape: tuple[int, ...], axis: int | None, steps: Sequence[Way]) -> bool:
