@@ -7,7 +7,7 @@ from typing import Any
 from .. import ops
 from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
-from ..ir.types import DType, Pointer, i1
+from ..ir.types import DType, Pointer, f32, i1, i32, i64, u32, u64
 from ..ops import Atomic
 from . import coerce
 from .block_pointers import BlockPointer, load_window, store_window
@@ -140,16 +140,40 @@ def _atomic(name: str, kind: Atomic, doc: str) -> Any:
         refused = elem.bits < 32 and (elem.is_int or kind not in (Atomic.ADD, Atomic.XCHG))
         wide = "float32" if elem.is_float else "int32"
         require(not refused, f"{name} does not support {short_name(elem)}", help=f"pass an array of {wide}: x.astype(np.{wide})")
-        tile = _value(ctx.build, pointer, val, name)
-        return ctx.build.emit(ops.atomic_rmw, pointer, tile, *_lanes(ctx.build, pointer, mask), kind=kind)
+        tile, lanes = _value(ctx.build, pointer, val, name), _lanes(ctx.build, pointer, mask)
+        if elem.is_float and kind in (Atomic.MAX, Atomic.MIN):
+            return _by_bits(ctx.build, pointer, tile, lanes, kind)
+        return ctx.build.emit(ops.atomic_rmw, pointer, tile, *lanes, kind=kind)
 
     atomic.__name__, atomic.__doc__ = name, doc + " Returns what was there before; 0 in lanes without mask."
     return builtin(atomic)
 
 
+def _by_bits(build: Builder, pointer: Value, value: Value, lanes: tuple[Value, ...], kind: Atomic) -> Value:
+    """The larger or smaller float by its bits, as Triton has it: those of positive ones are ordered as integers, those of
+    negative ones the other way round, as integers without sign. A positive NaN is larger than all numbers, a negative one smaller."""
+    elem = value.type.elem
+    signed, unsigned = (i32, u32) if elem is f32 else (i64, u64)
+    bits = build.emit(ops.bitcast, value, to=signed)
+    zero = coerce.constant(build, 0, signed, bits.type.shape)
+    positive = build.emit(ops.ge, bits, zero)
+    other = Atomic.MIN if kind is Atomic.MAX else Atomic.MAX
+    found = []
+    for to, which, combine in ((signed, positive, kind), (unsigned, build.emit(ops.lt, bits, zero), other)):
+        mask = build.emit(ops.and_, which, lanes[0]) if lanes else which
+        place = build.emit(ops.pointer, build.emit(ops.address, pointer), to=to)
+        before = build.emit(ops.atomic_rmw, place, build.emit(ops.bitcast, value, to=to), mask, kind=combine)
+        found.append(build.emit(ops.bitcast, before, to=elem))
+    return build.emit(ops.select, positive, *found)
+
+
 atomic_add = _atomic("atomic_add", Atomic.ADD, "Add to memory.")
-atomic_max = _atomic("atomic_max", Atomic.MAX, "Keep the larger in memory.")
-atomic_min = _atomic("atomic_min", Atomic.MIN, "Keep the smaller in memory.")
+atomic_max = _atomic(
+    "atomic_max", Atomic.MAX, "Keep the larger in memory; floats by their bits, so that a NaN without sign is the largest."
+)
+atomic_min = _atomic(
+    "atomic_min", Atomic.MIN, "Keep the smaller in memory; floats by their bits, so that a NaN with a sign is the smallest."
+)
 atomic_and = _atomic("atomic_and", Atomic.AND, "Bitwise and into memory.")
 atomic_or = _atomic("atomic_or", Atomic.OR, "Bitwise or into memory.")
 atomic_xor = _atomic("atomic_xor", Atomic.XOR, "Bitwise exclusive or into memory.")
