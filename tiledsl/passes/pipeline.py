@@ -66,7 +66,7 @@ def _require_known(passes: Sequence[Pass], wanted: Sequence[str]) -> None:
     known = [step.name for step in passes]
     for name in wanted:
         if name not in known:
-            stage = f"kernel.show(arguments, stage={name!r}) prints a stage that is no pass, such as frontend or llvm"
+            stage = "kernel.show(arguments, stage='frontend') prints a stage that is no pass, as source, frontend, final and llvm are"
             raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known) or stage)
 
 
