@@ -53,3 +53,32 @@ def test_what_is_asked_for_meanwhile_holds() -> None:
         assert gc.get_threshold() == (OBJECTS, 10, 10)
         gc.set_threshold(5, 5, 5)
     assert gc.get_threshold() == (5, 5, 5)
+
+
+def test_what_was_made_is_searched_and_nothing_older() -> None:
+    searched: list[int] = []
+    gc.set_threshold(700, 1, 10)  # so that the next search of Python's own would not stop at the youngest
+
+    def note(phase: str, about: dict[str, int]) -> None:
+        searched.extend([about["generation"]] * (phase == "start"))
+
+    gc.collect()
+    gc.collect(0), gc.collect(0)
+    gc.callbacks.append(note)
+    try:
+        with rarely():
+            made = [[] for _ in range(2000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert len(made) == 2000 and searched == [0]
+
+
+def test_who_searches_never_is_not_searched_for() -> None:
+    gc.disable()
+    try:
+        before = gc.get_stats()[0]["collections"]
+        with rarely():
+            made = [[] for _ in range(2000)]
+        assert len(made) == 2000 and gc.get_stats()[0]["collections"] == before
+    finally:
+        gc.enable()

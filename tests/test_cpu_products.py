@@ -14,9 +14,9 @@ from tiledsl.backend.base import Options
 from tiledsl.backends import cpu
 from tiledsl.backends.cpu.coarsen import coarsen
 from tiledsl.backends.cpu.demand import asked
-from tiledsl.backends.cpu.engine import AGAIN
+from tiledsl.backends.cpu.entry import AGAIN, Run
 from tiledsl.backends.cpu.plan import plan
-from tiledsl.backends.cpu.scratch import Run, arena_of
+from tiledsl.backends.cpu.scratch import arena_of
 from tiledsl.backends.cpu.strips import steady
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, ItemsView, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,17 +22,19 @@ from tiledsl.ir.types import DType, Tile
 from tiledsl.location import Loc
 from tiledsl.record import Record
 
-from .engine import ENTRY, RUN, Linked, assembly, compiled, loaded, object_file
+from .entry import ENTRY, RUN, Run
 from .host import host
 from .machine import HostMachine, threads_of
 from .native.image import decode
-from .native.load import Mapped
-from .scratch import Run, arena_of
+from .native.load import Mapped, loaded
+from .scratch import arena_of
 from .threads import BRIEF, run_grid
 
 if TYPE_CHECKING:
     from tiledsl.backend.direct import Direct
     from tiledsl.passes.pipeline import Pass
+
+    from .engine import Linked
 
 HEADER = struct.Struct("<qq")  # before the code: bytes of scratch per worker, work of a program
 
@@ -47,6 +48,8 @@ class Stages(dict[str, str]):
     def __missing__(self, name: str) -> str:
         if name != "asm":
             raise KeyError(name)
+        from .engine import assembly  # see `passes`
+
         return assembly(self["llvm"], host())
 
 
@@ -92,6 +95,7 @@ class Backend:
         from tiledsl.waiting import waits  # see `passes`
 
         from .alias import written  # see `passes`
+        from .engine import compiled  # see `passes`
         from .lower import lower  # see `passes`
         from .work import work  # see `passes`
 
@@ -135,7 +139,7 @@ class Backend:
             return self.loaded[binary]
         with forks.lock, rarely():
             if binary not in self.loaded:
-                code = loaded(decode(binary[HEADER.size :]), lambda: object_file(program.text["llvm"], host()))
+                code = loaded(decode(binary[HEADER.size :]), lambda: _object_file(program))
                 scratch, work = HEADER.unpack_from(binary)
                 self.loaded[binary] = Ready(code, scratch, work, RUN(code.address(ENTRY)))
             return self.loaded[binary]
@@ -147,6 +151,13 @@ class Backend:
             if found is None:
                 found = self.overlapping[program.binary] = self._compile(_placed(program), False)
             return found
+
+
+def _object_file(program: Program) -> bytes:
+    """For a platform that refuses images."""
+    from .engine import object_file  # see `passes`
+
+    return object_file(program.text["llvm"], host())
 
 
 def _placed(program: Program) -> Kernel:

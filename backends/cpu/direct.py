@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiledsl.backend.direct import Table
 
-from .engine import ENTRY
+from .entry import ENTRY
 from .machine import threads_of
 from .native.launcher import ALONE, HERE, SPREAD, Launcher, method
 from .threads import BRIEF, native_pool, run_grid

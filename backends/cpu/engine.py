@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -12,13 +11,9 @@ from tiledsl.forks import lock as _lock  # LLVM's context is not for several thr
 
 from .machine import HostMachine
 from .native.image import Image
-from .native.load import Mapped, Unloadable, address_of
+from .native.load import address_of
 
-ENTRY = "run"  # what lower.py writes, and how it is called
 KNOWN = range(20, 23)  # LLVMs whose options we know
-AGAIN = 1 << 62  # beside the number of the first program: the arena holds what an earlier range of the launch left there
-PARAMETERS = 3  # the slot of the first one, after the extents of the grid
-RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 
 
 @cache
@@ -102,14 +97,3 @@ class Linked:
     def address(self, name: str) -> int:
         """Where a function is."""
         return self.engine.get_function_address(name)
-
-
-def loaded(image: Image, again: Callable[[], bytes], outside: Sequence[str] = ()) -> Mapped | Linked:
-    """Code in this process: an image as it is; else an object file, compiled `again` where the platform refuses the image,
-    which needs to be told what is `outside` of it."""
-    if image.is_object:
-        return Linked(image.code, outside)
-    try:
-        return Mapped(image)
-    except Unloadable:
-        return Linked(again(), outside)

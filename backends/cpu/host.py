@@ -10,7 +10,6 @@ from tiledsl import config, files
 from tiledsl.digest import sha256
 from tiledsl.forks import lock
 
-from .engine import llvm
 from .machine import HostMachine, last_cache
 
 MAGIC = b"tiledsl host 3\n"
@@ -40,6 +39,8 @@ def host() -> HostMachine:
 
 def _asked() -> tuple[str, str, int]:
     """What LLVM calls the processor, its features, and bytes of its last cache."""
+    from .engine import llvm  # for what no earlier process has kept
+
     binding = llvm()
     with lock:
         return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(), last_cache()

@@ -27,7 +27,7 @@ from .demand import asked
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
-from .engine import AGAIN, ENTRY, PARAMETERS
+from .entry import AGAIN, ENTRY, PARAMETERS
 from .evaluate import compute, evaluate, materialise
 from .folds import reduce
 from .machine import HostMachine

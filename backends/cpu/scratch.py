@@ -1,17 +1,14 @@
-"""Scratch memory of threads, and what runs on it."""
+"""Scratch memory of threads."""
 
 from __future__ import annotations
 
 import ctypes
 import mmap
 import threading
-from collections.abc import Callable
 
 from .native.arena import announce
 
 PAGE = 2 << 20
-
-Run = Callable[[int, int, int, int], None]  # (args, first, last, arena), without the interpreter lock
 
 
 class Scratch(threading.local):

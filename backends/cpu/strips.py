@@ -23,7 +23,7 @@ from .buffers import Scratch
 from .code import Code
 from .edges import LINE, clear
 from .emit import Scalar
-from .engine import AGAIN
+from .entry import AGAIN
 from .plan import READS, Plan
 from .points import Index, at_constant
 from .types import register

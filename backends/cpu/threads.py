@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tiledsl.forks import lock
 
-from .engine import AGAIN
+from .entry import AGAIN, Run
 from .machine import processors
-from .scratch import Run, arena_of
+from .scratch import arena_of
 
 if TYPE_CHECKING:
     from .native.pool import NativePool

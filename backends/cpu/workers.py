@@ -7,8 +7,9 @@ import threading
 from itertools import count
 from queue import SimpleQueue
 
+from .entry import Run
 from .machine import processors
-from .scratch import Run, arena_of
+from .scratch import arena_of
 
 
 class Region:

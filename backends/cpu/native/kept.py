@@ -8,10 +8,10 @@ import re
 from tiledsl import config, files
 from tiledsl.digest import sha256
 
-from ..engine import Linked, compiled, loaded, object_file
+from ..engine import Linked, compiled, object_file
 from ..host import host
 from .image import decode
-from .load import Mapped
+from .load import Mapped, loaded
 
 MAGIC = b"tiledsl launcher 2\n"
 

@@ -17,7 +17,8 @@ from tiledsl import epoch
 from tiledsl.backend.direct import ABSENT, Kind, Table, Where
 from tiledsl.forks import lock
 
-from ..engine import PARAMETERS, Linked
+from ..engine import Linked
+from ..entry import PARAMETERS
 from . import arena
 from .kept import native
 from .load import Mapped, Unloadable

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from .image import Image
+
+if TYPE_CHECKING:
+    from ..engine import Linked
 
 READ, EXECUTE = 1, 4  # of mprotect
 
@@ -35,6 +40,19 @@ class Mapped:
     def address(self, name: str) -> int:
         """Where a function is."""
         return self._start + self._entries[name]
+
+
+def loaded(image: Image, again: Callable[[], bytes], outside: Sequence[str] = ()) -> Mapped | Linked:
+    """Code in this process: an image as it is; else an object file, compiled `again` where the platform refuses the image,
+    which needs to be told what is `outside` of it."""
+    if not image.is_object:
+        try:
+            return Mapped(image)
+        except Unloadable:
+            pass
+    from ..engine import Linked  # LLVM, which images do without
+
+    return Linked(image.code if image.is_object else again(), outside)
 
 
 def _protect(start: int, size: int) -> None:

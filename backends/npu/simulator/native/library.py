@@ -13,10 +13,10 @@ from functools import cache
 
 from tiledsl import config, files
 
-from ....cpu.engine import Linked, compiled, loaded, object_file
+from ....cpu.engine import Linked, compiled, object_file
 from ....cpu.host import host
 from ....cpu.native.image import decode
-from ....cpu.native.load import Mapped
+from ....cpu.native.load import Mapped, loaded
 from . import arrange, folds, layout, product, scalars, tiles, transfers
 from .checks import CHECKS
 from .dispatch import dispatcher
