@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-NAMES = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64", "i8": "int8", "i32": "int32", "i64": "int64"}
+NAMES = {
+    "f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64",
+    **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}, **{f"u{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+}  # fmt: skip
 
 
 def empty(like: Any, shape: Sequence[int] | None = None, dtype: str = "") -> Any:

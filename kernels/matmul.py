@@ -66,13 +66,13 @@ def matmul(
     group: int = 8,
     **launch: Any,
 ) -> Any:
-    """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 sums and gives int32."""
+    """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 and uint8 give their sums in int32."""
     (m, k), (inner, n) = a.shape, b.shape
     if k != inner:
         raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
     name = dtype_name(a)
-    out = output(out, a, (m, n), "i32" if name == "i8" else name, strided=True)
-    sums = {"i8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
+    out = output(out, a, (m, n), "i32" if name in ("i8", "u8") else name, strided=True)
+    sums = {"i8": tl.int32, "u8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
     block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize, programs_of(launch))
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
         a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),

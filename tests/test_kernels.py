@@ -116,3 +116,10 @@ def test_a_result_is_not_left_in_a_copy() -> None:
 def test_an_activation_that_does_not_exist_is_refused() -> None:
     with pytest.raises(CompilationError, match="the activation is relu, leaky_relu, sigmoid, gelu or None"):
         matmul(np.ones((4, 2), np.float32), np.ones((2, 3), np.float32), activation="silu")
+
+
+def test_a_product_of_bytes_is_int32_and_other_integers_are_refused() -> None:
+    a, b = np.full((3, 40), 255, np.uint8), np.full((40, 2), 200, np.uint8)
+    assert matmul(a, b).dtype == np.int32 and (matmul(a, b) == 40 * 255 * 200).all()
+    with pytest.raises(CompilationError, match="Unsupported lhs dtype int16"):
+        matmul(a.astype(np.int16), b.astype(np.int16))
