@@ -24,7 +24,7 @@ from ..version import __version__
 from .compiled import Compiled
 
 MAGIC = b"tiledsl kernel 2\n"
-ASIDE = {"__pycache__", "bench", "docs", "manual", "testing"}  # folders of the compiler that compiled code does not depend on
+ASIDE = {"__pycache__", "bench", "docs", "explore", "manual", "testing"}  # folders of the compiler that compiled code does not depend on
 OPTIONAL = {"compat"}  # those that it depends on in processes that import them: a third of all sources
 LOOKS = "00"  # a key that begins so, one of 256, has the size of the directory looked at: a look takes 0.2 s where there are 60,000 files
 
