@@ -139,6 +139,17 @@ def test_a_script_finds_cuda_and_ends_its_sweeps_early(tmp_path):
     assert done.stdout.startswith("slow:\n"), done.stdout
 
 
+def test_processes_that_a_script_starts_import_triton_too(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import multiprocessing\nimport triton\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=triton.cdiv, args=(7, 2))\n"
+        "    child.start(); child.join(); print(child.exitcode)\n"
+    )
+    done = python("-m", "tiledsl", "run", "script.py", cwd=tmp_path)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_importing_tiledsl_installs_nothing(tmp_path):
     done = python("-c", "import sys, tiledsl, tiledsl.compat.triton; print('triton' in sys.modules)", cwd=tmp_path)
     assert done.stdout == "False\n", done.stderr

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import cuda
+from . import children, cuda
 from .alias import install
 
 install()
+children.install()
 try:
     cuda.install()
 except ImportError:  # tests without torch

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ... import config
-from . import cuda
+from . import children, cuda
 from .alias import install
 
 USAGE = "usage: python -m tiledsl run [--quick] SCRIPT [ARGUMENTS]"
@@ -42,6 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run a script, which is there, with its arguments."""
     script = Path(arguments[0])
     install()
+    children.install()
     if find_spec("torch") is not None:
         cuda.install()
     sys.argv = list(arguments)
