@@ -75,6 +75,9 @@ cache_dir = _variable("TILEDSL_CACHE_DIR", str, "~/.cache/tiledsl", "where compi
 cache = _variable("TILEDSL_CACHE", _flag, True, "keep compiled kernels on disk")
 cache_size = _variable("TILEDSL_CACHE_SIZE", _count, 1024, "MiB of compiled kernels kept on disk, the latest used; 0: all")
 num_threads = _variable("TILEDSL_NUM_THREADS", _count, 0, "threads of a CPU launch; 0: one per core this process may use")
+cpu = _variable(
+    "TILEDSL_CPU", str, "native", "instructions of CPU code: `native`, `avx512`, `avx2`, or `generic`, vectors of 128 bits; read once"
+)
 wait_limit = _variable(
     "TILEDSL_WAIT_LIMIT", _seconds, 5.0, "seconds after which programs that all wait for each other are an error; 0: wait for ever"
 )

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 from functools import cache
 from importlib.machinery import PathFinder
+from typing import Any
 
 from tiledsl import config, files
 from tiledsl.digest import sha256
+from tiledsl.errors import LaunchError
 from tiledsl.forks import lock
 
 from .machine import HostMachine, last_cache
 
 MAGIC = b"tiledsl host 3\n"
+WIDE = ("avx512", "avx10")  # features that narrower machines do without
+FEWER: dict[str, dict[str, Any]] = {  # choices of TILEDSL_CPU, and what they change
+    "avx2": {"vector_bytes": 32, "rows": 6, "unroll": 4},
+    "generic": {"vector_bytes": 16, "rows": 4, "unroll": 1},
+}
 TELLING = (  # lines of /proc/cpuinfo
     "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
     "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
@@ -21,7 +28,23 @@ TELLING = (  # lines of /proc/cpuinfo
 
 @cache
 def host() -> HostMachine:
-    """The machine this process runs on."""
+    """The machine this process runs on, or as much of it as TILEDSL_CPU allows."""
+    return limited(_native(), config.cpu())
+
+
+def limited(machine: HostMachine, name: str) -> HostMachine:
+    """A machine as if it were one of so many instructions only: shorter vectors, and the same bits."""
+    if name == "native" or name == "avx512" and machine.vector_bytes == 64:
+        return machine
+    if name not in FEWER:
+        known = ", ".join(["native", "avx512", *FEWER])
+        what = "this processor does not have them" if name == "avx512" else "there is no such choice"
+        raise LaunchError(f"TILEDSL_CPU={name}: {what}", help=f"one of {known}")
+    without = [f"-{f[1:]}" if f[1:].startswith(WIDE) else f for f in machine.features.split(",")]
+    return machine.but(name=f"{machine.name}-{name}", features=",".join(without), native=frozenset(), **FEWER[name])
+
+
+def _native() -> HostMachine:
     cpu, features, cached = _remembered() or _asked()
     names = set(features.split(","))
     wide = {"+avx512vl", "+avx512dq", "+avx512bw"} <= names
