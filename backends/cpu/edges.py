@@ -15,9 +15,9 @@ from tiledsl.ops.memory import split_block_operands
 from .access import number
 from .code import Code, clamped, each
 from .emit import Builder, Scalar
+from .machine import LINE
 from .points import Point
 
-LINE = 64  # bytes
 Limits = tuple[str, str]  # lo and hi of an axis
 
 

@@ -9,6 +9,8 @@ from tiledsl.backend.base import Options
 from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
+LINE = 64  # bytes that caches move at once, on every processor that we know
+
 
 class HostMachine(Machine, eq=False):
     """Numbers that shape the code but never its results."""

@@ -13,10 +13,10 @@ from tiledsl.record import Record
 from .code import Code
 from .emit import Builder, Scalar
 from .joint import Joint
+from .machine import LINE
 from .types import Kind, register, vector
 
 AHEAD = 32  # rows of B in user memory are fetched into the second level of caches so much before they are needed
-LINE = 64
 
 
 class Micro(Record):

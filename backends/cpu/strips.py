@@ -21,9 +21,10 @@ from .access import scratch_pointer
 from .alias import WRITES, Aliases
 from .buffers import Scratch
 from .code import Code
-from .edges import LINE, clear
+from .edges import clear
 from .emit import Scalar
 from .entry import AGAIN
+from .machine import LINE
 from .plan import READS, Plan
 from .points import Index, at_constant
 from .types import register
