@@ -86,7 +86,8 @@ def test_the_stages_of_a_launch_are_those_that_the_readme_names() -> None:
 
 def test_a_stage_that_is_no_pass_leads_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (config.show, config.stop_after):
-        monkeypatch.setenv(variable.name, "llvm")
-        with pytest.raises(TileError, match=r"kernel.show\(arguments, stage='llvm'\)"):
-            one[(1,)](np.zeros(1, np.float64), backend="interpreter")
+        for asked, stage in (("llvm", "llvm"), ("bogus", "frontend")):
+            monkeypatch.setenv(variable.name, asked)
+            with pytest.raises(TileError, match=rf"kernel.show\(arguments, stage='{stage}'\)"):
+                one[(1,)](np.zeros(1, np.float64), backend="interpreter")
         monkeypatch.delenv(variable.name)

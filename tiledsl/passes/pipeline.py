@@ -18,6 +18,8 @@ from ..ir.verify import verify as verify_kernel
 from ..machine import Machine
 from ..memory import Buffer, regions_of
 
+STAGES = ("frontend", "source", "final", "llvm", "asm")  # what `kernel.show` prints besides passes; the last two of the backends
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -66,8 +68,9 @@ def _require_known(passes: Sequence[Pass], wanted: Sequence[str]) -> None:
     known = [step.name for step in passes]
     for name in wanted:
         if name not in known:
-            stage = "kernel.show(arguments, stage='frontend') prints a stage that is no pass, as source, frontend, final and llvm are"
-            raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known) or stage)
+            stage = name if name in STAGES else STAGES[0]
+            shown = f"kernel.show(arguments, stage={stage!r}) prints a stage that is no pass: {', '.join(STAGES)}"
+            raise ConfigError(f"there is no pass `{name}`", notes=[f"passes: {', '.join(known)}"], help=nearest(name, known) or shown)
 
 
 def enabled(passes: Sequence[Pass], options: object = None) -> list[Pass]:
