@@ -11,7 +11,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, normal, operand, output
+from .arrays import dtype_name, floats, normal, operand, output
 from .sample import TINY, UNIT, Call, Sample, Shape, Work, rounding
 
 
@@ -59,7 +59,7 @@ def swiglu(gate: Any, up: Any, out: Any = None, block: int = 1024, **launch: Any
 
 
 def _each(kernel: Any, arrays: tuple[Any, ...], out: Any, block: int, launch: dict[str, Any]) -> Any:
-    arrays = tuple(contiguous(x) for x in arrays)
+    arrays = tuple(floats(x) for x in arrays)
     out = output(out, arrays[0])
     n = math.prod(arrays[0].shape)
     kernel[(tiledsl.cdiv(n, block),)](*arrays, out, n, BLOCK=block, **launch)

@@ -15,6 +15,8 @@ NAMES = {
     **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}, **{f"u{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
 }  # fmt: skip
 
+FLOATS = ("f16", "bf16", "f32", "f64")
+
 
 def empty(like: Any, shape: Sequence[int] | None = None, dtype: str = "") -> Any:
     """A new array of the kind of another one; its shape and element type unless others are given."""
@@ -27,6 +29,13 @@ def empty(like: Any, shape: Sequence[int] | None = None, dtype: str = "") -> Any
 def contiguous(array: Any) -> Any:
     """The array itself if its elements lie in row-major order, else a copy in which they do."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array.contiguous()
+
+
+def floats(array: Any) -> Any:
+    """The array in row-major order, if it is one of floats: as an integer, most of what comes of it would be 0."""
+    if dtype_name(array) not in FLOATS:
+        raise TypeError(f"elements of {array.dtype}, where floats are needed; convert them first: x.astype(np.float32), or x.float()")
+    return contiguous(array)
 
 
 def operand(name: str, array: Any, shape: Sequence[int]) -> Any:

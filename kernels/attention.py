@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, normal, operand, output
+from .arrays import dtype_name, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 LOG2_E = 1.4426950408889634
@@ -69,7 +69,7 @@ def attention(
 ) -> Any:
     """softmax(q k^T * scale) v for arrays of shape (..., length, D), D a power of two; scale is 1 / sqrt(D) unless given. `lse`, of
     shape (..., length), takes the base-two logarithm of every row's sum of powers, in float32."""
-    q = contiguous(q)
+    q = floats(q)
     k, v = operand("k", k, q.shape), operand("v", v, q.shape)
     *heads, length, depth = q.shape
     out = output(out, q)

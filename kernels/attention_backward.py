@@ -10,7 +10,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, empty, normal, operand, output
+from .arrays import empty, floats, normal, operand, output
 from .attention import LOG2_E
 from .sample import UNIT, Call, Sample, Work
 
@@ -111,7 +111,7 @@ def attention_backward(
 ) -> tuple[Any, Any, Any]:
     """The gradients of q, k and v, from that of the output (`slope`), the output that was `kept`, and `lse` of `attention`; float32
     arrays of shape (..., length, D), D a power of two."""
-    q = contiguous(q)
+    q = floats(q)
     slope, k, v, kept = (operand(n, x, q.shape) for n, x in (("slope", slope), ("k", k), ("v", v), ("kept", kept)))
     lse = operand("lse", lse, q.shape[:-1])
     *heads, length, depth = q.shape

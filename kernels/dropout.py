@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, normal, output
+from .arrays import floats, normal, output
 from .sample import Call, Sample, Work
 
 
@@ -26,7 +26,7 @@ def dropout(x: Any, p: float = 0.5, seed: int = 0, out: Any = None, block: int =
     """x with a share p of its elements set to 0 and the others divided by 1 - p; the same ones for the same seed."""
     if not 0 <= p < 1:
         raise ValueError(f"p is {p}; it lies in [0, 1)")
-    x = contiguous(x)
+    x = floats(x)
     out = output(out, x)
     n = int(np.prod(x.shape))
     dropout_kernel[(tiledsl.cdiv(n, block),)](x, out, n, p, 1 / (1 - p), seed, BLOCK=block, **launch)

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, empty, normal, operand, output
+from .arrays import dtype_name, empty, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 GROUPS = 16  # partial sums of the weight's gradient; a constant, so that results do not depend on the number of threads
@@ -71,7 +71,7 @@ def sum_rows_kernel(partial, out, columns, ROWS: tl.constexpr, BLOCK: tl.constex
 
 def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """(x - mean) / deviation * weight + bias along the last axis of a matrix; with mean and 1 / deviation of every row."""
-    x = contiguous(x)
+    x = floats(x)
     rows, columns = x.shape
     weight, bias = operand("weight", weight, (columns,)), operand("bias", bias, (columns,))
     out, mean, scale = out or (None, None, None)
@@ -83,7 +83,7 @@ def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any =
 
 def layer_norm_backward(dy: Any, x: Any, weight: Any, mean: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """The gradients of x, weight and bias, from that of the output and what the forward pass kept."""
-    x = contiguous(x)
+    x = floats(x)
     rows, columns = x.shape
     dy, weight = operand("dy", dy, x.shape), operand("weight", weight, (columns,))
     mean, scale = operand("mean", mean, (rows,)), operand("scale", scale, (rows,))

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, normal, operand, output
+from .arrays import dtype_name, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -30,7 +30,7 @@ def rope_kernel(x, cos, sin, out, HEADS: tl.constexpr, HALF: tl.constexpr):
 
 def rope(x: Any, cos: Any, sin: Any, out: Any = None, **launch: Any) -> Any:
     """x of shape (length, heads, D), D a power of two, turned by angles whose cosines and sines have shape (length, D / 2)."""
-    x = contiguous(x)
+    x = floats(x)
     length, heads, depth = x.shape
     cos, sin = operand("cos", cos, (length, depth // 2)), operand("sin", sin, (length, depth // 2))
     out = output(out, x)

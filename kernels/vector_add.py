@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, normal, operand, output
+from .arrays import contiguous, dtype_name, normal, operand, output
 from .sample import Call, Sample, Work
 
 
@@ -25,6 +25,8 @@ def vector_add(x: Any, y: Any, out: Any = None, block: int = 4096, **launch: Any
     """x + y for arrays of one shape and dtype."""
     x = contiguous(x)
     y = operand("y", y, x.shape)
+    if dtype_name(x) != dtype_name(y):
+        raise TypeError(f"x has elements of {x.dtype}, y of {y.dtype}; convert one of them first")
     out = output(out, x)
     n = int(np.prod(x.shape))
     vector_add_kernel[(tiledsl.cdiv(n, block),)](x, y, out, n, BLOCK=block, **launch)

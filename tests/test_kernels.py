@@ -12,9 +12,12 @@ import pytest
 
 import tiledsl.kernels
 from tiledsl.errors import CompilationError
+from tiledsl.kernels.activation import gelu
 from tiledsl.kernels.matmul import matmul
+from tiledsl.kernels.rms_norm import rms_norm
 from tiledsl.kernels.sample import Sample, Shape
 from tiledsl.kernels.softmax import softmax
+from tiledsl.kernels.vector_add import vector_add
 
 TARGETS = [("interpreter", 1), ("cpu", 1), ("cpu", 2), ("npu", 1)]
 SAMPLES = [pytest.param(s, id=s.name) for s in tiledsl.kernels.samples()]
@@ -111,6 +114,16 @@ def test_a_result_is_not_left_in_a_copy() -> None:
         softmax(np.ones((4, 3), np.float32), out=out[:, ::2])
     assert matmul(np.ones((4, 2), np.float32), np.ones((2, 3), np.float32), out=out[:, ::2]) is not None
     assert out.tolist() == 4 * [[2, 0, 2, 0, 2, 0]]
+
+
+def test_integers_are_not_taken_for_floats() -> None:
+    """What comes of them would be integers again, mostly 0."""
+    x = np.arange(6).reshape(2, 3)
+    for ready in (softmax, gelu, rms_norm):
+        with pytest.raises(TypeError, match="elements of int64, where floats are needed"):
+            ready(x, *[x[0]] * (ready is rms_norm))
+    with pytest.raises(TypeError, match="x has elements of int64, y of float32"):
+        vector_add(x, x.astype(np.float32))
 
 
 def test_an_activation_that_does_not_exist_is_refused() -> None:
