@@ -44,6 +44,7 @@ def test_candidates_take_turns() -> None:
 def test_a_row_holds_times_and_ratios() -> None:
     timings = {"tiledsl": Timing(0.002, 0.003, 9), "numpy": Timing(0.006, 0.007, 9), "numba": Timing(0.003, 0.004, 9)}
     row = kernels.Row("softmax", {"rows": 2}, 1, timings, 0.75)
+    assert table._time(Timing(9e-4, 1.84e-3, 9)) == "900 (1840) us"
     assert table.show(row, ["numpy", "torch", "numba"]) == "| softmax | rows=2 | 1 | 2 (3) ms | 75% | 3.00 |  | 1.50 | **1.50** |"
     assert len(table.heading(["numpy", "torch", "numba"])[0].split("|")) == len(table.show(row, ["numpy", "torch", "numba"]).split("|"))
 

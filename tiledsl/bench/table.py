@@ -122,11 +122,19 @@ def _ratio(ratio: float | None) -> str:
 
 def _time(timing: Timing) -> str:
     unit, factor = ("ms", 1e3) if timing.best >= 1e-3 else ("us", 1e6)
-    return f"{timing.best * factor:.3g} ({timing.median * factor:.3g}) {unit}"
+    best, median = (f"{t * factor:.0f}" if t * factor >= 1000 else f"{t * factor:.3g}" for t in (timing.best, timing.median))
+    return f"{best} ({median}) {unit}"
 
 
 def _short(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e9:.0f} ns"
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} threads measure nothing")
+    return number
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -135,7 +143,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"what to measure, everything if not given: {', '.join([*names, LATENCY])}"
     )
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="numbers of threads (1 2)")
+    parser.add_argument("--threads", type=_positive, nargs="+", default=[1, 2], metavar="N", help="numbers of threads (1 2)")
     parser.add_argument("--seconds", type=float, default=4.0, help="per row (%(default)s)")
     against = f"of {', '.join(peers.PEERS)}: those that are installed; all if not given"
     parser.add_argument("--against", nargs="+", choices=peers.PEERS, default=peers.PEERS, metavar="PEER", help=against)

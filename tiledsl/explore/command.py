@@ -17,6 +17,7 @@ from typing import Any
 
 from ..backends.npu.machine import PRESETS
 from ..errors import LaunchError
+from ..kernels.arrays import FLOATS
 from .named import machine_named
 from .sweep import Here, Point, front, run, varied
 from .workloads import PHASES, chosen
@@ -33,7 +34,7 @@ def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> arg
         help="these values instead; keys joined by + change together",
     )
     parser.add_argument("--phases", nargs="+", default=[], metavar="PHASE", help=f"{', '.join(PHASES)}; all if none is named")
-    parser.add_argument("--dtype", default="f16", metavar="TYPE", help="of weights and activations (%(default)s)")
+    parser.add_argument("--dtype", default="f16", choices=FLOATS, help="of weights and activations (%(default)s)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes; 0: this one (%(default)s)")
     parser.add_argument("--dask", metavar="ADDRESS", help="a dask scheduler whose workers compute, instead of processes here")
     parser.add_argument("--results", type=Path, metavar="FILE.jsonl", help="keep what is measured; what is there is not measured again")
@@ -59,8 +60,10 @@ def main(options: argparse.Namespace) -> int:
 
 def axis(text: str) -> tuple[list[str], list[Any]]:
     """The keys and values of `spm.bytes=65536,131072`."""
-    keys, _, values = text.partition("=")
+    keys, given, values = text.partition("=")
     try:
+        if not given:
+            raise tomllib.TOMLDecodeError
         return keys.split("+"), list(tomllib.loads(f"values = [{values}]")["values"])
     except tomllib.TOMLDecodeError:
         raise LaunchError(f"--vary {text}: the values are no list", help="--vary spm.bytes=65536,131072") from None
