@@ -351,7 +351,9 @@ def _scale(x: Any, n: Any) -> Any:
     whole = (whole > FURTHEST).apply(select, wide.like(FURTHEST), whole)
     power = ((whole.cast(i64) + 1023) << 52).apply(bitcast, to=f64)
     limit = (wide < 0.0).apply(select, wide.like(0.0), wide)
-    return (x.cast(f64) * (abs(wide) < math.inf).apply(select, power, limit)).cast(f32)
+    product = (x.cast(f64) * (abs(wide) < math.inf).apply(select, power, limit)).cast(f32)
+    quiet = (x.apply(bitcast, to=i32) & 0x7FC00000).equals(0x7FC00000)
+    return (quiet & abs(n).equals(math.inf)).apply(select, limit.cast(f32), product)
 
 
 FURTHEST = 400.0  # octaves: more than from the smallest f32 to the largest
@@ -359,7 +361,8 @@ FURTHEST = 400.0  # octaves: more than from the smallest f32 to the largest
 scale = composed(
     _scale,
     "scale",
-    "x times 2 to the power floor(n), rounded once; f32 only. What definitions of functions end with, on machines that have it.",
+    "x times 2 to the power floor(n), rounded once; f32 only. What definitions of functions end with, on machines that have it. "
+    "As such machines do, a quiet NaN gives 0 for n = -inf, and infinity for n = inf.",
     accepts=lambda tile: tile.elem is f32,
     traits=(),
 )
