@@ -111,3 +111,9 @@ def test_one_slow_call_does_not_shorten_samples(monkeypatch: pytest.MonkeyPatch)
     taken = iter([timing.LEAST, timing.LEAST / 100, timing.LEAST / 100])
     monkeypatch.setattr(timing, "_sample", lambda run, calls: next(taken))
     assert timing._calls(lambda: None) == 100
+
+
+def test_no_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        table._options(["softmax", "--threads", "0"])
+    assert "0 threads measure nothing" in capsys.readouterr().err

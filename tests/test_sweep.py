@@ -143,3 +143,9 @@ def test_workers_of_a_cluster_measure_the_same(tmp_path: Path) -> None:
 def test_without_memory_and_issue_everything_is_faster() -> None:
     points = run([find("ideal"), T1_BASE], {"prefill": chosen(["prefill"], "f16")["prefill"][:2]}, Here())
     assert 2 * points[0].cycles < points[1].cycles
+
+
+@pytest.mark.parametrize("text", ["matrix.rows", "matrix.rows=", "matrix.rows=16,,"])
+def test_a_key_without_values_is_refused(text: str) -> None:
+    with pytest.raises(LaunchError, match="the values are no list"):
+        axis(text)

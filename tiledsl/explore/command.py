@@ -60,13 +60,14 @@ def main(options: argparse.Namespace) -> int:
 
 def axis(text: str) -> tuple[list[str], list[Any]]:
     """The keys and values of `spm.bytes=65536,131072`."""
-    keys, given, values = text.partition("=")
+    keys, _, values = text.partition("=")
     try:
-        if not given:
-            raise tomllib.TOMLDecodeError
-        return keys.split("+"), list(tomllib.loads(f"values = [{values}]")["values"])
+        listed = list(tomllib.loads(f"values = [{values}]")["values"])
     except tomllib.TOMLDecodeError:
-        raise LaunchError(f"--vary {text}: the values are no list", help="--vary spm.bytes=65536,131072") from None
+        listed = []
+    if not listed:
+        raise LaunchError(f"--vary {text}: the values are no list", help="--vary spm.bytes=65536,131072")
+    return keys.split("+"), listed
 
 
 @contextmanager
