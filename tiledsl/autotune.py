@@ -12,7 +12,7 @@ from .backend import registry
 from .errors import ArgumentError, AutotunerError, ConflictingArguments, MemoryFault, StaticAssertionError, Unsupported
 from .frames import entrance
 from .runtime.jit import Launchable
-from .runtime.launch import IGNORED, profiled
+from .runtime.launch import IGNORED, heard, profiled
 
 Hook = Callable[..., Any]
 Times = list[float]  # median and quantiles, in milliseconds
@@ -180,7 +180,8 @@ class Autotuner(Tuned):
         base, given = self._settled(args, {**kwargs, **config.all_kwargs()})
         if self.do_bench is not None or not isinstance(base, Launchable):
             return config  # measured by others, or a launch of others
-        used = {name: value for name, value in given.items() if name not in IGNORED or name in base.arg_names}
+        known = {*base.arg_names, *heard(registry.find(given.get("backend") or registry.default()))}
+        used = {name: value for name, value in given.items() if name not in IGNORED or name in known}
         return [used, base.extents(grid, tuple(args), given), config.pre_hook]
 
     def _fastest(self, timings: dict[Config, Times], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Config:

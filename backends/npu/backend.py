@@ -20,7 +20,7 @@ from tiledsl.passes import SHARED
 from tiledsl.passes.pipeline import Pass
 from tiledsl.watch import Turns, Watch, named, require_room
 
-from .compiler.compile import compile_code, listing
+from .compiler.compile import MOST_STAGES, compile_code, listing
 from .compiler.container import Image, from_bytes, to_bytes
 from .compiler.report import report
 from .compiler.together import runs
@@ -49,6 +49,7 @@ class Backend:
     turns; cycles are counted per core."""
 
     passes = SHARED
+    staged = True  # it hears `num_stages`
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Backend:
 
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """The words of a kernel, checked for accesses that nothing orders."""
-        made = compile_code(kernel, self.machine, together=True)
+        made = compile_code(kernel, self.machine, together=True, stages=options.num_stages or MOST_STAGES)
         params = tuple(p.type for p in kernel.body.args)
         return Program(
             self.name, kernel.name, params, to_bytes(made, self.machine), {"report": report(made.slow), "asm": listing(made, self.machine)}

@@ -28,6 +28,7 @@ class Options(Record):
     deterministic: bool = False  # float atomics between programs in program order
     fast_math: bool = False  # leaves the numerics contract: reassociation and approximations allowed
     cooperative: bool = False  # all programs of the grid run at once, so that any may wait for any
+    num_stages: int | None = None  # iterations of a loop that have tiles of their own at a time, at most; None: the backend chooses
 
 
 LAUNCHING = ("num_threads", "cooperative")  # options that compiled code does not depend on
@@ -56,7 +57,8 @@ class Report:
 class Backend(Protocol):
     """A target. `launch` runs a program over a grid of up to three axes, x fastest.
 
-    One that reads and writes wherever a pointer leads says so by `unchecked = True`: when debugging, kernels then check it."""
+    One that reads and writes wherever a pointer leads says so by `unchecked = True`: when debugging, kernels then check it.
+    One that overlaps iterations says so by `staged = True`: only then does a launch's `num_stages` reach it, and its key."""
 
     name: str
 

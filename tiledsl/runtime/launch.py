@@ -17,6 +17,7 @@ Grid = tuple[int, int, int]
 MOST = 0x7FFFFFFF  # programs along an axis: program_id is an i32
 
 USED = ("num_threads", "num_cpu_threads", "backend", "enable_fp_fusion", "deterministic", "fast_math", "debug", "launch_cooperative_grid")
+STEERING = ("num_stages",)  # what backends with `staged` hear of the names below
 IGNORED = (  # what Triton programs pass to steer a GPU
     "num_warps", "num_stages", "num_ctas", "maxnreg", "extern_libs", "launch_pdl",
     "sanitize_overflow", "vec_lib", "instrumentation_mode", "waves_per_eu", "matrix_instr_nonkdim", "kpack", "ir_override",
@@ -62,10 +63,11 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
     name = given.get("backend")
     backend = registry.find(registry.default() if name is None else name)
     strict = config.strict_triton()  # signatures hold it; here it tells versions apart
+    known = heard(backend)
     if not given:
         key: object = (backend, debug, strict)
     else:
-        key = (backend, debug, strict, *((k, v) for k, v in given.items() if k in USED and v.__hash__ is not None))
+        key = (backend, debug, strict, *((k, v) for k, v in given.items() if k in known and v.__hash__ is not None))
         unknown = next((k for k in given if k not in USED and k not in IGNORED), None)
         if unknown is not None:
             raise UnknownArgument(
@@ -73,21 +75,30 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
                 notes=[f"parameters: {', '.join(parameters)}", f"options: {', '.join(USED)}"],
                 help=nearest(unknown, [*parameters, *USED, *IGNORED]),
             )
-    if any(v.__hash__ is None for k, v in given.items() if k in USED):
-        _options(given)  # says what is wrong with it
+    if any(v.__hash__ is None for k, v in given.items() if k in known):
+        _options(given, known)  # says what is wrong with it
     found = _targets.get(key)
     if found is None:
-        found = _targets[key] = Target(backend, _options(given), _flag("debug", given.get("debug", debug)))
+        found = _targets[key] = Target(backend, _options(given, known), _flag("debug", given.get("debug", debug)))
     return found
 
 
-def _options(given: Mapping[str, Any]) -> Options:
+def heard(backend: Backend) -> tuple[str, ...]:
+    """The options that a backend's launches depend on."""
+    return (*USED, *STEERING) if getattr(backend, "staged", False) else USED
+
+
+def _options(given: Mapping[str, Any], known: Sequence[str]) -> Options:
     threads = given.get("num_threads", given.get("num_cpu_threads"))
     if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 0):
         raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None or 0 for one per core")
     flags = {name: _flag(name, given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
     flags["cooperative"] = _flag("launch_cooperative_grid", given.get("launch_cooperative_grid"))
-    return Options(num_threads=None if threads is None else operator.index(threads) or None, **flags)
+    stages = given.get("num_stages") if "num_stages" in known else None
+    if stages is not None and (isinstance(stages, bool) or not hasattr(stages, "__index__") or operator.index(stages) < 0):
+        raise LaunchError(f"`num_stages` is {stages!r}", help="pass an int: how many iterations of a loop may overlap, 1 for none")
+    many = None if stages is None else max(1, operator.index(stages))
+    return Options(num_threads=None if threads is None else operator.index(threads) or None, num_stages=many, **flags)
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -91,10 +91,10 @@ def _closure(roots: Sequence[Value], makers: dict[Value, Op], stop: Collection[V
 
 
 def sets_for(emit: Emitter, part: Split) -> int:
-    """How many iterations have places of their own."""
+    """How many iterations have places of their own, `emit.stages` at most."""
     handed = sum(v.type.size * element(v.type).itemsize for v in part.made)
     short = len(part.ahead) + len(part.rest) <= MOST_THRICE
-    return 3 if short and 3 * handed <= emit.machine.spm_bytes // 2 else 2
+    return 3 if emit.stages > 2 and short and 3 * handed <= emit.machine.spm_bytes // 2 else 2
 
 
 def lower_ahead(emit: Emitter, part: Split, places: Places | None) -> Places:

@@ -17,6 +17,7 @@ from .container import Image, image
 from .expand import expand
 from .lower import lower
 from .names import Buffer, Label
+from .parts import in_parts
 from .reorder import reorder
 from .report import slow_ways
 from .resident import Plan, views
@@ -27,48 +28,61 @@ from .write import Code, Line
 
 LONGEST_RUN = 12_000  # instructions, so that a run's trace is looked at in one piece
 COPIES = 5  # of a program, in the words that run many
+MOST_STAGES = 3  # iterations of a loop that have tiles of their own
 SMALLEST = 16  # bytes: smaller tiles stay where they are
 
 
-def compile_code(kernel: Kernel, machine: Npu, checked: bool = True, together: bool = False) -> Image:
-    """The words of a kernel: with two iterations of a loop under way if there is room; with accumulators in the matrix unit's
-    memory, or going through it in parts. `checked`: whether the static checker looks at them. `together`: of many programs in one
-    run, if that can be."""
-    plan, refused = _plan(kernel, machine), ""
-    made = _together(kernel, machine, plan) if together and fits_together(kernel) else None
-    code, overlapping = lower(kernel, machine, stages=2)
-    if made is None and overlapping:
-        try:
-            made = _finished(code, machine, plan, overlapping)
-        except Unsupported as error:
-            refused = error.diagnostic.message
+def compile_code(kernel: Kernel, machine: Npu, checked: bool = True, together: bool = False, stages: int = MOST_STAGES) -> Image:
+    """The words of a kernel: with two or three iterations of a loop under way if there is room, `stages` at most; with accumulators
+    in the matrix unit's memory, or going through it in parts. `checked`: whether the static checker looks at them. `together`: of
+    many programs in one run, if that can be."""
+    made, refused = _together(kernel, machine) if together and fits_together(kernel) else None, ""
+    if made is None:
+        made, refused = _overlapped(kernel, machine, stages)
     if made is None:
         try:
-            made, code, plan = _fitted(kernel, machine, keep_accumulators=True)
+            made = _fitted(kernel, machine, keep_accumulators=True)
         except Overflow as error:
             if error.space != ACC:
                 raise
-            made, code, plan = _fitted(kernel, machine, keep_accumulators=False)
+            made = _fitted(kernel, machine, keep_accumulators=False)
+    words, code, plan = made
     if checked:
-        verify(made.words, machine)
-    return replace(made, slow=slow_ways(code, plan, machine, refused))
+        verify(words.words, machine)
+    return replace(words, slow=slow_ways(code, plan, machine, refused))
 
 
-def _together(kernel: Kernel, machine: Npu, plan: Plan) -> Image | None:
+Made = tuple[Image, Code, Plan]  # words, and what they are of, for the report
+
+
+def _together(kernel: Kernel, machine: Npu) -> Made | None:
     """Words that run many programs; none if there is no room for two at a time."""
-    code, overlapping = lower(kernel, machine, stages=2, together=True)
+    plan = _plan(kernel, machine)
+    code, overlapping = lower(kernel, machine, stages=MOST_STAGES, together=True)
     try:
         made = _finished(code, machine, plan, overlapping)
     except Unsupported:
         return None
-    return replace(made, together=max(1, LONGEST_RUN * COPIES // len(made.words)))
+    return replace(made, together=max(1, LONGEST_RUN * COPIES // len(made.words))), code, plan
+
+
+def _overlapped(kernel: Kernel, machine: Npu, stages: int) -> tuple[Made | None, str]:
+    """Words whose loops overlap their iterations; none if none can, or there is no room: then also why."""
+    plan = _plan(kernel, machine)
+    code, overlapping = lower(kernel, machine, stages=stages)
+    if not overlapping:
+        return None, ""
+    try:
+        return (_finished(in_parts(code, machine), machine, plan, overlapping), code, plan), ""
+    except Unsupported as error:
+        return None, error.diagnostic.message
 
 
 def _plan(kernel: Kernel, machine: Npu) -> Plan:
     return Plan(machine.spm_bytes // 4, len(kernel.body.args))
 
 
-def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> tuple[Image, Code, Plan]:
+def _fitted(kernel: Kernel, machine: Npu, *, keep_accumulators: bool) -> Made:
     """Words whose tiles fit, and how: first as it is; then elementwise code piece by piece; then ever more tiles in DRAM, the largest
     first; and all this again with smaller pieces."""
     code, _ = lower(kernel, machine, keep_accumulators=keep_accumulators)

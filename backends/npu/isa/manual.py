@@ -15,13 +15,13 @@ A modelled tile accelerator: a kernel becomes 128-bit instruction words, and onl
 core's registers, scratchpad, accumulators and DMA. Its results have the interpreter's bits. It reports cycles of the
 modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
 
-The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers and
-buffers; `together` makes one run of many programs, `ahead` loops that load one iteration ahead) - `expand` (with `groups`, `folds`,
-`products`: instructions that the machine has, tiles that do not fit piece by piece) - `reorder` (list scheduling by `estimate`, the
-machine's costs) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) - `tokens` (waits and posts) - `container`
-(words) - `check` (is every conflicting pair of accesses ordered, on every way through the words?). The stage `report` of
-`kernel.show` tells what took a slow way, and why: gathers, tiles in DRAM, products without a matrix unit.
-`python -m tiledsl doctor MACHINE` does so for all ops and ready kernels, and finds what would mend it.
+The way of a kernel, a file per stage: `lower` (with `arithmetic`, `arrange`, `contract`, `control`, `transfer`: virtual registers
+and buffers; `together` makes one run of many programs, `ahead` loops that load one iteration ahead) - `parts` (the last store) -
+`expand` (with `groups`, `folds`, `products`: instructions that the machine has, tiles that do not fit piece by piece) - `reorder`
+(list scheduling by `estimate`, the machine's costs) - `allocate` (registers, scratchpad) - `schedule` (descriptors, queues) -
+`tokens` (waits and posts) - `container` (words) - `check` (is every conflicting pair of accesses ordered, on every way through the
+words?). The stage `report` of `kernel.show` tells what took a slow way, and why: gathers, tiles in DRAM, products without a matrix
+unit. `python -m tiledsl doctor MACHINE` does so for all ops and ready kernels, and finds what would mend it.
 
 Time is a separate pass (`timing`): each instruction becomes a task with its cost (`costs`, `demand`), programs that did the same
 share their tasks, and an event loop runs all cores' queues on one memory (`events`). `kernel.profile(..., grid=...)` gives what
