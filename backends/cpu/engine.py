@@ -32,13 +32,19 @@ def _target_machine(cpu: str, features: str) -> Any:
     return llvm().Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small")
 
 
+@cache
+def _where() -> str:
+    """The first lines of a module: what it is for. Read with the rest, they take less than told to LLVM one by one."""
+    layout = llvm().Target.from_default_triple().create_target_machine().target_data
+    return f'target datalayout = "{layout}"\ntarget triple = "{llvm().get_process_triple()}"\n'
+
+
 def object_file(text: str, machine: HostMachine, optimised: bool = False) -> bytes:
     """An object file. No mid-level passes for kernels: their text is already what they would make of it."""
     binding = llvm()
     with _lock:
         target = _target_machine(machine.cpu, machine.features)
-        module = binding.parse_assembly(text)
-        module.triple, module.data_layout = binding.get_process_triple(), str(target.target_data)
+        module = binding.parse_assembly(_where() + text)
         if optimised:
             builder = binding.create_pass_builder(target, binding.create_pipeline_tuning_options(speed_level=2))
             builder.getModulePassManager().run(module, builder)

@@ -46,11 +46,11 @@ def call(frame: Frame, node: ast.Call) -> Any:
             raise frame.error(node, "`**` in a call is not supported", help="name the arguments")
         kwargs[keyword.arg] = frame.evaluate(keyword.value)
     frame.at(node)
-    return apply(frame, callee, args, kwargs, ast.unparse(node.func))
+    return apply(frame, callee, args, kwargs, lambda: ast.unparse(node.func))
 
 
-def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], spoken: str) -> Any:
-    """Call what a kernel may call."""
+def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], spoken: Callable[[], str]) -> Any:
+    """Call what a kernel may call; errors ask how it is spoken of."""
     if isinstance(callee, BoundMethod):
         callee, args = callee.method, [callee.receiver, *args]
     if isinstance(callee, Builtin):
@@ -73,7 +73,7 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
         return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
     if _compile_time(callee):
         return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
-    raise TypeRuleError(f"`{spoken}` cannot be called in a kernel", help=_instead(callee, spoken))
+    raise TypeRuleError(f"`{spoken()}` cannot be called in a kernel", help=_instead(callee, spoken()))
 
 
 def _instead(callee: Any, spoken: str) -> str:
@@ -92,17 +92,19 @@ def _instead(callee: Any, spoken: str) -> str:
     return "call functions of tl, jit functions and those of Python's math"
 
 
-def _require_fitting(special: Callable[..., Any], spoken: str, frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _require_fitting(
+    special: Callable[..., Any], spoken: Callable[[], str], frame: Frame, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
     """Say that arguments do not fit a Python function that kernels may call, in words about it and not about us."""
     try:
         inspect.signature(special).bind(frame, *args, **kwargs)
     except TypeError as error:
-        raise TypeRuleError(f"`{spoken}` cannot be called like this in a kernel: {error}") from None
+        raise TypeRuleError(f"`{spoken()}` cannot be called like this in a kernel: {error}") from None
 
 
 def make_aggregate(frame: Frame, kind: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """An instance of a class of tiles; a number in a field for a tile becomes one."""
-    made = construct(kind, tuple(args), kwargs, lambda function, a, k: apply(frame, function, a, k, kind.__name__))
+    made = construct(kind, tuple(args), kwargs, lambda function, a, k: apply(frame, function, a, k, lambda: kind.__name__))
     fields = made.leaves()
     loose = {n: fields[n] for n, declared in made.aggregate_fields.items() if declared is tensor and _is_number(fields[n])}
     return made.replaced({n: coerce.tensor(frame.build, value) for n, value in loose.items()}) if loose else made
@@ -195,12 +197,12 @@ def bind(function: JITFunction, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     return names
 
 
-def _static(value: Any, what: str) -> Any:
+def _static(value: Any, what: Callable[[], str]) -> Any:
     value = unwrap(value)
     if isinstance(value, Value):
         known = static_int(value)
         if known is None:
-            raise TypeRuleError(f"{what} takes a compile-time value, got {value.type}", help="declare it `tl.constexpr`")
+            raise TypeRuleError(f"{what()} takes a compile-time value, got {value.type}", help="declare it `tl.constexpr`")
         return known
     return value
 

@@ -55,9 +55,8 @@ def _walk(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
         node, in_loop = left.pop()
         yield node, in_loop
         children = list(ast.iter_child_nodes(node))
-        for child in children:
-            if type(child) in REFUSED and not hasattr(child, "lineno"):  # an operator has no place of its own
-                ast.copy_location(child, node)
+        if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in REFUSED:  # an operator has no place of its own
+            ast.copy_location(node.op, node)
         inside = in_loop or isinstance(node, LOOPS)
         left += [(child, inside) for child in reversed(children)]
 

@@ -56,10 +56,15 @@ def loaded(image: Image, again: Callable[[], bytes], outside: Sequence[str] = ()
 
 
 def _protect(start: int, size: int) -> None:
-    mprotect = ctypes.CDLL(None, use_errno=True).mprotect
-    mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    if mprotect(start, size, READ | EXECUTE):
+    if _mprotect()(start, size, READ | EXECUTE):
         raise Unloadable(ctypes.get_errno(), "memory cannot be made executable")
+
+
+@cache
+def _mprotect() -> Callable[[int, int, int], int]:
+    found = ctypes.CDLL(None, use_errno=True).mprotect
+    found.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return found
 
 
 @cache
