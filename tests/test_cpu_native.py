@@ -165,8 +165,10 @@ import sys
 import numpy as np
 import tiledsl, module
 out = np.zeros(64, np.float32)
+before = {name for name in sys.modules if name.startswith("tiledsl.")}
 module.fill[(1,)](out, 2.0)
 assert (out == 2).all()
+print(len({name for name in sys.modules if name.startswith("tiledsl.")} - before) > 0, end=" ")
 print("llvmlite" in sys.modules, *(name in sys.modules for name in ("tiledsl.backends.cpu.engine", "tiledsl.backends.cpu.lower")))
 """
 
@@ -176,4 +178,12 @@ def test_a_kernel_from_the_cache_needs_no_compiler(tmp_path, monkeypatch: pytest
     monkeypatch.setenv("TILEDSL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{tiledsl.__path__[-1]}:{tiledsl.__path__[0]}/..")
     said = [subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
-    assert said == ["True True True", "False False False"]
+    assert said == ["True True True True", "False False False False"]  # the second time not even a module is read
+
+
+def test_import_loads_no_backend_but_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{tiledsl.__path__[-1]}:{tiledsl.__path__[0]}/..")
+    look = "import sys, tiledsl; print(*(n for n in ('cpu', 'npu', 'interpreter') if f'tiledsl.backends.{n}' in sys.modules))"
+    for chosen, loaded in (("", "cpu"), ("npu", ""), ("no such backend", "")):
+        monkeypatch.setenv("TILEDSL_BACKEND", chosen)
+        assert subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.strip() == loaded

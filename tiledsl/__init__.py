@@ -11,6 +11,7 @@ from .backend.registry import use
 from .backend.threads import set_num_threads
 from .errors import CompilationError, LaunchError, MemoryFault, TileError
 from .memory import empty
+from .runtime.early import prepare as _prepare
 from .runtime.jit import jit
 from .version import __version__
 
@@ -40,3 +41,6 @@ def cdiv(x: int, y: int) -> int:
 def next_power_of_2(n: int) -> int:
     """The smallest power of two that is not below n."""
     return 1 << max(n - 1, 0).bit_length()
+
+
+_prepare()
