@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from tiledsl.errors import WaitError
 from tiledsl.testing.mutants import reduce, runner, trial
 from tiledsl.testing.mutants.declare import MUTATIONS
 from tiledsl.testing.mutants.pool import Pool
@@ -115,3 +116,18 @@ def test_a_fault_is_shown_by_the_smallest_part_that_has_it(scale: Unit, monkeypa
     mutant = trial.make(scale, 0, {})
     smaller = reduce.smallest(mutant, faulty(mutant, ()), ["cpu"])
     assert [line.strip() for line in smaller.splitlines()[2:]] == ["y = -y * 2.0"]
+
+
+def test_as_many_mutants_are_made_as_were_asked_for(scale: Unit) -> None:
+    for count in (1, 20, 40, 100, 333):
+        assert sum(task.count for task in runner.tasks_of([scale] * 3, count, seed=1)) == count
+
+
+def test_a_wait_that_nothing_ends_is_a_diagnostic(scale: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments, _ = trial.prepare(scale, Random(0))
+
+    def waits(*args: object) -> None:
+        raise WaitError("program (0, 0, 0) waits, and nothing changes that")
+
+    monkeypatch.setattr(trial, "interpret", waits)
+    assert trial.attempt(trial.make(scale, 0, arguments)).kind == "compiled"

@@ -92,7 +92,7 @@ def get_attribute(frame: Frame, node: ast.Attribute) -> Any:
     if found is MISSING:
         what = f"module `{owner.__name__}`" if isinstance(owner, ModuleType) else coerce.describe(owner)
         spoken = ast.unparse(node.value)
-        offered = [n for n in dir(owner) if not n.startswith("_") and not is_room(getattr(owner, n, None))]
+        offered = [n for n in dir(owner) if not n.startswith("_") and not is_room(getattr(owner, n, None)) and hasattr(owner, n)]
         help = nearest(node.attr, offered).replace("`", f"`{spoken}.", 1)
         raise frame.error(node, f"{what} has no attribute `{node.attr}`", help=help or f"dir({spoken}) lists what there is")
     if isinstance(found, Builtin) and getattr(type(owner), node.attr, None) is found:

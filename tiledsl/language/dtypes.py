@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..ir.formats import Format
 from ..ir.types import DTYPES, NARROW, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
 
 _SHORT = {"i1": "int1", "bf16": "bf16"}
@@ -71,13 +72,16 @@ class dtype:
 
     @property
     def fp_mantissa_width(self) -> int:
-        assert self.elem.format is not None
-        return self.elem.format.mantissa
+        return self._format("fp_mantissa_width").mantissa
 
     @property
     def exponent_bias(self) -> int:
-        assert self.elem.format is not None
-        return self.elem.format.bias
+        return self._format("exponent_bias").bias
+
+    def _format(self, name: str) -> Format:
+        if self.elem.format is None:
+            raise AttributeError(f"{self} has no {name}: it is no type of floating-point numbers")
+        return self.elem.format
 
     def is_floating(self) -> bool:
         return self.elem.is_float

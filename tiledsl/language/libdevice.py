@@ -36,6 +36,7 @@ from ..numerics.term import fma as _fma
 from ..numerics.term import select as _select
 from ..numerics.term import with_sign_of as _with_sign_of
 from . import coerce as _coerce
+from . import orders as _orders
 from .core import Builtin as _Builtin
 from .core import Context as _Context
 from .core import beyond as _beyond
@@ -354,6 +355,32 @@ for _name, _doc in {
     "cyl_bessel_i1": "The modified Bessel function of the first kind, of order 1.",
 }.items():
     globals()[_name] = _function(_name, getattr(_special, _name, None) or getattr(_bessel, _name), _doc)
+
+
+def _of_order(name: str, letter: str, doc: str) -> _Builtin:
+    """A Bessel function whose order is an argument."""
+    by_recurrence = getattr(_orders, "first_kind" if letter == "j" else "second_kind")
+
+    def apply(ctx: _Context, n: Any, x: Any) -> _Value:
+        order, at = _coerce.broadcast(ctx.build, _coerce.tensor(ctx.build, n), _coerce.tensor(ctx.build, x))
+        elem = _dtype_of(at.type)
+        refusal = f"libdevice.{name} takes an integer and f32 or f64, got {order.type} and {at.type}"
+        _require(_dtype_of(order.type).is_int and (elem in _FLOATS or elem in (_f16, _bf16)), refusal)
+        if elem not in _FLOATS:
+            _beyond(ctx.build, refusal, help="convert it first: x.to(tl.float32)")
+        wide = _Term(ctx.build, at).cast(_f64)
+        starts = [getattr(_bessel, f"{letter}{number}")(wide).value for number in (0, 1)]
+        found = ctx.call(by_recurrence, (_coerce.cast(ctx.build, order, _i64), wide.value, *starts))
+        result = _Term(ctx.build, found)
+        return (result if elem is _f64 else result.cast(_f32).cast(elem)).value
+
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = doc
+    return _builtin(apply)
+
+
+jn = _of_order("jn", "j", "The Bessel function of the first kind, of order n at x; it takes about n steps.")
+yn = _of_order("yn", "y", "The Bessel function of the second kind, of order n at x; it takes about n steps.")
 
 # arithmetic rounded up, down, to zero and to nearest
 for _mode in ("rn", "rz", "rd", "ru"):

@@ -429,3 +429,9 @@ def constexpr_store(x, B: tl.constexpr = None):
 def annotated_constexpr(x):
     n: tl.constexpr = tl.load(x)
     a = tl.arange(0, n)
+
+
+@case(np.ones(2, np.int32))
+def bias_of_an_integer(x):
+    y = tl.load(x)
+    tl.store(x, y + y.dtype.exponent_bias)

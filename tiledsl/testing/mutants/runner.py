@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from random import Random
@@ -204,7 +204,8 @@ def tasks_of(found: Sequence[Unit], count: int, seed: int, each: int = 40) -> li
     rounds = -(-count // (each * len(found)))
     tasks = [Task(i, 1 + (seed * 1000 + r) * each, each) for r in range(rounds) for i in range(len(found))]
     Random(seed).shuffle(tasks)
-    return tasks[: -(-count // each)]
+    whole, rest = divmod(count, each)
+    return [*tasks[:whole], *[replace(t, count=rest) for t in tasks[whole : whole + 1] if rest]]
 
 
 def main(arguments: Sequence[str]) -> int:

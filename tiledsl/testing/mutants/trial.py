@@ -21,7 +21,7 @@ from typing import Any
 from ... import language as tl
 from ...backend import registry
 from ...backend.base import Backend, Options, Program
-from ...errors import CompilationError, MemoryFault, ParseError, TileError, VerifyError
+from ...errors import CompilationError, MemoryFault, ParseError, TileError, VerifyError, WaitError
 from ...frontend.function import JITFunction
 from ...frontend.lower import lower_function
 from ...interpreter import interpret
@@ -227,7 +227,7 @@ def _ran(mutant: Mutant, launch: Launch, target: Backend, program: Program) -> O
     try:
         with alarm(RUNNING), quiet():
             expected = launch.interpreted()
-    except (OutOfTime, MemoryFault, MemoryError):
+    except (OutOfTime, MemoryFault, WaitError, MemoryError):
         return Outcome(STEPS[2])
     except Exception as error:
         return _fault(f"interpreter: {type(error).__name__}", _place(error), traceback.format_exc(), mutant)
