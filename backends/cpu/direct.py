@@ -10,7 +10,8 @@ from tiledsl.backend.direct import Table
 from .entry import ENTRY
 from .machine import threads_of
 from .native.launcher import ALONE, HERE, SPREAD, Launcher, method
-from .threads import BRIEF, native_pool, run_grid
+from .native.pool import native_pool
+from .threads import BRIEF, run_grid
 
 if TYPE_CHECKING:
     from . import Backend

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from tiledsl.forks import lock
 
 from .entry import AGAIN, Run
 from .machine import processors
+from .native.pool import native_pool
 from .scratch import arena_of
-
-if TYPE_CHECKING:
-    from .native.pool import NativePool
 
 CHUNKS = 8  # per worker: small enough that a slow worker holds nobody up
 PATIENCE = 0.1  # seconds that a signal may have to wait
@@ -38,7 +35,7 @@ def run_grid(run: Run, args: int, total: int, scratch: int, threads: int | None)
     if left < WAKING:
         run(args, chunk, total, arena)
         return
-    with lock:  # as below
+    with lock:  # a child must not inherit the lock of a module that is being imported
         from .workers import run_shared  # where there is a native pool, nobody needs it
     run_shared(run, args, chunk, total, chunk, scratch, workers - 1)
 
@@ -51,11 +48,3 @@ def _run_alone(run: Run, args: int, total: int, arena: int) -> None:
         run(args, first | AGAIN * bool(first), last, arena)
         size = max(int(PATIENCE * last / (time.perf_counter() - start + 1e-9)), 1)
         first = last
-
-
-def native_pool() -> NativePool | None:
-    """This process's native pool; None where there cannot be one."""
-    with lock:  # a child must not inherit the lock of a module that is being imported
-        from .native import pool  # a brief launch needs none
-
-        return pool.native_pool()

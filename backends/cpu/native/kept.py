@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from tiledsl import config, files
 from tiledsl.digest import sha256
 
-from ..engine import Linked, compiled, object_file
 from ..host import host
 from .image import decode
 from .load import Mapped, loaded
+
+if TYPE_CHECKING:
+    from ..engine import Linked
 
 MAGIC = b"tiledsl launcher 2\n"
 
@@ -26,8 +29,17 @@ def native(name: str) -> Mapped | Linked:
         path = os.path.join(directory, f"{sha256(f'{host()!r} {text}'.encode()).hexdigest()}.launcher")
         body = files.unsealed(MAGIC, files.load(path) or b"")
     if body is None:
+        from ..engine import compiled  # for what no earlier process has kept
+
         body = compiled(text, host(), optimised=True).encode()
         if directory is not None:
             files.save(path, files.sealed(MAGIC, body))
     outside = re.findall(r"^declare .* @(\w+)\(", text, re.MULTILINE)
-    return loaded(decode(body), lambda: object_file(text, host(), optimised=True), outside)
+    return loaded(decode(body), lambda: _object_file(text), outside)
+
+
+def _object_file(text: str) -> bytes:
+    """For a platform that refuses images."""
+    from ..engine import object_file  # see above
+
+    return object_file(text, host(), optimised=True)
