@@ -1,4 +1,4 @@
-"""Tasks in bulk: the collector makes of traces what the listener makes, instruction by instruction."""
+"""Tasks in bulk: what is made of traces is what the listener makes, instruction by instruction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiledsl.backends.npu.simulator.account import Account
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode
 from tiledsl.backends.npu.simulator.trace import Player, Trace
-from tiledsl.backends.npu.timing import Collector, Listener, Prices, Tasks
+from tiledsl.backends.npu.timing import Listener, Prices, Tasks, priced, tasks_of
 from tiledsl.backends.npu.timing.collect import _one_by_one, paired
 from tiledsl.kernels.attention import attention
 from tiledsl.kernels.softmax import softmax
@@ -54,23 +54,22 @@ def compare(one: Tasks, other: Tasks) -> None:
 
 @pytest.mark.parametrize("what", ["softmax", "attention"])
 def test_kernels_cost_what_the_listener_says(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs: list[tuple[Collector, Listener]] = []
+    pairs: list[tuple[Tasks, Listener]] = []
     called = Account.__call__
 
     def both(self: Account, trace: Trace) -> None:
         prices, listener = Prices(self.prices.program, self.machine), Listener(self.machine)
-        collector = Collector(prices)
-        collector(trace)
+        made = tasks_of(prices, [priced(prices, trace)])
         Player(self.prices.program, self.machine).play(trace, listener)
-        pairs.append((collector, listener))
+        pairs.append((made, listener))
         called(self, trace)
 
     monkeypatch.setattr(Account, "__call__", both)
     x = np.random.default_rng(0).standard_normal((11, 70)).astype(np.float32)
     softmax(x, backend="npu") if what == "softmax" else attention(x[None, :, :16], x[None, :, :16], x[None, :, :16], backend="npu")
     assert pairs
-    for collector, listener in pairs:
-        compare(collector.tasks(), listener.tasks.finish())
+    for made, listener in pairs:
+        compare(made, listener.tasks.finish())
 
 
 def test_runs_in_pieces_are_whole_again() -> None:
@@ -90,6 +89,7 @@ def test_runs_in_pieces_are_whole_again() -> None:
     core.run(1, (1, 0, 0), sink)
     account.timed(2)
     assert len(pieces) >= 4 and len(account.classes) == 1 and account.chosen == {0: 0, 1: 0}
+    assert 2 * len(account.pieces) == 2 * len(account.alike) == len(pieces), "those of the second program are known from the first"
     compare(account.classes[0], kept.tasks.finish())
 
 
@@ -157,14 +157,14 @@ def test_one_word_on_two_shapes_has_two_costs() -> None:
     program = decode(T1.assemble(TWICE))
     core, loaded = FastCore(T1_BASE), load(program, T1_BASE)
     core.attach(loaded, Memory([]), [], (1, 1, 1))
-    collector, listener = Collector(Prices(loaded.shown, T1_BASE)), Listener(T1_BASE)
+    prices, listener, pieces = Prices(loaded.shown, T1_BASE), Listener(T1_BASE), []
     player = Player(loaded.shown, T1_BASE)
 
     def sink(trace: Trace) -> None:
-        collector(trace)
+        pieces.append(priced(prices, trace))
         player.play(trace, listener)
 
     core.run(0, (0, 0, 0), sink)
-    tasks = collector.tasks()
+    tasks = tasks_of(prices, pieces)
     compare(tasks, listener.tasks.finish())
     assert tasks.columns["cost"][tasks.notes == 4].tolist() == [4 + 5, 4 + 10]

@@ -88,6 +88,7 @@ class Position:
     def __init__(self, emit: Emitter, first: Reg, last: int):
         """`last`: the last axis that anybody asks for."""
         self.axes: list[Reg] = []
+        self.one = emit.literal(1)
         rest = first
         for extent in emit.extents[: last + 1]:
             self.axes.append(emit.alu("rem", i64, rest, extent))
@@ -95,7 +96,7 @@ class Position:
 
     def step(self, emit: Emitter) -> None:
         """The next program's."""
-        carry = emit.literal(1)
+        carry = self.one
         for axis, (reg, extent) in enumerate(zip(self.axes, emit.extents, strict=False)):
             emit("addr", reg, reg, carry, 1)
             carry = emit.alu("eq", i64, reg, extent)

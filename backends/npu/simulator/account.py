@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from ..timing import Collector, Prices, Tasks, Timed
+from ..timing import Piece, Prices, Tasks, Timed, priced, tasks_of
 from ..timing.energy import Counter, Counts, joules
 from .trace import Trace
 
-MOST_REMEMBERED = 10_000  # instructions of runs, of one kernel
+MOST_REMEMBERED = 40_000  # instructions of runs, of one kernel
 MOST_LAUNCHES = 16
 MOST_PROGRAMS = 1024  # of a launch that is remembered
 
@@ -18,7 +18,7 @@ MOST_PROGRAMS = 1024  # of a launch that is remembered
 class Run:
     """A run of a program: equal keys cost the same."""
 
-    key: bytes
+    key: Hashable
     tasks: Tasks
     counts: Counts
 
@@ -47,13 +47,17 @@ class Account:
     programs: int
     before: Remembered = field(default_factory=Remembered)
     classes: list[Tasks] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)  # of the classes
-    known: dict[bytes, int] = field(default_factory=dict)  # classes by signature, or by what a collector saw
+    keys: list[Hashable] = field(default_factory=list)  # of the classes
+    known: dict[Hashable, int] = field(default_factory=dict)  # classes by signature, or by what their steps cost
     chosen: dict[int, int] = field(default_factory=dict)  # classes by program
-    begun: dict[int, Collector] = field(default_factory=dict)  # programs that came in pieces
-    counts: Counts = field(default_factory=Counts)  # of those
+    begun: dict[int, list[int]] = field(default_factory=dict)  # programs that came in pieces, by the numbers of these
+    pieces: list[Piece] = field(default_factory=list)
+    alike: dict[bytes, tuple[int, Counts]] = field(default_factory=dict)  # the pieces of traces, by digest
+    priced: dict[bytes, int] = field(default_factory=dict)  # by what they cost
+    counts: Counts = field(default_factory=Counts)  # of programs in pieces
     counted: dict[int, Counts] = field(default_factory=dict)  # of the other classes
     whole: list[int] = field(default_factory=list)  # the programs of those
+    last: tuple[bytes, int] = (b"", -1)  # the latest signature, and its class
 
     def __post_init__(self) -> None:
         self.machine = self.prices.machine
@@ -62,22 +66,38 @@ class Account:
     def __call__(self, trace: Trace) -> None:
         key = trace.signature(self.machine.burst) if trace.program not in self.begun else b""
         if not key:
-            self.counts.add(self.counter.count(trace))
-            self.begun.setdefault(trace.program, Collector(self.prices))(trace)
+            number, counts = self._piece(trace)
+            self.counts.add(counts)
+            self.begun.setdefault(trace.program, []).append(number)
+            return
+        if key == self.last[0]:  # a program is often like the one before, and to compare long signatures is quicker than to hash them
+            self.chosen[trace.program] = self.last[1]
+            self.whole.append(trace.program)
             return
         if key not in self.known:
             run = self.before.runs.get(key)
             if run is None:
-                collector = Collector(self.prices)
-                collector(trace)
-                run = Run(collector.key, collector.tasks(), self.counter.count(trace))
+                piece = priced(self.prices, trace)
+                run = Run(piece.key, tasks_of(self.prices, [piece]), self.counter.count(trace))
                 self.before.keep(key, run)
             self.known[key] = self._class(run.key, lambda: run.tasks)
             self.counted[self.known[key]] = run.counts
+        self.last = key, self.known[key]
         self.chosen[trace.program] = self.known[key]
         self.whole.append(trace.program)
 
-    def _class(self, key: bytes, tasks: Callable[[], Tasks]) -> int:
+    def _piece(self, trace: Trace) -> tuple[int, Counts]:
+        """The number of a piece, the same as of one before if they cost the same; and what it did."""
+        digest = trace.digest(self.machine.burst)
+        if digest not in self.alike:
+            piece = priced(self.prices, trace)
+            number = self.priced.setdefault(piece.key, len(self.pieces))
+            if number == len(self.pieces):
+                self.pieces.append(piece)
+            self.alike[digest] = number, self.counter.count(trace)
+        return self.alike[digest]
+
+    def _class(self, key: Hashable, tasks: Callable[[], Tasks]) -> int:
         """The class of a run: a new one, unless another cost the same."""
         index = self.known.setdefault(key, len(self.classes))
         if index == len(self.classes):
@@ -88,8 +108,8 @@ class Account:
     def timed(self, cores: int, record: int = 0) -> Timed:
         """All programs on so many cores; the times of at most `record` instructions are kept."""
         short = not self.begun and not record and self.programs <= MOST_PROGRAMS
-        for number, collector in self.begun.items():
-            self.chosen[number] = self._class(collector.key, collector.tasks)
+        for program, numbers in self.begun.items():
+            self.chosen[program] = self._class(tuple(numbers), lambda these=numbers: tasks_of(self.prices, [self.pieces[n] for n in these]))  # type: ignore[misc]
         self.begun = {}
         programs = [self.chosen[n] for n in range(self.programs)]
         launch = (cores, *self.keys, *programs)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha1
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +73,17 @@ class Trace:
         as bursts do. Empty for a piece of a program."""
         if not self.whole:
             return b""
+        return self.steps.tobytes() + self.tiles.tobytes() + self._alike(burst).tobytes()
+
+    def digest(self, burst: int) -> bytes:
+        """Likewise of a piece, and short: pieces are long."""
+        found = sha1(self.steps.view(np.uint8).data, usedforsecurity=False)
+        for table in (self.tiles, self._alike(burst)):
+            found.update(table.view(np.uint8).data if len(table) else b"-")
+        return found.digest()
+
+    def _alike(self, burst: int) -> np.ndarray:
+        """The boxes without what makes no difference."""
         boxes = self.boxes.copy()
         low, high = boxes["low"], boxes["high"]
         boxes["base"] %= burst
@@ -79,7 +91,7 @@ class Trace:
         np.maximum(low, 0, out=low)
         np.minimum(high, boxes["extents"], out=high)
         np.maximum(high, low, out=high)
-        return self.steps.tobytes() + self.tiles.tobytes() + boxes.tobytes()
+        return boxes
 
 
 Sink = Callable[[Trace], None]  # a trace may be overwritten when it returns

@@ -11,6 +11,7 @@ number and the shapes it names, and only what has not been seen yet is asked wha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -129,32 +130,32 @@ class Step:
         return self._box
 
 
-class Collector:
-    """Collects the steps of one run, piece by piece."""
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Steps of a run, priced."""
 
-    def __init__(self, prices: Prices):
-        self.prices = prices
-        self.pcs: list[np.ndarray] = []
-        self.rows: list[np.ndarray] = []
-
-    def __call__(self, trace: Trace) -> None:
-        """One more piece."""
-        self.pcs.append(trace.steps["pc"].copy())
-        self.rows.append(self.prices.rows_of(trace))
+    pcs: np.ndarray
+    rows: np.ndarray
 
     @property
     def key(self) -> bytes:
-        """Equal for runs that cost the same."""
-        return b"".join([*(piece.tobytes() for piece in self.rows), *(piece.tobytes() for piece in self.pcs)])
+        """Equal for pieces that cost the same."""
+        return self.rows.tobytes() + self.pcs.tobytes()
 
-    def tasks(self) -> Tasks:
-        """The tasks of the run."""
-        prices, pc = self.prices, np.concatenate(self.pcs)
-        columns = prices.columns(np.concatenate(self.rows))
-        jumped = np.concatenate([pc[:1] != 0, pc[1:] != pc[:-1] + 1])
-        columns["stall"] = jumped * float(prices.machine.taken_branch)
-        columns["first"], columns["second"] = paired(prices.waits.take(pc, axis=0), prices.posts.take(pc))
-        return Tasks.of(prices.machine, columns, pc)
+
+def priced(prices: Prices, trace: Trace) -> Piece:
+    """What a trace, or a piece of one, costs."""
+    return Piece(trace.steps["pc"].copy(), prices.rows_of(trace))
+
+
+def tasks_of(prices: Prices, pieces: Sequence[Piece]) -> Tasks:
+    """The tasks of a run."""
+    pc = np.concatenate([piece.pcs for piece in pieces])
+    columns = prices.columns(np.concatenate([piece.rows for piece in pieces]))
+    jumped = np.concatenate([pc[:1] != 0, pc[1:] != pc[:-1] + 1])
+    columns["stall"] = jumped * float(prices.machine.taken_branch)
+    columns["first"], columns["second"] = paired(prices.waits.take(pc, axis=0), prices.posts.take(pc))
+    return Tasks.of(prices.machine, columns, pc)
 
 
 def paired(waits: np.ndarray, posts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
