@@ -9,6 +9,7 @@ from tiledsl.waiting import may_wait
 
 from .buffers import Scratch
 from .code import Code
+from .emit import Scalar
 from .evaluate import assign
 from .stream import again
 from .types import Kind, register
@@ -19,29 +20,45 @@ BlockRule = Callable[[Code, Block], None]
 
 def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     """Count the iterations first: then no index can overflow."""
-    lo, hi, step, *carried = op.operands
-    body = op.blocks[0]
-    b, kind = code.b, Kind(lo.type.elem, 0)
-    count = _iterations(code, kind, *(code.scalars[v] for v in (lo, hi, step)))
-    start, stride = (_wide(code, kind, code.scalars[v]) for v in (lo, step))
-    stride = (
-        b.value(f"select i1 {b.value(f'icmp eq i64 {stride}, 0')}, i64 1, i64 {stride}") if not stride.lstrip("-").isdigit() else stride
-    )
+    carried, body = op.operands[3:], op.blocks[0]
+    b, count, along = code.b, iterations(code, op), steps(code, op)
     pieces = _begin(code, carried, op.results, [body.args[1:]])
     scalars = [p for p, v in enumerate(carried) if not v.type.shape]
     initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
     with again(code, body, count), b.loop(0, count, 1, initial) as loop:
-        at = b.value(f"add i64 {start}, {b.value(f'mul i64 {loop.index}, {stride}')}")
-        code.scalars[body.args[0]] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
         for p, text in zip(scalars, loop.carried, strict=True):
             code.scalars[body.args[1 + p]] = text
-        outer, code.turn = code.turn, loop.index
-        run(code, body)
-        code.turn = outer
+        iteration(code, op, along, loop.index, run)
         _assign_all(code, body.args[1:], body.yields, pieces)
         loop.next = [code.scalars[body.yields[p]] for p in scalars]
     for p, text in zip(scalars, loop.carried, strict=True):
         code.scalars[op.results[p]] = text
+
+
+def steps(code: Code, op: Op) -> tuple[str, str]:
+    """Where a `for` starts, and its step, as i64s."""
+    kind = Kind(op.operands[0].type.elem, 0)
+    start, step = (_wide(code, kind, code.scalars[v]) for v in (op.operands[0], op.operands[2]))
+    if step.lstrip("-").isdigit():
+        return start, step
+    return start, code.b.value(f"select i1 {code.b.value(f'icmp eq i64 {step}, 0')}, i64 1, i64 {step}")
+
+
+def iteration(code: Code, op: Op, along: tuple[str, str], turn: Scalar, run: BlockRule) -> None:
+    """The body of a `for`, in the iteration of a number."""
+    b, index, (start, step) = code.b, op.blocks[0].args[0], along
+    kind = Kind(index.type.elem, 0)
+    at = b.value(f"add i64 {start}, {b.value(f'mul i64 {turn}, {step}')}")
+    code.scalars[index] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
+    outer, code.turn = code.turn, turn
+    run(code, op.blocks[0])
+    code.turn = outer
+
+
+def iterations(code: Code, op: Op) -> str:
+    """How many times a `for` runs, as an i64."""
+    lo, hi, step = op.operands[:3]
+    return _iterations(code, Kind(lo.type.elem, 0), *(code.scalars[v] for v in (lo, hi, step)))
 
 
 def _wide(code: Code, kind: Kind, text: str) -> str:
@@ -51,7 +68,6 @@ def _wide(code: Code, kind: Kind, text: str) -> str:
 
 
 def _iterations(code: Code, kind: Kind, lo: str, hi: str, step: str) -> str:
-    """How many times the loop runs, as an i64."""
     b = code.b
     lo, hi, step = (_wide(code, kind, t) for t in (lo, hi, step))
     order = "s" if kind.elem.is_signed else "u"

@@ -9,7 +9,7 @@ the arena is as an earlier range of the same launch left it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 
 from tiledsl.errors import Unsupported
@@ -35,6 +35,7 @@ from .memory import atomic_cas, atomic_rmw, store, store_block
 from .offsets import spacing, worth_asking
 from .plan import WHOLE, is_virtual, plan
 from .points import Point, at_constant
+from .rounds import in_rounds, run_in_rounds
 from .scans import scan
 from .sort import sort
 from .stream import METADATA, large, order
@@ -65,13 +66,11 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     code.runs = b.mul(b.mul(sizes[0], sizes[1]), sizes[2])
     code.large = large(code, kernel)
     starts = _places(b, "%first", sizes, max((axis for name, axis in places if name == "program_id"), default=-1))
-    with b.loop("%first", "%last", 1, [("i64", start) for start in starts]) as loop:
-        code.program = str(loop.index)
-        for axis, here in enumerate(loop.carried):
-            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
-        following = _next_place(b, loop.carried, sizes)
-        lower_block(code, kernel.body)
-        loop.next = following
+    each_program = partial(_each_program, code, sizes, starts)
+    if in_rounds(kernel, made) is not None:
+        run_in_rounds(code, kernel.body, each_program, lower_ops)
+    else:
+        each_program([], lambda _: _whole(code, kernel.body))
     order(code)
     head = f"define void @{ENTRY}(ptr %args, i64 %from, i64 %last, ptr %arena) nounwind {{"
     parts = [
@@ -88,6 +87,26 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     if "sort" in {op.spec.name for op in kernel.body.walk()}:
         declared.add("declare i64 @llvm.ctlz.i64(i64, i1 immarg)")
     return "\n".join([*parts, *sorted(declared), METADATA, ""]), code.arena.size
+
+
+def _each_program(
+    code: Code, sizes: list[str], starts: list[str], carried: list[tuple[str, str]], run: Callable[[list[str]], list[str]]
+) -> list[str]:
+    """A loop over programs from the first to the last, with what each hands on to the next."""
+    b, axes = code.b, len(starts)
+    with b.loop("%first", "%last", 1, [*(("i64", start) for start in starts), *carried]) as loop:
+        code.program = str(loop.index)
+        for axis, here in enumerate(loop.carried[:axes]):
+            b.line(f"%program_id.{axis} = trunc i64 {here} to i32")
+        following = _next_place(b, loop.carried[:axes], sizes)
+        loop.next = [*following, *run(loop.carried[axes:])]
+    return loop.carried[axes:]
+
+
+def _whole(code: Code, body: Block) -> list[str]:
+    """A program from beginning to end, which hands on nothing."""
+    lower_block(code, body)
+    return []
 
 
 def _places(b: Builder, number: str, sizes: list[str], last: int) -> list[str]:
@@ -123,7 +142,12 @@ def _parameter(b: Builder, elem: Elem, position: int) -> str:
 
 def lower_block(code: Code, block: Block) -> None:
     """The ops of a block in program order; virtual tiles wait for their consumers."""
-    for op in block.ops:
+    lower_ops(code, block.ops)
+
+
+def lower_ops(code: Code, ops: Iterable[Op]) -> None:
+    """Some ops of a block, in program order."""
+    for op in ops:
         try:
             lower_op(code, op)
         except Unsupported as error:
