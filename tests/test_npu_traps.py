@@ -1,6 +1,7 @@
 """What the accelerator says when it stops: each reason with its full message, from both simulators alike."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from tiledsl.backends.npu.machine import Npu
 from tiledsl.backends.npu.simulator.checked import CheckedCore, Checks
 from tiledsl.backends.npu.simulator.fast import FastCore, load
 from tiledsl.backends.npu.simulator.run import decode, placed, run
-from tiledsl.errors import MemoryFault, TileError
+from tiledsl.errors import MemoryFault, TileError, WaitError
 from tiledsl.ir.types import f32
 from tiledsl.location import Loc
 from tiledsl.memory import Buffer, Memory
 
-SMALL = Npu(watchdog=100, descriptor_elements=256)
+SMALL = Npu(watchdog=300, descriptor_elements=256)
 TILE = "tset t0, spm, f32, #{}\ntdim t0, #4, #4\n"
 BOX = "arg r1, #0\nmovi r2, #4\ngset g0, f32, r1\ngdim g0, r2, #{}\n"
 
@@ -157,7 +158,7 @@ note: program (2, 0, 0), instruction 9: nothing""",
     "without end": (
         "movi r1, #1\nhead:\njumpnz r1, head\nhalt",
         """\
-error: WATCHDOG: more than 100 instructions
+error: WATCHDOG: more than 300 instructions
   --> kernel.py:11:5
 note: program (2, 0, 0), instruction 1: jumpnz r1, #1
 note: r1 is 1""",
@@ -186,6 +187,13 @@ note: t0 is f32[4] at byte 0 of spm, strides [4]""",
 error: SEM_UNDERFLOW: instruction 0 waits for s7, which nothing has posted
   --> kernel.py:10:5
 note: program (2, 0, 0), instruction 0: nop V wait0=s7""",
+    ),
+    "a token too many": (
+        "nop V post=s7\n" * 256 + "halt",
+        """\
+error: SEM_OVERFLOW: instruction 255 posts s7, which holds 255 posts that nothing has waited for
+  --> kernel.py:265:5
+note: program (2, 0, 0), instruction 255: nop V post=s7""",
     ),
     "a token that is left": (
         "nop V post=s7\nhalt",
@@ -226,6 +234,31 @@ def test_what_may_not_be_written(simulator):
 def reads_beyond(x, out, B: tl.constexpr):
     at = tl.program_id(0) * B + tl.arange(0, B)
     tl.store(out + at, tl.load(x + at))
+
+
+@tiledsl.jit
+def stuck(flags):
+    while tl.load(flags + tl.program_id(0), volatile=True) == 0:
+        pass
+    tl.atomic_xchg(flags + 1 - tl.program_id(0), 1)
+
+
+def test_programs_that_wait_for_each_other_are_told(monkeypatch):
+    monkeypatch.setenv("TILEDSL_WAIT_LIMIT", "0.1")
+    with pytest.raises(WaitError) as caught:
+        stuck[(2,)](np.zeros(2, np.int32), launch_cooperative_grid=True, backend="npu")
+    line = stuck.fn.__code__.co_firstlineno + 2
+    assert (
+        re.sub("--> .*/", "--> ", str(caught.value))
+        == f"""\
+error: program (0, 0, 0) waits for `flags` element 0, and nothing changes that
+  --> test_npu_traps.py:{line}:11, in stuck
+{line:4} |     while tl.load(flags + tl.program_id(0), volatile=True) == 0:
+     |           ^^^^^^^
+note: for 0.1 seconds every program that has started has waited; TILEDSL_WAIT_LIMIT sets this limit, 0 for none
+note: all programs of the grid run at once
+help: let another program write what this loop reads, before it waits itself"""
+    )
 
 
 def test_a_kernel_is_told_its_line():
