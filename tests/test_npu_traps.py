@@ -254,7 +254,7 @@ def test_programs_that_wait_for_each_other_are_told(monkeypatch):
 error: program (0, 0, 0) waits for `flags` element 0, and nothing changes that
   --> test_npu_traps.py:{line}:11, in stuck
 {line:4} |     while tl.load(flags + tl.program_id(0), volatile=True) == 0:
-     |           ^^^^^^^
+     |           {"^" * len("tl.load(flags + tl.program_id(0), volatile=True) == 0")}
 note: for 0.1 seconds every program that has started has waited; TILEDSL_WAIT_LIMIT sets this limit, 0 for none
 note: all programs of the grid run at once
 help: let another program write what this loop reads, before it waits itself"""
