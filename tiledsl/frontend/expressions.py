@@ -69,7 +69,14 @@ def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
             notes=["a kernel may read only globals that are tl.constexpr"],
             help=f"write `{node.id} = tl.constexpr({value!r})`",
         )
+    if value is UNNAMED.get(node.id, MISSING):
+        beyond(frame.at(node).build, f"{node.id} is not defined", f"use tl.{node.id}" if node.id in SPOKEN else "compute it outside")
     return value
+
+
+# of Python's functions, those that kernels may call here and that Triton gives no name; more stand in sequences.py
+UNNAMED = {fn.__name__: fn for fn in (abs, bool, str, repr, round, sorted, tuple)}
+SPOKEN = ("abs", "tuple")
 
 
 @expression(ast.Attribute)
@@ -285,6 +292,8 @@ def _run_through(frame: Frame, generators: Sequence[ast.comprehension]) -> Itera
     source, *inner = generators
     for item in sequences.items(frame.evaluate(source.iter), "a comprehension"):
         _bind(frame, source.target, item)
+        if source.ifs:
+            beyond(frame.at(source.ifs[0]).build, "the condition of a comprehension is left out", "name the elements that are wanted")
         if all(_known_test(frame, test) for test in source.ifs):
             yield from _run_through(frame, inner)
 

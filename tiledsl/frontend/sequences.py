@@ -70,8 +70,7 @@ def total(frame: Frame, sequence: Any, start: Any = 0) -> Any:
     """Added up from the left, as Python does; a start of 0 is left out."""
     parts = items(sequence, "sum")
     known = unwrap(start)
-    if any(isinstance(part, Value) for part in (*parts, known)):
-        beyond(frame.build, "`sum` of tensors cannot be called in a kernel", "add them up with +")
+    beyond(frame.build, "`sum` cannot be called in a kernel", "add the elements up with +")
     if parts and not isinstance(known, Value) and known == 0:
         known, *parts = parts  # type: ignore[assignment]
     for part in parts:

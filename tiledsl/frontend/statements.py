@@ -304,6 +304,8 @@ def _carried(frame: Frame, body: list[ast.stmt], index: str = "") -> dict[str, A
     for name in assigned(body):
         value = frame.names.get(name, Undefined(""))
         if name != index and not isinstance(value, Undefined):
+            if isinstance(value, (bool, int, float)) and name not in frame.constants:
+                beyond(frame.build, f"cannot reassign constexpr {name} in the loop", f"start with another name: a = {name}")
             found[name] = lanes.widened(frame, value)
     return found
 

@@ -10,6 +10,7 @@ from ..ir.core import Builder, Value
 from ..ir.types import Tile, i1
 from . import coerce
 from .core import Context, beyond, builtin, method, static_int, unwrap
+from .creation import extent
 from .shape import axis_of
 
 
@@ -17,7 +18,10 @@ from .shape import axis_of
 def join(ctx: Context, a: Any, b: Any) -> Value:
     """Two tiles side by side in a new last axis of extent two."""
     build = ctx.build
-    x, y = coerce.operands(build, a, b, weak=False)
+    x, y = coerce.tensor(build, a), coerce.tensor(build, b)
+    if x.type.elem != y.type.elem:
+        beyond(build, f"join takes tiles of one type, got {x.type} and {y.type}", "convert one with .to(...)")
+    x, y = coerce.operands(build, x, y, weak=False)
     shape = (*x.type.shape, 2)
     pair = build.emit(ops.reshape, build.emit(ops.arange, start=0, stop=2), shape=(1,) * x.type.rank + (2,))
     zero = coerce.broadcast_to(build, coerce.tensor(build, 0), pair.type.shape)
@@ -54,6 +58,8 @@ def interleave(ctx: Context, a: Any, b: Any) -> Value:
 def cat(ctx: Context, input: Value, other: Value, can_reorder: bool = False, dim: int = 0) -> Value:
     """Two tiles one after the other along an axis."""
     build = ctx.build
+    if input.type.elem != other.type.elem:
+        beyond(build, f"cat takes tiles of one type, got {input.type} and {other.type}", "convert one with .to(...)")
     a, b = coerce.operands(build, input, other)
     axis = axis_of(dim, a.type.rank)
     joined = join.function(ctx, a, b)
@@ -138,6 +144,7 @@ def histogram(ctx: Context, input: Value, num_bins: int, mask: Any = None) -> Va
     bins = static_int(num_bins)
     if bins is None:
         raise TypeRuleError(f"num_bins is a compile-time int, got {coerce.describe(num_bins)}")
+    extent(ctx.build, bins)
     if unwrap(mask) is None:
         return ctx.build.emit(ops.histogram, input, bins=bins)
     lanes = coerce.broadcast_to(ctx.build, coerce.condition(ctx.build, coerce.tensor(ctx.build, mask)), input.type.shape)

@@ -39,6 +39,7 @@ def wide(build: Builder, value: Any) -> Value:
     """A scalar int64."""
     value = unwrap(value)
     if not is_tensor(value):
+        require(isinstance(value, int) or hasattr(value, "__index__"), f"expected an integer, got {coerce.describe(value)}")
         return coerce.constant(build, value, i64)
     require(value.type.elem.is_int and not value.type.shape, f"expected an integer scalar, got {value.type}")
     return coerce.cast(build, value, i64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 from .. import ops
@@ -11,7 +12,7 @@ from ..ir.types import DType, Pointer, Tile, f64, i1, i32, i64
 from ..messages import CAPACITY, HEADER, RECORD, Message
 from ..ops import Atomic
 from . import coerce
-from .core import Context, builtin, unwrap
+from .core import Context, beyond, builtin, unwrap
 from .reduction import any_of
 
 
@@ -71,6 +72,8 @@ def device_print(ctx: Context, prefix: str, *args: Any, hex: bool = False) -> No
     if not isinstance(text, str):
         raise TypeRuleError(f"device_print takes a string first, got {coerce.describe(prefix)}", help='write tl.device_print("x", x)')
     build = ctx.build
+    if not all(c in string.printable for c in text):
+        beyond(build, f"{text} is not an ascii string", "write it with ASCII letters")
     tiles = [coerce.tensor(build, a) for a in args]
     shapes = tuple((str(t.type.elem), t.type.shape) for t in tiles)
     message = Message(text, build.loc, hex=bool(unwrap(hex)), operands=shapes)

@@ -61,6 +61,7 @@ def make_tensor_descriptor(
 def _inside(ctx: Context, desc: TensorDescriptor, offsets: Any, shape: tuple[int, ...]) -> tuple[Value, Value]:
     """The pointers of a block at offsets, and which of them lie inside the tensor."""
     at, build = wides(ctx.build, offsets), ctx.build
+    shape_of(build, shape)  # which the host may have chosen
     require(len(at) == len(desc.block_shape), f"Expected {len(desc.block_shape)} offsets, but got {len(at)}")
     bounds = dict(enumerate(wides(build, desc.shape)))
     pointers, mask = window(build, desc.base, wides(build, desc.strides), at, shape, bounds)

@@ -17,7 +17,7 @@ from ..ir.formats import Special
 from ..ir.spec import SPECS, OpSpec
 from ..ir.types import DTYPES, DType, Pointer, bf16, dtype_of, f16, f32, f64, i1, i32, i64, u32, u64
 from . import coerce
-from .core import Builtin, Context, beyond, builtin, is_tensor, method, unwrap
+from .core import Builtin, Context, beyond, builtin, is_tensor, method, static_int, unwrap
 from .creation import element
 from .dtypes import dtype, pointer_type, short_name
 from .operators import apply_binary
@@ -77,6 +77,8 @@ def sigmoid(ctx: Context, x: Any) -> Value:
     """1 / (1 + exp(-x)); fp16 and bf16 compute in fp32 and round once."""
     tile = coerce.tensor(ctx.build, x)
     require(tile.type.elem.is_float, f"sigmoid takes floats, got {tile.type}")
+    if tile.type.elem not in SINGLE:
+        beyond(ctx.build, f"Expected dtype ['fp32', 'fp64'] but got {_spoken(tile)}", "convert it first: x.to(tl.float32)")
     return ctx.build.emit(ops.sigmoid, tile)
 
 
@@ -89,12 +91,19 @@ def abs(ctx: Context, x: Any) -> Value:
     return ctx.build.emit(ops.abs_, tile)
 
 
+def _all_nan(choice: Any) -> bool:
+    """Whether NaN wins."""
+    known = unwrap(choice)
+    require(isinstance(known, PropagateNan), f"propagate_nan is tl.PropagateNan.NONE or tl.PropagateNan.ALL, got {coerce.describe(choice)}")
+    return known is PropagateNan.ALL
+
+
 def _extreme(name: str, plain: OpSpec, propagating: OpSpec, doc: str) -> Builtin:
     def apply(ctx: Context, x: Any, y: Any, propagate_nan: PropagateNan = PropagateNan.NONE) -> Value:
         a, b = coerce.operands(ctx.build, x, y, weak=False)
         if a.type.elem is bf16:
             a, b = coerce.cast(ctx.build, a, f32), coerce.cast(ctx.build, b, f32)
-        all_nan = unwrap(propagate_nan) is PropagateNan.ALL and a.type.elem.is_float
+        all_nan = _all_nan(propagate_nan) and a.type.elem.is_float
         return ctx.build.emit(propagating if all_nan else plain, a, b)
 
     apply.__name__, apply.__doc__ = name, doc + " A number is typed as if it stood alone; bf16 gives fp32."
@@ -112,7 +121,7 @@ def clamp(ctx: Context, x: Any, min: Any, max: Any, propagate_nan: PropagateNan 
     build = ctx.build
     tile = coerce.tensor(build, x)
     require(tile.type.elem.is_float, f"clamp takes floats, got {tile.type}")
-    everywhere = unwrap(propagate_nan) is PropagateNan.ALL
+    everywhere = _all_nan(propagate_nan)
     low = coerce.operands(build, tile, min, weak=False)
     lifted = build.emit(ops.maximum_nan if everywhere else ops.maximum, *(_single(ctx, v) for v in low))
     high = coerce.operands(build, lifted, max, weak=False)
@@ -228,31 +237,50 @@ def _cast_pointer(ctx: Context, tile: Value, to: Any) -> Value:
     if isinstance(to, pointer_type):
         return build.emit(ops.pointer, whole, to=to.element_ty.elem)
     elem = element(to)
-    require(elem.is_int, f"cannot convert {tile.type} to {short_name(elem)}")
+    require(elem.is_int, f"cannot convert {tile.type} to {short_name(elem)}", help="convert it to tl.int64 first")
+    if elem.bits not in (1, 64) and isinstance(tile.type.elem, Pointer):
+        beyond(build, f"cannot cast {tile.type} to {short_name(elem)}", "convert it to tl.int64 first")
     return coerce.cast(build, whole, elem)
+
+
+def _require_one_per_axis(ctx: Context, name: str, input: Any, values: Any) -> None:
+    """A promise is made of compile-time ints, one per axis; it has no effect, so other ones matter to Triton alone."""
+    known, rank = unwrap(values), input.type.rank or 1 if is_tensor(input) else 1
+    items = known if isinstance(known, (tuple, list)) else (known,)
+    help = "give it a list of compile-time ints, one per axis"
+    if any(static_int(item) is None for item in items):
+        beyond(ctx.build, f"{name} takes constexpr values, got {coerce.describe(values)}", help)
+    elif len(items) != rank:
+        beyond(ctx.build, f"Shape of input to {name} does not match the length of values", help)
 
 
 @builtin
 def multiple_of(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about divisibility; returns input."""
+    _require_one_per_axis(ctx, "multiple_of", input, values)
     return input
 
 
 @builtin
 def max_contiguous(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about contiguity; returns input."""
+    _require_one_per_axis(ctx, "max_contiguous", input, values)
     return input
 
 
 @builtin
 def max_constancy(ctx: Context, input: Any, values: Any) -> Any:
     """A promise about equal neighbours; returns input."""
+    _require_one_per_axis(ctx, "max_constancy", input, values)
     return input
 
 
 @builtin
 def assume(ctx: Context, cond: Any) -> None:
     """A promise that a condition holds; without effect."""
+    known = unwrap(cond)
+    if is_tensor(known) and (known.type.shape or known.type.elem is not i1):
+        beyond(ctx.build, f"assume takes an int1 scalar, got {known.type}", "compare it, and reduce it to a scalar")
 
 
 @builtin

@@ -21,11 +21,13 @@ SEMANTICS = (None, "acquire", "release", "acq_rel", "relaxed")
 SCOPES = (None, "gpu", "cta", "sys")
 
 
-def _check_hints(verb: str, cache: Any, eviction: Any) -> None:
+def _check_hints(build: Builder, verb: str, cache: Any, eviction: Any) -> None:
     """Cache hints are accepted and have no meaning here; misspelt ones are refused."""
     for name, value, choices in (("cache modifier", cache, CACHE[verb]), ("eviction policy", eviction, EVICTION)):
         if (unwrap(value) or "") not in choices:
             raise TypeRuleError(f"{name} {unwrap(value)!r} is not one of {', '.join(map(repr, choices))}")
+    if unwrap(eviction) == "evict_normal":
+        beyond(build, "Eviction policy evict_normal not supported", "leave it out: it is the default")
 
 
 def _check_order(sem: Any, scope: Any) -> None:
@@ -39,6 +41,8 @@ def _mask(build: Builder, mask: Any) -> Value | None:
     if mask is None or mask is True:
         return None
     tile = coerce.tensor(build, mask)
+    if tile.type.elem is not i1:
+        beyond(build, "Mask must have boolean scalar type", help="compare it: mask=(... != 0)")
     return coerce.condition(build, tile) if not is_tensor(mask) or tile.type.elem is not i1 else tile
 
 
@@ -55,7 +59,7 @@ def load(
     volatile: bool = False,
 ) -> Value:
     """Read through a tile of pointers. Lanes where mask is false touch no memory and are `other`, or 0."""
-    _check_hints("load", cache_modifier, eviction_policy)
+    _check_hints(ctx.build, "load", cache_modifier, eviction_policy)
     if isinstance(pointer, BlockPointer):
         require(unwrap(mask) is None and unwrap(other) is None, "`mask` and `other` cannot be specified for loading block pointers")
         return load_window(ctx.build, pointer, boundary_check, padding_option)
@@ -123,7 +127,7 @@ def store(
     eviction_policy: str = "",
 ) -> None:
     """Write through a tile of pointers where mask is true; the value is converted to the element type."""
-    _check_hints("store", cache_modifier, eviction_policy)
+    _check_hints(ctx.build, "store", cache_modifier, eviction_policy)
     if isinstance(pointer, BlockPointer):
         require(unwrap(mask) is None, "`mask` cannot be specified for storing through block pointers")
         store_window(ctx.build, pointer, value, boundary_check)

@@ -231,6 +231,8 @@ def dot(
         require(isinstance(side, Value), f"dot takes tiles, got {coerce.describe(side)}")
     precision = unwrap(input_precision)
     require(precision in (None, "tf32", "tf32x3", "ieee", "bf16x3", "bf16x6"), f"input_precision {precision!r} is not known")
+    both = precision is not None and unwrap(allow_tf32) is not None
+    require(not both, "Only one of input_precision and allow_tf32 can be specified", help="leave allow_tf32 out")
     build = ctx.build
     if a.type.elem is not b.type.elem and _is_fp8(a) and _is_fp8(b):
         a, b = coerce.cast(build, a, f16), coerce.cast(build, b, f16)  # which holds every fp8 number

@@ -16,6 +16,8 @@ def static_assert(ctx: Context, cond: Any, msg: str = "") -> None:
     cond = unwrap(cond)
     if is_tensor(cond):
         raise TypeRuleError("static_assert takes a compile-time condition", help="use tl.device_assert for values of the kernel")
+    if not isinstance(cond, bool):
+        beyond(ctx.build, f"static_assert takes a bool, got {coerce.describe(cond)}", "compare it, as in `x != 0`")
     if not cond:
         raise StaticAssertionError(f"static assertion failed: {unwrap(msg)}" if unwrap(msg) else "static assertion failed")
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import TypeRuleError, nearest
 from ..ir.core import Value
 from . import coerce
-from .core import METHODS, Builtin, Context, builtin
+from .core import METHODS, Builtin, Context, beyond, builtin
 from .dtypes import dtype
 from .library import cdiv, softmax
 from .math import cast
@@ -37,8 +37,14 @@ ATTRIBUTES: dict[str, Callable[[Context, Value], Any]] = {
     "type": lambda ctx, x: block_type(dtype.of(x.type.elem), x.type.shape) if x.type.shape else dtype.of(x.type.elem),
     "shape": lambda ctx, x: x.type.shape,
     "numel": lambda ctx, x: x.type.size,
-    "T": lambda ctx, x: trans.function(ctx, x),
+    "T": lambda ctx, x: _transposed(ctx, x),
 }
+
+
+def _transposed(ctx: Context, x: Value) -> Value:
+    if x.type.rank != 2:
+        beyond(ctx.build, "permute dims must have the same length as input shape", "name the axes: tl.permute(x, ...)")
+    return trans.function(ctx, x)
 
 
 ARRAYS = "of an array a kernel gets the address only: pass what it needs of shape and strides as numbers"

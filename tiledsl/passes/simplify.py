@@ -341,9 +341,9 @@ def control(build: Copier, op: Op, operands: list[Value]) -> Any:
         if None in bounds:
             return None
         turns = range(bounds[0], bounds[1], bounds[2] or 1)  # type: ignore[arg-type]
-        if len(turns) == 0:
+        if not turns:  # not by len, which counts to 2**63 - 1 only
             return _results(op, operands[3:])
-        if len(turns) == 1:
+        if not turns[1:]:
             return _results(op, build.inline(op.blocks[0], [operands[0], *operands[3:]]))
     if op.spec is ops.while_:
         return _skipped(build, op, operands)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -303,8 +303,17 @@ def _descriptor(value: Any, slot: Slot, out: list[Bound]) -> Key:
 
 def _described(value: Any) -> TensorDescriptor:
     """A descriptor made on the host, as a kernel sees it: base, extents and strides at run time, the rest compiled in."""
-    block, padding = constexpr(tuple(map(int, value.block_shape))), constexpr(str(value.padding))
+    block, padding = constexpr(block_shape(value.block_shape)), constexpr(str(value.padding))
     return TensorDescriptor(value.base, tuple(value.shape), tuple(value.strides), block, padding)  # type: ignore[arg-type]
+
+
+def block_shape(extents: Iterable[Any]) -> tuple[int, ...]:
+    """The block that a descriptor moves: one to five positive ints."""
+    found = tuple(getattr(n, "value", n) for n in extents)
+    fine = [hasattr(n, "__index__") and not isinstance(n, bool) and n.__index__() > 0 for n in found]
+    if not (1 <= len(found) <= 5 and all(fine)):
+        raise ArgumentError(f"the block of a descriptor is {list(found)}", help="give it one extent per axis, one to five positive ints")
+    return tuple(n.__index__() for n in found)
 
 
 def _known(value: Any, slot: Slot, out: list[Bound]) -> Key:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import config
 from ..backend import registry
 from ..backend.base import LAUNCHING, Backend, Options, Report
+from ..beyond import STRICT
 from ..errors import LaunchError, UnknownArgument, nearest
 from ..record import Record
 from .compiled import Compiled
@@ -64,6 +65,8 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
     backend = registry.find(registry.default() if name is None else name)
     strict = config.strict_triton()  # signatures hold it; here it tells versions apart
     known = heard(backend)
+    if strict:
+        _require_triton_takes(given)
     if not given:
         key: object = (backend, debug, strict)
     else:
@@ -99,6 +102,13 @@ def _options(given: Mapping[str, Any], known: Sequence[str]) -> Options:
         raise LaunchError(f"`num_stages` is {stages!r}", help="pass an int: how many iterations of a loop may overlap, 1 for none")
     many = None if stages is None else max(1, operator.index(stages))
     return Options(num_threads=None if threads is None else operator.index(threads) or None, num_stages=many, **flags)
+
+
+def _require_triton_takes(given: Mapping[str, Any]) -> None:
+    """Refuse options that say nothing here, and that Triton would not compile with."""
+    warps = given.get("num_warps")
+    if warps is not None and (not isinstance(warps, int) or warps < 1 or warps & (warps - 1)):
+        raise LaunchError(f"num_warps must be a power of 2, got {warps!r}", notes=[STRICT], help="pass 1, 2, 4, 8 or 16")
 
 
 def _flag(name: str, value: Any) -> bool:

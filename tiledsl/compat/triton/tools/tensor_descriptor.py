@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ....beyond import STRICT
+from ....config import strict_triton
+from ....runtime.arguments import block_shape
+
 
 @dataclass
 class TensorDescriptor:
@@ -23,7 +27,10 @@ class TensorDescriptor:
         assert len(self.strides) == rank, f"rank mismatch: {len(self.strides)} strides for {rank} axes"
         assert len(self.block_shape) == rank, f"rank mismatch: a block of {len(self.block_shape)} axes for {rank}"
         assert self.base.data_ptr() % 16 == 0, "base must be 16-byte aligned"
-        self.block_shape = [getattr(extent, "value", extent) for extent in self.block_shape]
+        self.block_shape = list(block_shape(self.block_shape))
+        for axis, extent in enumerate(self.block_shape):
+            if extent & (extent - 1) and strict_triton():
+                raise ValueError(f"Shape element {axis} must be a power of 2, got {extent} ({STRICT})")
         for stride in self.strides[:-1]:
             assert stride * self.base.dtype.itemsize % 16 == 0, "strides must be 16-byte aligned"
         assert self.strides[-1] == 1, "Last dimension must be contiguous"
