@@ -1,11 +1,12 @@
 """Time by events: compiled or not it is the same; cores share one memory; lost cycles have a reason."""
 
 import random
+from functools import cache
 
 import numpy as np
 
 from tiledsl.backends.npu.machine import T1_BASE, find
-from tiledsl.backends.npu.timing import QUEUE_NAMES, Tasks, Timed
+from tiledsl.backends.npu.timing import QUEUE_NAMES, Tasks, Timed, events
 from tiledsl.backends.npu.timing.events import _compiled, chosen, simulate
 from tiledsl.backends.npu.timing.tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER
 
@@ -98,3 +99,9 @@ def test_few_transfers_are_under_way_at_once():
 
 def test_what_has_been_compiled_is_used():
     assert chosen(10**6) is _compiled() and chosen(1) is _compiled()
+
+
+def test_short_launches_add_up(monkeypatch):
+    monkeypatch.setattr(events, "_compiled", cache(lambda: "compiled"))
+    monkeypatch.setattr(events, "_effort", events._Effort())
+    assert [events.chosen(60_000) for _ in range(7)] == [events.simulate] * 5 + ["compiled"] * 2

@@ -294,7 +294,10 @@ class Overflow(Unsupported):
 
 def _overflow(roots: list[Buffer], lives: dict[Buffer, Lifetime], capacity: int, space: int, code: Code) -> Overflow:
     """What is live where most is."""
-    where = max(range(len(code)), key=lambda i: sum(b.nbytes for b in roots if lives[b].start <= i <= lives[b].end))
+    change = np.zeros(len(code) + 1, np.int64)  # of the bytes that are taken, from line to line
+    np.add.at(change, [lives[b].start for b in roots], [b.nbytes for b in roots])
+    np.subtract.at(change, [lives[b].end + 1 for b in roots], [b.nbytes for b in roots])
+    where = int(np.argmax(np.cumsum(change)))
     live = [b for b in roots if lives[b].start <= where <= lives[b].end]
     line = code[where]
     notes = [f"{b.nbytes} bytes, made {_made(code, lives[b].start)}" for b in sorted(live, key=lambda b: -b.nbytes)[:8]]

@@ -13,6 +13,7 @@ The one function below is Python; it is compiled by numba where there is much to
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from .tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER, QUEUE_NAMES, QUEUES, Tasks
 
-WORTH_COMPILING = 100_000  # instructions; below, numba's import takes longer than Python does
+WORTH_COMPILING = 100_000  # instructions of a launch, or thrice as many of several; below, numba's import takes longer than Python does
 
 
 def simulate(
@@ -313,9 +314,22 @@ def _compiled() -> Callable[..., int]:
     return made
 
 
+@dataclass
+class _Effort:
+    """What Python has simulated so far."""
+
+    instructions: int = 0
+
+
+_effort = _Effort()
+
+
 def chosen(amount: int) -> Callable[..., int]:
-    """The simulation for so many instructions: compiled where that pays, or has been paid for."""
-    return _compiled() if amount > WORTH_COMPILING or _compiled.cache_info().currsize else simulate
+    """The simulation for so many instructions: compiled where that pays, would have paid, or has been paid for."""
+    if _compiled.cache_info().currsize or amount > WORTH_COMPILING or _effort.instructions + amount > 3 * WORTH_COMPILING:
+        return _compiled()
+    _effort.instructions += amount
+    return simulate
 
 
 class Timed:
