@@ -8,6 +8,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -72,7 +73,10 @@ def apply(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, A
     if hasattr(callee, "_fields"):  # a class of named tuples holds whatever it is given
         return callee(*map(unwrap, args), **{name: unwrap(value) for name, value in kwargs.items()})
     if _compile_time(callee):
-        return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
+        try:
+            return callee(*(_static(a, spoken) for a in args), **{k: _static(v, spoken) for k, v in kwargs.items()})
+        except TypeRuleError as error:
+            raise TypeRuleError(error.message, help=_running(callee)) from None
     raise TypeRuleError(f"`{spoken()}` cannot be called in a kernel", help=_instead(callee, spoken()))
 
 
@@ -156,7 +160,7 @@ def inline(frame: Frame, callee: Any, args: Sequence[Any], kwargs: Mapping[str, 
     if not isinstance(function, JITFunction):
         raise TypeRuleError(f"{coerce.describe(function)} is not a jit function", help="decorate it with @tiledsl.jit")
     if frame.depth >= DEEPEST_CALL:
-        raise TypeRuleError(f"calls are nested more than {DEEPEST_CALL} deep", help="recursion must end at compile time")
+        raise frame.too_deep(f"calls are nested more than {DEEPEST_CALL} deep", "write some of these functions as one")
     names = bind(function, args, kwargs)
     check(function)
     inner = Frame(function, frame.build, names, frame.loc(frame.node), frame.depth + 1)
@@ -205,6 +209,16 @@ def _static(value: Any, what: Callable[[], str]) -> Any:
             raise TypeRuleError(f"{what()} takes a compile-time value, got {value.type}", help="declare it `tl.constexpr`")
         return known
     return value
+
+
+def _running(callee: Any) -> str:
+    """What to write for a Python function of numbers where a number is known only to the running kernel."""
+    name = getattr(callee, "__name__", "")
+    if isinstance(getattr(language, name, None), (Builtin, Library)):
+        return f"use tl.{name}, which takes tiles"
+    if isinstance(getattr(import_module(f"{language.__name__}.libdevice"), name, None), Builtin):
+        return f"use libdevice.{name}, which takes tiles: from tiledsl.language import libdevice"
+    return "declare it `tl.constexpr`"
 
 
 # --- the Python functions a kernel may use

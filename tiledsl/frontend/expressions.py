@@ -61,7 +61,14 @@ def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
     """A global as a kernel may use it: compile-time objects, but no plain numbers, which might change unseen."""
     if isinstance(value, constexpr):
         return constexpr_function(value.value) if inspect.isfunction(value.value) else value.value
-    plain = isinstance(value, (bool, int, float, str, list, dict))
+    is_array = hasattr(value, "__array_interface__") or (hasattr(value, "__dlpack__") and not inspect.isclass(value))
+    if is_array and getattr(value, "shape", ()):
+        raise frame.error(
+            node,
+            f"`{node.id}` is a global array, which a kernel cannot read",
+            help=f"make it a parameter of the kernel, pass it to the launch, and read it: tl.load({node.id} + i)",
+        )
+    plain = is_array or isinstance(value, (bool, int, float, str, list, dict))
     if plain and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true"):
         raise frame.error(
             node,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import CompilationError, TileError
+from ..errors import CompilationError, TileError, TypeRuleError
 from ..ir.core import Block, Builder, Value
 from ..ir.types import Pointer, Tile, i64
 from ..location import Loc
@@ -35,9 +35,10 @@ DEEPEST_CALL = 100
 
 @dataclass(frozen=True)
 class Returned:
-    """The value a statement returned from the function."""
+    """The value a statement returned from the function, and where."""
 
     value: Any
+    loc: Loc | None = None
 
 
 def expression(*kinds: type[ast.AST]) -> Callable[[Handler], Handler]:
@@ -79,6 +80,15 @@ class Frame:
         """An error at a node."""
         return CompilationError(message, self.loc(node), notes=notes, help=help)
 
+    def too_deep(self, otherwise: str, help: str) -> TypeRuleError:
+        """An error without a place: that a function calls itself without end, if it does."""
+        name = self.function.name
+        turns = sum(place.function == name for place in self.called_from.chain()) if self.called_from else 0
+        if turns < 2:
+            return TypeRuleError(otherwise, help=help)
+        help = "recursion ends by a condition that is known when compiling, on a tl.constexpr parameter; else write a loop"
+        return TypeRuleError(f"recursion without end: `{name}` is called by itself {turns} times", help=help)
+
     # --- evaluation
 
     def evaluate(self, node: ast.AST) -> Any:
@@ -112,7 +122,7 @@ class Frame:
             help = "this was computed while compiling: tl.static_print(...) shows such values"
             raise self.error(node, f"{type(error).__name__}: {error}", help=help) from error
         except RecursionError:
-            raise self.error(node, "the expression is nested too deeply") from None
+            raise self.too_deep("the expression is nested too deeply", "give parts of it names of their own").at(self.loc(node)) from None
 
     # --- what builtins ask for
 

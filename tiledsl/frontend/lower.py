@@ -23,7 +23,7 @@ def lower_function(function: JITFunction, signature: Signature) -> Kernel:
     frame.said.debug = signature.debug
     out = frame.execute(function.tree.body)
     if out is not None and out.value is not None:
-        raise CompilationError(f"the kernel `{function.name}` returns a value", function.loc, help="store results through a pointer")
+        raise CompilationError(f"the kernel `{function.name}` returns a value", out.loc, help="store results through a pointer")
     if frame.said.buffer is not None:
         body.args.append(frame.said.buffer)
     return Kernel(function.name, body, tuple(frame.said.messages), frame.build.beyond.notes)

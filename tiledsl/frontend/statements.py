@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .. import ops
@@ -59,7 +58,7 @@ def raise_(frame: Frame, node: ast.Raise) -> None:
 
 @statement(ast.Return)
 def return_(frame: Frame, node: ast.Return) -> Returned:
-    return Returned(None if node.value is None else unwrap(frame.evaluate(node.value)))
+    return Returned(None if node.value is None else unwrap(frame.evaluate(node.value)), frame.loc(node))
 
 
 # --- assignment
@@ -83,12 +82,21 @@ def bind_target(frame: Frame, target: ast.expr, value: Any, node: ast.AST) -> No
     assert isinstance(target, (ast.Tuple, ast.List))
     items = unwrap(value)
     if not isinstance(items, (tuple, list)):
-        raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names", help=APART)
+        raise frame.error(node, f"cannot take {coerce.describe(items)} apart into {len(target.elts)} names", help=_apart(items))
     for part, item in zip(target.elts, _spread(frame, target, tuple(items), node), strict=True):
         bind_target(frame, part.value if isinstance(part, ast.Starred) else part, item, node)
 
 
-APART = "index it, as in x[0], or use tl.split for a tile whose last axis has two elements"
+def _apart(value: Any) -> str:
+    """What to write for one value that shall have several names."""
+    if not isinstance(value, Value):
+        return "give it one name"
+    source = value.source.spec.name if value.source else ""
+    if source in ("program_id", "num_programs"):
+        return f"it counts along one axis: ask for each, tl.{source}(0), tl.{source}(1)"
+    if not value.type.shape:
+        return "it is one number: give it one name"
+    return "index it, as in x[0], or use tl.split for a tile whose last axis has two elements"
 
 
 def _spread(frame: Frame, target: ast.Tuple | ast.List, items: tuple[Any, ...], node: ast.AST) -> tuple[Any, ...]:
@@ -169,24 +177,27 @@ def _check_static_condition(frame: Frame, node: ast.AST, cond: Any) -> None:
 
 def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]) -> Returned:
     """A branch with an early return: what follows the branch runs in the arms that do not return."""
-    arms = []
+    arms, places = [], []
     for body in (node.body, node.orelse):
         tail = [*body] if always_returns(body) else [*body, *rest]
         with frame.block([]) as block:
             out = frame.execute(tail)
             value = settled(frame.build, out.value if out is not None else None)
             arms.append((block, value))
+            places.append(out and out.loc)
             frame.build.emit(ops.yield_, *flatten(value))
     (then, value), (otherwise, other) = arms
     if kind_of(value) != kind_of(other):
-        raise CompilationError(
-            f"Return type mismatch: {describe(kind_of(value))} here, {describe(kind_of(other))} otherwise",
-            replace(frame.function.loc, called_from=frame.called_from),
-            notes=[f"the condition is at {frame.loc(node.test)}"],
-            help="return the same type on every path",
-        )
+        kinds = [describe(kind_of(value)), describe(kind_of(other))]
+        notes = [f"the condition is at {frame.loc(node.test)}"]
+        if None not in places:
+            notes.insert(0, f"the other return is at {places[1]}")
+        elif places[0] is None:
+            kinds.reverse()
+        spoken = f"Return type mismatch: {kinds[0]} here, {kinds[1]} otherwise"
+        raise CompilationError(spoken, places[0] or places[1], notes=notes, help="return the same type on every path")
     results = frame.at(node).build.emit(ops.if_, test, blocks=[then, otherwise])
-    return Returned(restore(value, list(results) if isinstance(results, tuple) else [results]))
+    return Returned(restore(value, list(results) if isinstance(results, tuple) else [results]), places[0] or places[1])
 
 
 def _merging(frame: Frame, node: ast.If, test: Value) -> None:

@@ -34,7 +34,7 @@ REFUSED: dict[type[ast.AST], tuple[str, str]] = {
     ast.YieldFrom: ("`yield` is not supported", "store results through a pointer, or return them all from a jit function"),
     ast.Await: ("`await` is not supported", "leave it out: a call has its result"),
     ast.Match: ("`match` is not supported", "use `if`"),
-    ast.MatMult: ("the operator `@` is not supported", "use tl.dot"),
+    ast.MatMult: ("the operator `@` is not supported", "write tl.dot(a, b)"),
 }
 
 
@@ -42,7 +42,8 @@ def check(function: JITFunction) -> None:
     """Raise UnsupportedSyntax for the first thing in a function that a kernel cannot contain."""
     for statement in function.tree.body:
         for node, in_loop in _walk(statement):
-            problem = REFUSED.get(type(node)) or (type(node) in LOOKED_AT and _problem(node, in_loop, function))
+            refused = REFUSED.get(type(node.op if isinstance(node, (ast.BinOp, ast.AugAssign)) else node))  # an operator has no place
+            problem = refused or (type(node) in LOOKED_AT and _problem(node, in_loop, function))
             if problem:
                 message, help = problem
                 raise UnsupportedSyntax(message, location(function, node if hasattr(node, "lineno") else statement), help=help)
@@ -55,8 +56,6 @@ def _walk(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
         node, in_loop = left.pop()
         yield node, in_loop
         children = list(ast.iter_child_nodes(node))
-        if isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in REFUSED:  # an operator has no place of its own
-            ast.copy_location(node.op, node)
         inside = in_loop or isinstance(node, LOOPS)
         left += [(child, inside) for child in reversed(children)]
 

@@ -73,11 +73,25 @@ def load(
         return build.emit(ops.load, pointer)
     if lanes.type.shape and not pointer.type.shape:
         beyond(build, "Mask argument cannot be block type if pointer argument is not a block", help="offset the pointer by a tl.arange")
+    _require_meeting(pointer, lanes)
     pointer, lanes = coerce.broadcast_pair(build, pointer, lanes)
     if other is None:
         return build.emit(ops.load, pointer, lanes)
     fill = coerce.cast(build, coerce.tensor(build, other), elem) if is_tensor(other) else _number(build, other, elem)
     return build.emit(ops.load, pointer, lanes, coerce.broadcast_to(build, fill, pointer.type.shape))
+
+
+def _require_meeting(pointer: Value, mask: Value) -> None:
+    """Say that a mask fits no pointers, and how one of fewer axes does."""
+    try:
+        coerce.broadcast_shape(pointer.type.shape, mask.type.shape)
+    except TypeRuleError as error:
+        help, extents = coerce.MEETING, mask.type.shape
+        if len(extents) == 1 and extents[0] in pointer.type.shape:
+            axis = pointer.type.shape.index(extents[0])
+            index = ", ".join(":" if i == axis else "None" for i in range(pointer.type.rank))
+            help = f"lay the mask along axis {axis}: {mask.name or 'mask'}[{index}]; join several with &"
+        raise TypeRuleError(f"a mask {mask.type} fits no pointers {pointer.type}: {error.message}", help=help) from None
 
 
 def _number(build: Builder, value: Any, elem: DType) -> Value:
@@ -96,7 +110,7 @@ def _value(build: Builder, pointer: Value, value: Any, what: str) -> Value:
         require(
             elem.is_int,
             f"{what} of {value.type} through {pointer.type}: an address is no number of this type",
-            help="convert it to tl.int64",
+            help=f"store what is there: tl.load({value.name or '...'}); to store addresses, pass an array of int64",
         )
         value = build.emit(ops.address, value)
     tile = coerce.cast(build, value, elem) if is_tensor(value) else _number(build, value, elem)
@@ -111,6 +125,7 @@ def _lanes(build: Builder, pointer: Value, mask: Any) -> tuple[Value, ...]:
     lanes = _mask(build, mask)
     if lanes is None:
         return ()
+    _require_meeting(pointer, lanes)
     if coerce.broadcast_shape(pointer.type.shape, lanes.type.shape) != pointer.type.shape:
         raise TypeRuleError(f"Expected pointer argument to have shape {list(lanes.type.shape)} but got {list(pointer.type.shape)}")
     return (coerce.broadcast_to(build, lanes, pointer.type.shape),)
