@@ -61,8 +61,9 @@ def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
     """A global as a kernel may use it: compile-time objects, but no plain numbers, which might change unseen."""
     if isinstance(value, constexpr):
         return constexpr_function(value.value) if inspect.isfunction(value.value) else value.value
-    is_array = hasattr(value, "__array_interface__") or (hasattr(value, "__dlpack__") and not inspect.isclass(value))
-    if is_array and getattr(value, "shape", ()):
+    shape: Any = getattr(value, "shape", None)
+    is_array = not inspect.isclass(value) and (hasattr(value, "__array_interface__") or hasattr(value, "__dlpack__"))
+    if is_array and shape:
         raise frame.error(
             node,
             f"`{node.id}` is a global array, which a kernel cannot read",

@@ -184,7 +184,7 @@ def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]
             out = frame.execute(tail)
             value = settled(frame.build, out.value if out is not None else None)
             arms.append((block, value))
-            places.append(out and out.loc)
+            places.append(None if out is None else out.loc)
             frame.build.emit(ops.yield_, *flatten(value))
     (then, value), (otherwise, other) = arms
     if kind_of(value) != kind_of(other):
