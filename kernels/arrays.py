@@ -44,6 +44,15 @@ def operand(name: str, array: Any, shape: Sequence[int]) -> Any:
     return contiguous(array)
 
 
+def axes(name: str, array: Any, spoken: str, more: bool = False) -> tuple[int, ...]:
+    """The extents of an array that has these axes; `more` lets others stand before them."""
+    shape, wanted = tuple(array.shape), spoken.split()
+    if len(shape) != len(wanted) and not (more and len(shape) > len(wanted)):
+        count = f"{'at least ' * more}{len(wanted)} {'axis' if len(wanted) == 1 else 'axes'}"
+        raise ValueError(f"{name} has the shape {shape}, and should have {count}: {', '.join(wanted)}")
+    return shape
+
+
 def output(given: Any, like: Any, shape: Sequence[int] | None = None, dtype: str = "", strided: bool = False) -> Any:
     """The array that a caller gave for a result, if a kernel may fill it; a new one, as `empty` makes it, if none was given."""
     if given is None:

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, floats, normal, operand, output
+from .arrays import axes, dtype_name, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 LOG2_E = 1.4426950408889634
@@ -71,7 +71,7 @@ def attention(
     shape (..., length), takes the base-two logarithm of every row's sum of powers, in float32."""
     q = floats(q)
     k, v = operand("k", k, q.shape), operand("v", v, q.shape)
-    *heads, length, depth = q.shape
+    *heads, length, depth = axes("q", q, "length depth", more=True)
     out = output(out, q)
     if lse is not None:
         lse = output(lse, q, q.shape[:-1])

@@ -10,7 +10,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import empty, floats, normal, operand, output
+from .arrays import axes, empty, floats, normal, operand, output
 from .attention import LOG2_E
 from .sample import UNIT, Call, Sample, Work
 
@@ -114,7 +114,7 @@ def attention_backward(
     q = floats(q)
     slope, k, v, kept = (operand(n, x, q.shape) for n, x in (("slope", slope), ("k", k), ("v", v), ("kept", kept)))
     lse = operand("lse", lse, q.shape[:-1])
-    *heads, length, depth = q.shape
+    *heads, length, depth = axes("q", q, "length depth", more=True)
     count = math.prod(heads)
     dq, dk, dv = (output(given, q) for given in out or (None, None, None))
     delta = empty(lse)

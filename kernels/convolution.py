@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, normal, operand, output
+from .arrays import axes, contiguous, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -56,8 +56,8 @@ def conv3x3(x: Any, weight: Any, out: Any = None, blocks: tuple[int, int] = (64,
     """A convolution of stride 1 and padding 1: x of shape (images, height, width, channels), weight (3, 3, channels, filters);
     channels are a power of two."""
     x = contiguous(x)
-    images, height, width, channels = x.shape
-    filters = weight.shape[-1]
+    images, height, width, channels = axes("x", x, "images height width channels")
+    filters = axes("weight", weight, "3 3 channels filters")[-1]
     weight = operand("weight", weight, (3, 3, channels, filters))
     out = output(out, x, (images, height, width, filters))
     block_w, block_f = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (width, filters), strict=True))
@@ -70,7 +70,7 @@ def conv3x3(x: Any, weight: Any, out: Any = None, blocks: tuple[int, int] = (64,
 def stencil(x: Any, out: Any = None, blocks: tuple[int, int] = (16, 2048), **launch: Any) -> Any:
     """One step of Jacobi's method on a matrix."""
     x = contiguous(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     out = output(out, x)
     block_m, block_n = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (rows, columns), strict=True))
     grid = tiledsl.cdiv(columns, block_n), tiledsl.cdiv(rows, block_m)  # neighbours in memory run one after the other

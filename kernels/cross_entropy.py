@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import floats, normal, operand, output
+from .arrays import axes, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding, sum_error
 
 
@@ -32,7 +32,7 @@ def cross_entropy_kernel(logits, labels, loss, gradient, rows, columns, BLOCK: t
 def cross_entropy(logits: Any, labels: Any, out: Any = None, **launch: Any) -> tuple[Any, Any]:
     """The loss per row of a matrix of logits, and the gradient of their mean."""
     logits = floats(logits)
-    rows, columns = logits.shape
+    rows, columns = axes("logits", logits, "rows columns")
     labels = operand("labels", labels, (rows,))
     loss, gradient = out or (None, None)
     loss, gradient = output(loss, logits, (rows,), "f32"), output(gradient, logits)

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, empty, floats, normal, operand, output
+from .arrays import axes, dtype_name, empty, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 GROUPS = 16  # partial sums of the weight's gradient; a constant, so that results do not depend on the number of threads
@@ -72,7 +72,7 @@ def sum_rows_kernel(partial, out, columns, ROWS: tl.constexpr, BLOCK: tl.constex
 def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """(x - mean) / deviation * weight + bias along the last axis of a matrix; with mean and 1 / deviation of every row."""
     x = floats(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     weight, bias = operand("weight", weight, (columns,)), operand("bias", bias, (columns,))
     out, mean, scale = out or (None, None, None)
     out, mean, scale = output(out, x), output(mean, x, (rows,), "f32"), output(scale, x, (rows,), "f32")
@@ -84,7 +84,7 @@ def layer_norm(x: Any, weight: Any, bias: Any, epsilon: float = 1e-5, out: Any =
 def layer_norm_backward(dy: Any, x: Any, weight: Any, mean: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any, Any]:
     """The gradients of x, weight and bias, from that of the output and what the forward pass kept."""
     x = floats(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     dy, weight = operand("dy", dy, x.shape), operand("weight", weight, (columns,))
     mean, scale = operand("mean", mean, (rows,)), operand("scale", scale, (rows,))
     dx, dweight, dbias = out or (None, None, None)

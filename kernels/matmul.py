@@ -11,7 +11,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, normal, numpy_dtype, output, strides
+from .arrays import axes, dtype_name, normal, numpy_dtype, output, strides
 from .blocks import for_product, machine_of, programs_of
 from .sample import UNIT, Call, Sample, Work, rounding
 
@@ -67,7 +67,7 @@ def matmul(
     **launch: Any,
 ) -> Any:
     """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 and uint8 give their sums in int32."""
-    (m, k), (inner, n) = a.shape, b.shape
+    (m, k), (inner, n) = axes("a", a, "rows columns"), axes("b", b, "rows columns")
     if k != inner:
         raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
     name = dtype_name(a)

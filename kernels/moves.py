@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, normal, output
+from .arrays import axes, contiguous, normal, output
 from .sample import Call, Sample, Work
 
 
@@ -44,7 +44,7 @@ def histogram_kernel(x, out, n, BINS: tl.constexpr, BLOCK: tl.constexpr):
 def transpose(x: Any, out: Any = None, block: int = 64, **launch: Any) -> Any:
     """The transposed matrix, its rows contiguous."""
     x = contiguous(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     out = output(out, x, (columns, rows))
     transpose_kernel[(tiledsl.cdiv(rows, block), tiledsl.cdiv(columns, block))](x, out, rows, columns, BLOCK=block, **launch)
     return out
@@ -53,7 +53,7 @@ def transpose(x: Any, out: Any = None, block: int = 64, **launch: Any) -> Any:
 def take_rows(table: Any, index: Any, out: Any = None, rows: int = 8, **launch: Any) -> Any:
     """table[index] for a matrix and row numbers within it."""
     table, index = contiguous(table), contiguous(index)
-    count, columns = index.shape[0], table.shape[1]
+    (count,), (_, columns) = axes("index", index, "numbers"), axes("table", table, "rows columns")
     out = output(out, table, (count, columns))
     block = tiledsl.next_power_of_2(columns)
     take_rows_kernel[(tiledsl.cdiv(count, rows),)](table, index, out, count, columns, ROWS=rows, BLOCK=block, **launch)
@@ -63,7 +63,7 @@ def take_rows(table: Any, index: Any, out: Any = None, rows: int = 8, **launch: 
 def histogram(x: Any, bins: int, out: Any = None, block: int = 65536, **launch: Any) -> Any:
     """How often each of 0 .. bins - 1 stands in an array of int32; bins is a power of two, other values are not counted."""
     x = contiguous(x)
-    n = x.shape[0]
+    (n,) = axes("x", x, "numbers")
     out = output(out, x, (bins,))
     out[:] = 0
     histogram_kernel[(tiledsl.cdiv(n, block),)](x, out, n, BINS=bins, BLOCK=block, **launch)

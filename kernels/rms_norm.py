@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, empty, floats, normal, operand, output
+from .arrays import axes, dtype_name, empty, floats, normal, operand, output
 from .layer_norm import GROUPS, sum_rows_kernel
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
@@ -50,7 +50,7 @@ def rms_norm_backward_kernel(x, dy, dx, weight, scale, partial, rows, columns, G
 def rms_norm(x: Any, weight: Any, epsilon: float = 1e-6, out: Any = None, **launch: Any) -> tuple[Any, Any]:
     """x / sqrt(mean(x^2) + epsilon) * weight along the last axis of a matrix; with the factor of every row."""
     x = floats(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     weight = operand("weight", weight, (columns,))
     out, scale = out or (None, None)
     out, scale = output(out, x), output(scale, x, (rows,), "f32")
@@ -61,7 +61,7 @@ def rms_norm(x: Any, weight: Any, epsilon: float = 1e-6, out: Any = None, **laun
 def rms_norm_backward(dy: Any, x: Any, weight: Any, scale: Any, out: Any = None, **launch: Any) -> tuple[Any, Any]:
     """The gradients of x and weight, from that of the output and what the forward pass kept."""
     x = floats(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     dy, weight, scale = operand("dy", dy, x.shape), operand("weight", weight, (columns,)), operand("scale", scale, (rows,))
     dx, dweight = out or (None, None)
     dx, dweight = output(dx, x), output(dweight, weight)

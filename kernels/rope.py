@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, floats, normal, operand, output
+from .arrays import axes, dtype_name, floats, normal, operand, output
 from .sample import UNIT, Call, Sample, Work, rounding
 
 
@@ -31,7 +31,7 @@ def rope_kernel(x, cos, sin, out, HEADS: tl.constexpr, HALF: tl.constexpr):
 def rope(x: Any, cos: Any, sin: Any, out: Any = None, **launch: Any) -> Any:
     """x of shape (length, heads, D), D a power of two, turned by angles whose cosines and sines have shape (length, D / 2)."""
     x = floats(x)
-    length, heads, depth = x.shape
+    length, heads, depth = axes("x", x, "length heads depth")
     cos, sin = operand("cos", cos, (length, depth // 2)), operand("sin", sin, (length, depth // 2))
     out = output(out, x)
     rope_kernel[(length,)](x, cos, sin, out, HEADS=heads, HALF=depth // 2, **launch)

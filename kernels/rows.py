@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import contiguous, dtype_name, normal, output
+from .arrays import axes, contiguous, dtype_name, normal, output
 from .sample import UNIT, Call, Sample, Shape, Work, rounding, sum_error
 
 
@@ -57,7 +57,7 @@ def topk_kernel(x, out, columns, K: tl.constexpr, BLOCK: tl.constexpr):
 
 
 def _launch(kernel: Any, x: Any, out: Any, launch: dict[str, Any]) -> Any:
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     kernel[(rows,)](x, out, columns, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out
 
@@ -89,7 +89,7 @@ def row_sort(x: Any, out: Any = None, **launch: Any) -> Any:
 def row_topk(x: Any, k: int, out: Any = None, **launch: Any) -> Any:
     """The k largest of every row, the largest first; k is a power of two, rows hold no NaN."""
     x = contiguous(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     out = output(out, x, (rows, k))
     topk_kernel[(rows,)](x, out, columns, K=k, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out

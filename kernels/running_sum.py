@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import is_contiguous, normal
+from .arrays import axes, is_contiguous, normal
 from .sample import UNIT, Call, Sample
 
 
@@ -31,7 +31,7 @@ def running_sum(x: Any, factor: float = 1.0, block: int = 64, **launch: Any) -> 
     """Replace every row of a matrix in row-major order by the running sums of row * factor; x is returned."""
     if not is_contiguous(x):
         raise ValueError("x is not in row-major order; sums in place need one that is, such as x.copy()")
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     running_sum_kernel[(rows,)](x, columns, factor, BLOCK=block, **launch)
     return x
 

@@ -9,7 +9,7 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import dtype_name, floats, normal, output
+from .arrays import axes, dtype_name, floats, normal, output
 from .sample import UNIT, Call, Sample, Work, rounding, sum_error
 
 
@@ -27,7 +27,7 @@ def softmax_kernel(out, x, columns, BLOCK: tl.constexpr):
 def softmax(x: Any, out: Any = None, **launch: Any) -> Any:
     """exp(x) over its sum, along the last axis of a matrix."""
     x = floats(x)
-    rows, columns = x.shape
+    rows, columns = axes("x", x, "rows columns")
     out = output(out, x)
     softmax_kernel[(rows,)](out, x, columns, BLOCK=tiledsl.next_power_of_2(columns), **launch)
     return out

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .backend import registry
-from .errors import ArgumentError, AutotunerError, ConflictingArguments, MemoryFault, StaticAssertionError, Unsupported
+from .errors import ArgumentError, AutotunerError, ConflictingArguments, MemoryFault, StaticAssertionError, Unsupported, nearest
 from .frames import entrance
 from .runtime.jit import Launchable
 from .runtime.launch import IGNORED, heard, profiled
@@ -91,7 +91,7 @@ class Tuned:
         return self.run(*args, grid=grid, warmup=True, **kwargs)
 
     @entrance
-    def profile(self, *args: Any, grid: Any, **kwargs: Any) -> Any:
+    def profile(self, *args: Any, grid: Any = None, **kwargs: Any) -> Any:
         """What explains the cycles of a launch, see `Launchable.profile`."""
         return profiled(self.run, args, {**kwargs, "grid": grid})
 
@@ -364,6 +364,11 @@ def autotune(
     this process; `use_cuda_graph` and `cache_results` are accepted and change nothing."""
 
     def wrap(fn: Any) -> Autotuner:
+        for name in key:
+            if name not in fn.arg_names:  # no error: programs of Triton do so, and run
+                known = nearest(name, fn.arg_names) or f"parameters: {', '.join(fn.arg_names)}"
+                said = f"autotune: key {name!r} is no parameter of `{fn.__name__}` and tells no launches apart; {known}"
+                warnings.warn(said, stacklevel=2)
         return Autotuner(fn, configs, key, reset_to_zero, restore_value, pre_hook, post_hook, prune_configs_by, warmup, rep, do_bench)
 
     return wrap

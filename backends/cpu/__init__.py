@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable, ItemsView, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,18 +39,28 @@ if TYPE_CHECKING:
 HEADER = struct.Struct("<qq")  # before the code: bytes of scratch per worker, work of a program
 
 
-class Stages(dict[str, str]):
-    """The texts of a program. Assembly is written when somebody lists them or asks for it, and not kept: it takes as long as compiling."""
+class Stages(Mapping[str, str]):
+    """The texts of a program for people. Assembly is written when somebody asks for it, and not kept: it takes as long as compiling."""
 
-    def items(self) -> ItemsView[str, str]:  # type: ignore[override]
-        return {**self, "asm": self["asm"]}.items()
+    NAMES = ("tile", "llvm", "asm")
 
-    def __missing__(self, name: str) -> str:
-        if name != "asm":
+    def __init__(self, text: Mapping[str, str]):
+        self.text = text
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self.NAMES:
             raise KeyError(name)
+        if name != "asm":
+            return self.text[name]
         from .engine import assembly  # see `passes`
 
-        return assembly(self["llvm"], host())
+        return assembly(self.text["llvm"], host())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
 
 
 class Ready(Record):
@@ -81,6 +91,10 @@ class Backend:
     def machine(self, machine: HostMachine) -> None:
         self._machine = machine
 
+    def stages(self, program: Program) -> Mapping[str, str]:
+        """The texts of a program, of one kept on disk, too."""
+        return Stages(program.text)
+
     def compile(self, kernel: Kernel, options: Options) -> Program:
         """Machine code that assumes that written arguments overlap no others; launch checks it."""
         return self._compile(kernel, True)
@@ -100,7 +114,7 @@ class Backend:
         from .work import work  # see `passes`
 
         text, scratch = lower(kernel, self.machine, distinct)
-        stages = Stages(tile=repr(kernel), llvm=text, written=" ".join(map(str, written(kernel))))
+        stages = {"tile": repr(kernel), "llvm": text, "written": " ".join(map(str, written(kernel)))}
         told = [(wait.place and wait.place.plain(), wait.stores) for wait in waits(kernel)]
         if told:
             stages["waits"] = repr(told)

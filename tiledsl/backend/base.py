@@ -41,7 +41,7 @@ class Program(Record):
     name: str
     params: tuple[Tile, ...]
     binary: bytes
-    text: Mapping[str, str] = field(default_factory=dict)  # stages by name: "llvm", "asm", ...
+    text: Mapping[str, str] = field(default_factory=dict)  # stages by name: "llvm", "asm", ...; a backend's `stages` may make more of it
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import cast
 from .. import config, epoch, forks
 from ..collecting import rarely
 from ..errors import LaunchError, nearest
-from .base import Backend
+from .base import Backend, Program
 
 BUILT_IN = {  # entry points are absent in a bare checkout
     "interpreter": "tiledsl.backends.interpreter:Backend",
@@ -88,6 +88,12 @@ def find(name: str) -> Backend:
     return _registered.get(name) or (_variant(name) if ":" in name else _load(name))
 
 
+def texts(program: Program) -> Mapping[str, str]:
+    """The stages of a program for people, as its backend lists them."""
+    listed = getattr(find(program.backend), "stages", None)
+    return program.text if listed is None else cast("Mapping[str, str]", listed(program))
+
+
 def _variant(name: str) -> Backend:
     """One machine of a backend that has several: what follows the colon names it, or is a file that describes it."""
     base, _, machine = name.partition(":")
@@ -105,6 +111,14 @@ def _kept(base: Backend, name: str, made: Backend) -> Backend:
     return _variants.setdefault(key, made)
 
 
+def _distribution(name: str) -> str:
+    """The installed package that offers a backend."""
+    from importlib.metadata import entry_points  # see _entry_points
+
+    found = [e.dist.name for e in entry_points(group="tiledsl.backends") if e.name == name and e.dist is not None]
+    return found[-1] if found else "a package"
+
+
 @cache
 def _load(name: str) -> Backend:
     target = BUILT_IN.get(name) or _entry_points().get(name)
@@ -116,4 +130,13 @@ def _load(name: str) -> Backend:
         )
     module, _, attribute = target.partition(":")
     with forks.lock, rarely():
-        return cast(Backend, getattr(import_module(module), attribute)())
+        try:
+            return cast(Backend, getattr(import_module(module), attribute)())
+        except (ImportError, AttributeError) as error:
+            if name in BUILT_IN:
+                raise
+            raise LaunchError(
+                f"the backend `{name}` cannot be loaded: {type(error).__name__}: {error}",
+                notes=[f"`{_distribution(name)}` offers it as the entry point {name} = {target}"],
+                help="install that package anew, or remove it",
+            ) from error

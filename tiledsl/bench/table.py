@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         for threads in options.threads if options.backend == "cpu" else ():
             print(machine(limits.measured(threads)))
         columns = [name for name in peers.installed() if name in options.against]
+        if options.against is not peers.PEERS:  # somebody asked for them
+            print(*absent(options.against, columns), sep="", end="", file=sys.stderr)
         print("\n" + "\n".join(heading(columns)))
         for row in kernels.rows(options.names, options.threads, options.seconds, options.backend, columns):
             done.append(row)
@@ -41,6 +44,12 @@ def main(arguments: Sequence[str]) -> int:
             limit = "" if wait.limit is None else _short(wait.limit)
             print(f"| {wait.what} | {_short(wait.seconds)} | {limit} |", flush=True)
     return 0
+
+
+def absent(asked: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """A line for every peer that is asked for and not there."""
+    package = {"inductor": "torch"}
+    return [f"{TITLES[n]} is not installed, so it is left out: pip install {package.get(n, n)}\n" for n in asked if n not in columns]
 
 
 def machine(limit: limits.Limits) -> str:

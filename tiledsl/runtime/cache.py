@@ -69,13 +69,14 @@ class Cache:
         directory = files.usable_directory(self._directory())
         if directory is None:
             return build()
+        size = config.cache_size() << 20  # asked for always, so that one that cannot be meant is told
         path = os.path.join(directory, f"{key}.kernel")
         found = load(path, key)
         if found is None:
             found = build()
             files.save(path, encode(found))
             if key.startswith(LOOKS):
-                files.trim(directory, ".kernel", config.cache_size() << 20)
+                files.trim(directory, ".kernel", size)
         return found
 
 

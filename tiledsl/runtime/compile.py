@@ -49,7 +49,8 @@ def stages(function: JITFunction, signature: Signature, backend: Backend, option
         if name != "input":
             yield name, str(kernel)
     yield "final", str(kernel)
-    yield from backend.compile(kernel, options).text.items()
+    program = backend.compile(kernel, options)
+    yield from getattr(backend, "stages", lambda made: made.text)(program).items()
 
 
 def bisect(

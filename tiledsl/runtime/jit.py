@@ -24,7 +24,7 @@ from ..memory import Buffer, outside, regions_of, spans_of
 from . import cache
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
-from .launch import IGNORED, Launched, Meta, Target, extents, profiled, target_of
+from .launch import IGNORED, Launched, Meta, Target, extents, profiled, require_grid, target_of
 from .specialize import Binder
 
 if TYPE_CHECKING:
@@ -219,15 +219,16 @@ class Launchable(JITFunction):
     # --- looking inside
 
     @entrance
-    def profile(self, *args: Any, grid: object, **given: Any) -> Any:
+    def profile(self, *args: Any, grid: object = None, **given: Any) -> Any:
         """Launch on a backend that counts cycles, npu unless named, and give what explains them: print it; `.trace(path)` and
         `.html(path)` write it in full."""
         return profiled(self.run, args, {**given, "grid": grid})
 
     @entrance
-    def bisect(self, *args: Any, grid: object, **given: Any) -> str | None:
+    def bisect(self, *args: Any, grid: object = None, **given: Any) -> str | None:
         """The first pass of the backend after which the interpreter computes something else than before, on copies of these
         arguments; None if all of them keep every result."""
+        require_grid(grid, "bisect")
         values, target = self._call(args, given)
         bound: list[Bound] = []
         signature = self._binder.signature(values, self._binder.key(values, bound), target.debug)

@@ -48,7 +48,7 @@ class Launched(Record):
     @property
     def asm(self) -> Mapping[str, str]:
         """The stages of the compiled kernel as text."""
-        return self.kernel.program.text
+        return registry.texts(self.kernel.program)
 
     def __repr__(self) -> str:
         seen = {"seconds": self.report and self.report.seconds, "cycles": self.report and self.report.cycles}
@@ -144,6 +144,12 @@ class Meta(dict[str, Any]):
         raise UnknownArgument(f"the grid asks for {name!r}, which is no argument", notes=notes, help=help or "ask for one of these")
 
 
+def require_grid(grid: object, method: str) -> None:
+    """Refuse what is not told how many programs to run."""
+    if grid is None:
+        raise LaunchError(f"`{method}` runs the kernel, and is given no grid", help=f"add one: kernel.{method}(..., grid=(n,))")
+
+
 def _computed(grid: Callable[..., Any], arguments: Mapping[str, Any]) -> object:
     """What a function gives for the arguments."""
     try:
@@ -159,6 +165,7 @@ _GRID = "kernel[(n,)](...), kernel[(n, m)](...) or kernel[lambda args: (tiledsl.
 
 def profiled(run: Callable[..., Any], args: Sequence[Any], given: Mapping[str, Any]) -> Any:
     """The profile of a launch on a backend that counts cycles: the one named, the default, else npu."""
+    require_grid(given.get("grid"), "profile")
     backend = registry.find(given.get("backend") or registry.default())
     if given.get("backend") is None and not hasattr(backend, "profiler"):
         backend = registry.find("npu")

@@ -11,7 +11,7 @@ from .encoding import instruction_set
 
 HEAD = """# The T1 accelerator
 
-A modelled tile accelerator: a kernel becomes 128-bit instruction words, and only decoded words run, on a simulator of one
+A modelled tile accelerator: a kernel becomes {bits}-bit instruction words, and only decoded words run, on a simulator of one
 core's registers, scratchpad, accumulators and DMA. Its results have the interpreter's bits. It reports cycles of the
 modelled machine, counted in one pass by a reader of the executed instructions that cannot change a value.
 
@@ -60,6 +60,7 @@ instruction they go to; `vaddr` and `addr` scale and add addresses.
 def manual(machine: Npu = T1_BASE) -> str:
     """The whole manual of a machine, in Markdown."""
     m, isa = machine, instruction_set(machine)
+    head = HEAD.replace("{bits}", str(isa.bits), 1)
     low, high = isa.opcode.position, isa.opcode.position + isa.opcode.bits - 1
     idle = "register fields that are not used are ones; " if isa.idle else ""
     sizes = (
@@ -69,7 +70,7 @@ def manual(machine: Npu = T1_BASE) -> str:
     )
     return "\n".join(
         [
-            HEAD if m == T1_BASE else HEAD.replace("# The T1 accelerator", f"# {m.name}, a T1 accelerator", 1),
+            head if m == T1_BASE else head.replace("# The T1 accelerator", f"# {m.name}, a T1 accelerator", 1),
             sizes,
             "",
             "## Machines",

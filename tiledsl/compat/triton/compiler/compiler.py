@@ -156,7 +156,7 @@ class Stages(Mapping[str, str]):
         self._kernel = kernel
 
     def __getitem__(self, name: str) -> str:
-        texts = self._kernel.compiled.program.text
+        texts = registry.texts(self._kernel.compiled.program)
         if name in texts:
             return texts[name]
         if name in ("ttir", "ttgir"):
@@ -166,10 +166,10 @@ class Stages(Mapping[str, str]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(["ttir", *self._kernel.compiled.program.text])
+        return iter(["ttir", *registry.texts(self._kernel.compiled.program)])
 
     def __len__(self) -> int:
-        return 1 + len(self._kernel.compiled.program.text)
+        return 1 + len(registry.texts(self._kernel.compiled.program))
 
 
 MEMORY = {
