@@ -53,6 +53,7 @@ class Code:
     arena: Arena = field(default_factory=Arena)
     functions: dict[str, list[str]] = field(default_factory=dict)  # micro-kernels by name
     filling: set[Value] = field(default_factory=set)  # tiles being written down right now: compute, do not read
+    stand_ins: dict[Value, Value] = field(default_factory=dict)  # tiles that are in memory elsewhere, and here are these expressions
     offsets: set[Value] = field(default_factory=set)  # tiles of offsets whose spacing is worth knowing
     spacing: dict[Value, Spacing] = field(default_factory=dict)  # of tiles of offsets
     close: frozenset[Value] = frozenset()  # tiles of offsets that are known to be consecutive numbers, here

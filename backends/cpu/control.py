@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tiledsl import ops
 from tiledsl.ir.core import Block, Op, Value
 from tiledsl.waiting import may_wait
 
@@ -11,6 +12,7 @@ from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
 from .evaluate import assign
+from .plan import is_scalar, is_virtual
 from .stream import again
 from .types import Kind, register
 from .waiting import poll
@@ -22,10 +24,30 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     """Count the iterations first: then no index can overflow."""
     carried, body = op.operands[3:], op.blocks[0]
     b, count, along = code.b, iterations(code, op), steps(code, op)
-    pieces = _begin(code, carried, op.results, [body.args[1:]])
+    peeled = _worth_peeling(code, op)
+    pieces = _begin(code, carried, op.results, [body.args[1:]], assigned=not peeled)
     scalars = [p for p, v in enumerate(carried) if not v.type.shape]
     initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
-    with again(code, body, count), b.loop(0, count, 1, initial) as loop:
+
+    def first() -> list[str]:
+        """The first iteration, which need not read what every tile begins as."""
+        known = dict(zip(body.args[1:], carried, strict=True))
+        code.scalars |= {arg: code.scalars[v] for arg, v in known.items() if not v.type.shape}
+        code.stand_ins |= {arg: v for arg, v in known.items() if v.type.shape}
+        iteration(code, op, along, 0, run)
+        _assign_all(code, body.args[1:], body.yields, pieces)
+        for arg in known:
+            code.stand_ins.pop(arg, None)
+        return [code.scalars[body.yields[p]] for p in scalars]
+
+    def none() -> list[str]:
+        _assign_each(code, carried, pieces)
+        return [text for _, text in initial]
+
+    if peeled:
+        kinds = [kind for kind, _ in initial]
+        initial = list(zip(kinds, b.branch(b.value(f"icmp slt i64 0, {count}"), kinds, first, none), strict=True))
+    with again(code, body, count), b.loop(int(peeled), count, 1, initial) as loop:
         for p, text in zip(scalars, loop.carried, strict=True):
             code.scalars[body.args[1 + p]] = text
         iteration(code, op, along, loop.index, run)
@@ -33,6 +55,17 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
         loop.next = [code.scalars[body.yields[p]] for p in scalars]
     for p, text in zip(scalars, loop.carried, strict=True):
         code.scalars[op.results[p]] = text
+
+
+def _worth_peeling(code: Code, op: Op) -> bool:
+    """Whether a `for` carries tiles that begin as a number everywhere, and does little else than add to them: writing that number
+    down, and reading it again, takes as long as an iteration."""
+    carried, body = op.operands[3:], op.blocks[0]
+    tiles = [p for p, v in enumerate(carried) if v.type.shape]
+    constant = all((source := carried[p].source) is not None and source.spec is ops.constant for p in tiles)
+    simple = all(is_scalar(inner) or is_virtual(inner) and inner.result not in code.plan.memory for inner in body.ops[:-1])
+    direct = all(code.plan.leaves(body.yields[p]).get(arg, True) for p in tiles for arg in body.args[1:])
+    return bool(tiles) and constant and simple and direct
 
 
 def steps(code: Code, op: Op) -> tuple[str, str]:
@@ -163,18 +196,28 @@ def branch(code: Code, op: Op, run: BlockRule) -> None:
 # --- carried tiles
 
 
-def _begin(code: Code, carried: Sequence[Value], results: Sequence[Value], args: Sequence[Sequence[Value]]) -> list[Scratch | None]:
-    """Memory for what a loop carries, holding the initial values; results and block arguments live in it."""
+def _begin(
+    code: Code, carried: Sequence[Value], results: Sequence[Value], args: Sequence[Sequence[Value]], assigned: bool = True
+) -> list[Scratch | None]:
+    """Memory for what a loop carries, holding the initial values unless they come later; results and block arguments live in it."""
     pieces: list[Scratch | None] = []
     for position, value in enumerate(carried):
         piece = None
         if value.type.shape:
             piece = code.take(results[position])
-            assign(code, value, piece)
+            if assigned:
+                assign(code, value, piece)
             for names in args:
                 code.scratch[names[position]] = piece
         pieces.append(piece)
     return pieces
+
+
+def _assign_each(code: Code, values: Sequence[Value], pieces: Sequence[Scratch | None]) -> None:
+    """Tiles that do not depend on what is in the memory that they get."""
+    for value, piece in zip(values, pieces, strict=True):
+        if piece is not None:
+            assign(code, value, piece)
 
 
 def _assign_all(code: Code, args: Sequence[Value], yields: Sequence[Value], pieces: Sequence[Scratch | None]) -> None:

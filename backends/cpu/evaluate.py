@@ -24,6 +24,7 @@ def evaluate(code: Code, value: Value, point: Point) -> Lanes:
     """The elements of a value at a point."""
     if not value.type.shape:
         return Lanes(code.scalars[value], 0, code.base)
+    value = code.stand_ins.get(value, value)
     key = (value, point)
     for region in code.b.regions[code.base :]:
         found = region.seen.get(key)

@@ -119,6 +119,11 @@ def is_virtual(op: Op) -> bool:
     return len(op.results) == 1 and bool(op.result.type.shape) and op.spec.name not in WHOLE
 
 
+def is_scalar(op: Op) -> bool:
+    """Whether an op computes one number from others, and does nothing else."""
+    return op.spec.is_pure and not any(v.type.shape for v in (*op.operands, *op.results))
+
+
 class Uses:
     """How often each tile is evaluated: sink -> relative number of times. Users are settled before what they use, so
     that below a tile that is kept everything is evaluated once."""

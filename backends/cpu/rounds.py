@@ -15,7 +15,7 @@ from tiledsl.ir.core import Block, Kernel, Op, Value
 
 from .code import Code
 from .control import iteration, iterations, steps
-from .plan import Plan, is_virtual
+from .plan import Plan, is_scalar, is_virtual
 from .stream import again
 
 EachProgram = Callable[[list[tuple[str, str]], Callable[[list[str]], list[str]]], list[str]]  # what they carry, and what each does
@@ -28,7 +28,7 @@ def in_rounds(kernel: Kernel, plan: Plan) -> Op | None:
     *before, loop = kernel.body.ops
     if loop.spec is not ops.for_ or len(loop.operands) > 3 or not _apart(loop.operands[0], loop.operands[2]):
         return None
-    if not all(op.spec.is_pure and not op.results[0].type.shape or is_virtual(op) and op.result not in plan.memory for op in before):
+    if not all(is_scalar(op) or is_virtual(op) and op.result not in plan.memory for op in before):
         return None
     inner = [op for block in loop.blocks for op in block.walk()]
     return None if any("atomic" in op.spec.traits or op.spec is ops.while_ for op in inner) else loop
