@@ -54,6 +54,15 @@ weight = torch.ones(8, dtype=torch.float16, requires_grad=True)
 torch.nn.functional.layer_norm(rows, (8,), weight).sum().backward()
 exact = (rows.double() - rows.double().mean(1, keepdim=True)) / rows.double().std(1, keepdim=True, correction=0)
 assert (weight.grad - exact.sum(0)).abs().max() < 0.25  # as on a GPU: sums are in fp32; in fp16 they are off by 1
+half = torch.randn(64, 64).half()
+assert (half @ half.T == (half.float() @ half.T.float()).half()).all()  # sums of fp32, at the speed of fp32
+torch.mm(half, half, out=(product := torch.empty_like(half)))
+assert (product == half @ half).all()
+try:
+    half @ half.float()
+    raise AssertionError("two types")
+except RuntimeError as error:
+    assert "dtype" in str(error)
 chances = rows[:9].bfloat16().log_softmax(-1)
 assert chances.dtype is torch.bfloat16 and (chances == rows[:9].bfloat16().float().log_softmax(-1).bfloat16()).all()
 with torch.autocast("cuda", dtype=torch.bfloat16):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from .backends.compiler import GPUTarget
@@ -19,6 +20,8 @@ PROPERTIES = types.SimpleNamespace(
 
 # of torch: functions that sum half precision in fp32 on a GPU
 IN_SINGLE = {"layer_norm", "group_norm", "rms_norm", "log_softmax", "cross_entropy"}
+# and products, whose sums are of fp32 here, too, but which torch computes of fp16 at a hundredth of the speed of fp32
+PRODUCTS = {"matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "linear", "einsum", "scaled_dot_product_attention"}
 
 
 class Stream:
@@ -104,8 +107,18 @@ def install() -> None:
             return not isinstance(device, bool)
         return isinstance(device, torch.device) and device.type in ("cuda", "xpu", "hip")
 
-    def is_half(value: Any) -> bool:
-        return isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    HALF = (torch.float16, torch.bfloat16)
+
+    def single(value: Any) -> Any:
+        return value.float() if isinstance(value, torch.Tensor) and value.dtype in HALF else value
+
+    def in_single(name: str, given: Sequence[Any]) -> torch.dtype | None:
+        """The half precision of what a function is given, if it is to compute in fp32."""
+        types = [a.dtype for a in given if isinstance(a, torch.Tensor) and a.is_floating_point()]
+        if name in PRODUCTS:  # of two types they are an error
+            return torch.float16 if set(types) == {torch.float16} else None
+        told = any(isinstance(a, torch.dtype) for a in given)  # which type to compute in
+        return next((t for t in types if t in HALF), None) if name in IN_SINGLE and not told else None
 
     class OnTheCPU(TorchFunctionMode):
         def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -117,12 +130,13 @@ def install() -> None:
             name = getattr(func, "__name__", "")
             if name == "get_device":
                 return 0
-            if name in IN_SINGLE:  # a CPU's sums would be of half precision
-                given = (*args, *kwargs.values())
-                narrow = [a.dtype for a in given if is_half(a)]
-                if narrow and not any(isinstance(a, torch.dtype) for a in given):
-                    args = [a.float() if is_half(a) else a for a in args]
-                    return func(*args, **{k: a.float() if is_half(a) else a for k, a in kwargs.items()}).to(narrow[0])
+            if name in IN_SINGLE or name in PRODUCTS:
+                half = in_single(name, (*args, *kwargs.values()))
+                if half is not None:
+                    out = kwargs.get("out")
+                    wide = {k: single(a) for k, a in kwargs.items() if k != "out"}
+                    found = func(*map(single, args), **wide).to(half)
+                    return found if out is None else out.resize_(found.shape).copy_(found)
             if name in ("cuda", "pin_memory") and args and isinstance(args[0], torch.Tensor):
                 return args[0]
             if name == "to" and len(args) > 1 and isinstance(args[1], (str, torch.device)) and is_gpu(args[1]):
