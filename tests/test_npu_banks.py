@@ -1,8 +1,11 @@
 """Banks of the scratchpad: lanes that want several words of one bank wait, and a profile says so."""
 
+import numpy as np
 import pytest
 from test_npu_timing import cycles
 
+import tiledsl
+import tiledsl.language as tl
 from tiledsl.backends.npu.machine import T1_BASE
 from tiledsl.backends.npu.timing.banks import busiest
 
@@ -44,3 +47,23 @@ def test_lanes_wait_for_banks():
 def test_a_slow_operation_hides_what_it_can():
     slow, fast = (cycles(text(stride).replace("add", "div"))[0] for stride in (16, 4))
     assert slow == fast  # four cycles to divide, four to read
+
+
+@tiledsl.jit
+def product(out, a, b, N: tl.constexpr, TURNED: tl.constexpr):
+    rows, columns = tl.arange(0, N)[:, None] * N, tl.arange(0, N)[None, :]
+    right = tl.load(b + rows + columns)
+    if TURNED:
+        right = right.T
+    tl.store(out + rows + columns, tl.dot(tl.load(a + rows + columns), right, input_precision="ieee"))
+
+
+def test_the_vector_unit_multiplies_with_a_transposed_factor_as_fast():
+    a, b = (np.random.default_rng(0).standard_normal((64, 64), np.float32) for _ in range(2))
+    found = []
+    for turned, right in ((False, b), (True, np.ascontiguousarray(b.T))):
+        out = np.empty_like(a)
+        cycles = product[(1,)](out, a, right, N=64, TURNED=turned, backend="npu:vector-only").report.cycles
+        found.append((cycles, out.tobytes()))
+    (plain, expected), (cycles, bits) = found
+    assert bits == expected and cycles < 1.3 * plain, "one copy, instead of lanes that wait for banks at every step of k"

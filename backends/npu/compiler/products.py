@@ -13,6 +13,7 @@ from .resident import Piece, Resident
 from .write import Line, multiplies
 
 UNROLLED = 8  # steps of k that stand in a row
+FEW_ROWS = 4  # of sums, for which a copy of the right factor would not pay
 
 
 def _tiles(line: Line) -> tuple[View, View, View]:
@@ -61,6 +62,8 @@ def _steps(write: Resident, to: View, a: View, b: View) -> None:
             _multiply_add(write, to, column, row)
 
     left, right = (_widened(write, write.fetched(x), to.dtype) for x in (a, b))
+    if _is_scattered(to, right):
+        right = write.copied(right)
     _over(write, (1, 0), (left, right), UNROLLED, some)
 
 
@@ -81,6 +84,11 @@ def _widened(write: Resident, view: View, dtype: DType) -> View:
     return made
 
 
+def _is_scattered(to: View, right: View) -> bool:
+    """Whether many rows of sums each read a row whose elements lie apart: lanes would wait for banks as many times."""
+    return to.shape[0] > FEW_ROWS and right.shape[1] > 1 and right.strides[1] != right.dtype.itemsize
+
+
 def _multiply_add(write: Resident, to: View, a: View, b: View) -> None:
     if to.dtype.is_float:
         write.apply("fma", to, a, b, to)
@@ -96,7 +104,8 @@ def _parted(write: Resident, to: View, a: View, b: View, block: Callable[[View, 
     size = to.dtype.itemsize
 
     def each(x: View, count: int) -> int:
-        widened = size * (x.dtype != to.dtype and not multiplies(write.machine, x.dtype))
+        anew = x.dtype != to.dtype or x is b and x.buffer.space != DRAM and _is_scattered(to, b)
+        widened = size * (anew and not multiplies(write.machine, x.dtype))
         return count * (x.dtype.itemsize * (x.buffer.space == DRAM) + widened)
 
     def needed() -> tuple[int, int]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..timing import Piece, Prices, Tasks, Timed, priced, tasks_of
 from ..timing.energy import Counter, Counts, joules
-from .trace import Trace
+from .trace import Trace, digest
 
 MOST_REMEMBERED = 40_000  # instructions of runs, of one kernel
 MOST_LAUNCHES = 16
+MOST_COMPARED = 64 << 20  # bytes of traces in pieces that are kept while a launch runs
 MOST_PROGRAMS = 1024  # of a launch that is remembered
 
 
@@ -53,6 +56,8 @@ class Account:
     begun: dict[int, list[int]] = field(default_factory=dict)  # programs that came in pieces, by the numbers of these
     pieces: list[Piece] = field(default_factory=list)
     alike: dict[bytes, tuple[int, Counts]] = field(default_factory=dict)  # the pieces of traces, by digest
+    former: list[tuple[list[np.ndarray], tuple[int, Counts]]] = field(default_factory=list)  # of one program, in order, to compare with
+    compared: int = 0  # bytes of those
     priced: dict[bytes, int] = field(default_factory=dict)  # by what they cost
     counts: Counts = field(default_factory=Counts)  # of programs in pieces
     counted: dict[int, Counts] = field(default_factory=dict)  # of the other classes
@@ -66,9 +71,10 @@ class Account:
     def __call__(self, trace: Trace) -> None:
         key = trace.signature(self.machine.burst) if trace.program not in self.begun else b""
         if not key:
-            number, counts = self._piece(trace)
+            pieces = self.begun.setdefault(trace.program, [])
+            number, counts = self._piece(trace, len(pieces))
             self.counts.add(counts)
-            self.begun.setdefault(trace.program, []).append(number)
+            pieces.append(number)
             return
         if key == self.last[0]:  # a program is often like the one before, and to compare long signatures is quicker than to hash them
             self.chosen[trace.program] = self.last[1]
@@ -86,16 +92,22 @@ class Account:
         self.chosen[trace.program] = self.known[key]
         self.whole.append(trace.program)
 
-    def _piece(self, trace: Trace) -> tuple[int, Counts]:
-        """The number of a piece, the same as of one before if they cost the same; and what it did."""
-        digest = trace.digest(self.machine.burst)
-        if digest not in self.alike:
+    def _piece(self, trace: Trace, at: int) -> tuple[int, Counts]:
+        """The number of a piece, the same as of one before if they cost the same; and what it did. `at`: how many came before it."""
+        image = trace.image(self.machine.burst)
+        if at < len(self.former) and all(map(np.array_equal, image, self.former[at][0])):
+            return self.former[at][1]
+        name = digest(image)
+        if name not in self.alike:
             piece = priced(self.prices, trace)
             number = self.priced.setdefault(piece.key, len(self.pieces))
             if number == len(self.pieces):
                 self.pieces.append(piece)
-            self.alike[digest] = number, self.counter.count(trace)
-        return self.alike[digest]
+            self.alike[name] = number, self.counter.count(trace)
+        if at == len(self.former) and self.compared < MOST_COMPARED:
+            self.compared += sum(table.nbytes for table in image)
+            self.former.append(([table.copy() for table in image], self.alike[name]))
+        return self.alike[name]
 
     def _class(self, key: Hashable, tasks: Callable[[], Tasks]) -> int:
         """The class of a run: a new one, unless another cost the same."""

@@ -69,21 +69,12 @@ class Trace:
         return GlobalDescriptor(DTYPE_OF[g["dtype"]], int(g["base"]), tuple(extents), tuple(strides), valid, int(g["fill"]))
 
     def signature(self, burst: int) -> bytes:
-        """Equal for programs that did the same, on tiles in the same places and boxes alike: where in DRAM these are counts as far
-        as bursts do. Empty for a piece of a program."""
-        if not self.whole:
-            return b""
-        return self.steps.tobytes() + self.tiles.tobytes() + self._alike(burst).tobytes()
+        """Equal for programs that have equal images. Empty for a piece of a program."""
+        return b"".join(table.tobytes() for table in self.image(burst)) if self.whole else b""
 
-    def digest(self, burst: int) -> bytes:
-        """Likewise of a piece, and short: pieces are long."""
-        found = sha1(self.steps.view(np.uint8).data, usedforsecurity=False)
-        for table in (self.tiles, self._alike(burst)):
-            found.update(table.view(np.uint8).data if len(table) else b"-")
-        return found.digest()
-
-    def _alike(self, burst: int) -> np.ndarray:
-        """The boxes without what makes no difference."""
+    def image(self, burst: int) -> tuple[np.ndarray, ...]:
+        """Numbers that are the same for programs that did the same, on tiles in the same places and boxes alike: where in DRAM these
+        are counts as far as bursts do."""
         boxes = self.boxes.copy()
         low, high = boxes["low"], boxes["high"]
         boxes["base"] %= burst
@@ -91,7 +82,17 @@ class Trace:
         np.maximum(low, 0, out=low)
         np.minimum(high, boxes["extents"], out=high)
         np.maximum(high, low, out=high)
-        return boxes
+        return self.steps.view(np.int64), self.tiles.view(np.int64), boxes.view(np.int64)
+
+
+def digest(image: Sequence[np.ndarray]) -> bytes:
+    """A short name of an image."""
+    found = sha1(usedforsecurity=False)
+    for table in image:
+        found.update(len(table).to_bytes(8, "little"))
+        if len(table):
+            found.update(table.data)
+    return found.digest()
 
 
 Sink = Callable[[Trace], None]  # a trace may be overwritten when it returns
