@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tiledsl.backends.cpu import native
 from tiledsl.backends.cpu.engine import llvm
+from tiledsl.backends.cpu.native.kept import MODULES, source
 
 PROGRAM = """
 import sys
@@ -61,7 +61,7 @@ def test_kernels_run_without_images(how: str, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("name", ["launch.ll", "pool.ll"])
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_native_code_compiles_for_other_processors(name: str) -> None:
     binding = llvm()
     binding.initialize_all_targets()
@@ -71,7 +71,7 @@ def test_native_code_compiles_for_other_processors(name: str) -> None:
     except RuntimeError:
         pytest.skip("this LLVM knows no other processors")
     machine = target.create_target_machine(cpu="neoverse-n1", opt=3, reloc="pic", codemodel="small")
-    module = binding.parse_assembly((Path(native.__file__).parent / name).read_text())
+    module = binding.parse_assembly(source(name))
     module.triple, module.data_layout = "aarch64-unknown-linux-gnu", str(machine.target_data)
     module.verify()
     assert machine.emit_object(module)[18:20] == (183).to_bytes(2, "little")  # EM_AARCH64

@@ -16,13 +16,13 @@ from .load import Mapped, loaded
 if TYPE_CHECKING:
     from ..engine import Linked
 
+MODULES = {"launch": ("launch.ll", "arguments.ll"), "pool": ("pool.ll", "system.ll")}  # by name, files that are one text
 MAGIC = b"tiledsl launcher 2\n"
 
 
 def native(name: str) -> Mapped | Linked:
-    """The code in a file; Unloadable where this process does not have what it calls."""
-    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
-        text = file.read()
+    """The code of a module; Unloadable where this process does not have what it calls."""
+    text = source(name)
     directory = files.usable_directory(config.cache_dir()) if config.cache() else None
     path, body = "", None
     if directory is not None:
@@ -36,6 +36,15 @@ def native(name: str) -> Mapped | Linked:
             files.save(path, files.sealed(MAGIC, body))
     outside = re.findall(r"^declare .* @(\w+)\(", text, re.MULTILINE)
     return loaded(decode(body), lambda: _object_file(text), outside)
+
+
+def source(name: str) -> str:
+    """The text of a module."""
+    parts = []
+    for part in MODULES[name]:
+        with open(os.path.join(os.path.dirname(__file__), part), encoding="utf-8") as file:
+            parts.append(file.read())
+    return "".join(parts)
 
 
 def _object_file(text: str) -> bytes:

@@ -178,7 +178,7 @@ def method() -> _Method | None:
         return None
     try:
         with lock:
-            code = native("launch.ll")
+            code = native("launch")
     except Unloadable:
         return None
     made = _Method(b"launch", code.address("launch"), FASTCALL_WITH_KEYWORDS, b"Launch over the grid.")

@@ -47,7 +47,7 @@ class NativePool:
     """Threads in native code. They may outlive the interpreter, so nothing that they use is ever freed."""
 
     def __init__(self) -> None:
-        self._code = native("pool.ll")
+        self._code = native("pool")
         self.spread = self._code.address("spread")
         self._call = SPREAD(self.spread)
         self._memory = ctypes.create_string_buffer(ctypes.sizeof(_Shared) + 64)
