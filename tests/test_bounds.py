@@ -347,3 +347,22 @@ def test_checks_change_no_result(case: Case) -> None:
     backend.launch(backend.compile(lowered, options), case.grid, bound, options)
     assert messages.outside(checked.messages, words) is None
     assert not explain(case, expected, copies, "as written", "checked")
+
+
+@tiledsl.jit
+def far_from_its_array(out, x, n):
+    tl.store(out + tl.program_id(0), tl.load(x + tl.program_id(0) * n))
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "cpu"])
+def test_a_fault_names_the_array_that_the_pointer_was_made_from_and_the_program(backend: str) -> None:
+    whole = np.zeros(1000, np.float32)
+    x, out = whole[:10], whole[500:520]
+    with pytest.raises(MemoryFault) as caught:
+        far_from_its_array[(4,)](out, x, 240, backend=backend, debug=True, num_threads=1)
+    assert (
+        caught.value.message == "read outside `x`: element 240 of 10" and "program (1, 0, 0) of (4, 1, 1)" in caught.value.diagnostic.notes
+    )
+    with pytest.raises(MemoryFault) as caught:
+        far_from_its_array[(1,)](out[5:5], x, 480, backend=backend, debug=True)
+    assert "write outside `out`: element 0 of 0" in caught.value.message and not caught.value.diagnostic.notes

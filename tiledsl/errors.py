@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
+from typing import Any
 
 from .location import Loc
 from .record import Record
@@ -38,6 +39,12 @@ class TileError(Exception):
         if not self.diagnostic.help:
             self.diagnostic = self.diagnostic.but(help=help)
             self.args = (str(self.diagnostic),)
+        return self
+
+    def note(self, words: str) -> TileError:
+        """The same error with one more note."""
+        self.diagnostic = self.diagnostic.but(notes=(*self.diagnostic.notes, words))
+        self.args = (str(self.diagnostic),)
         return self
 
     def __str__(self) -> str:
@@ -107,6 +114,8 @@ class ConfigError(TileError, ValueError):
 
 class MemoryFault(TileError):
     """A kernel read or wrote where it may not: out of bounds, never written, or read-only."""
+
+    access: tuple[Any, Any, Any, Any, Any] | None = None  # of one out of bounds: what `memory.outside` takes behind the regions
 
 
 class WaitError(TileError, TimeoutError):

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .errors import MemoryFault
+from .ir import query
 from .ir.core import Block, Kernel, Op, Value
 from .ir.types import DType
-from .memory import Buffer, Memory, held
+from .memory import Buffer, Memory, held, outside, placed
 from .waiting import Wait, waits
 from .watch import Turns, Watch, named, require_room
 
@@ -26,9 +27,11 @@ class Run:
     def __init__(self, memory: Memory, grid: tuple[int, ...], program_id: tuple[int, ...], polls: Polls | None = None):
         self.memory, self.grid, self.program_id, self.polls = memory, grid, program_id, polls or {}
         self.values: dict[Value, np.ndarray] = {}
+        self.body: Block | None = None  # the outermost block that runs
 
     def block(self, block: Block, args: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         """Run a block; what its yield hands over."""
+        self.body = self.body or block
         self.values.update(zip(block.args, args, strict=True))
         for op in block.ops:
             out = self.evaluate(op, [self.values[v] for v in op.operands])
@@ -40,6 +43,14 @@ class Run:
                     raise AssertionError(f"{op.spec.name} gave {value.dtype}{value.shape} for {result.type}")
                 self.values[result] = value
         return ()
+
+    def told(self, fault: MemoryFault, op: Op) -> MemoryFault:
+        """A fault with the array that the pointer was made from, and the program."""
+        if fault.access and self.body is not None:
+            number = query.array_behind(self.body, query.origins(self.body), op.operands[0])
+            if number is not None and number < len(self.memory.names):
+                fault = outside(self.memory.regions, *fault.access, through=self.memory.names[number])
+        return placed(fault, self.program_id, self.grid)
 
     def again(self, body: Block) -> None:
         """A `while` loop is about to test its condition again."""
@@ -71,7 +82,8 @@ class Run:
             with np.errstate(all="ignore"):
                 out = spec.evaluate(*state, *inputs, **more)
         except MemoryFault as fault:
-            raise fault.at(op.loc) from None
+            told = fault if op.blocks else self.told(fault, op)  # what is in a block has been told already
+            raise told.at(op.loc) from None
         results = out if isinstance(out, tuple) else () if out is None else (out,)
         if "elementwise" not in spec.traits or "moves" in spec.traits:
             return results

@@ -112,6 +112,7 @@ class Memory:
 
     def __init__(self, buffers: Sequence[Buffer]):
         self.regions = regions_of(buffers)
+        self.names = [b.name for b in buffers]
         self.starts = np.array([r.start for r in self.regions], np.int64)
         self.latest = 0  # the address of the last single element that was read
 
@@ -199,21 +200,33 @@ class Memory:
             raise MemoryFault(f"read of `{region.names[0]}` element {at[fresh[0]] // elem.itemsize}, which nothing has written{place}")
 
 
-def outside(regions: Sequence[Region], verb: str, elem: DType, address: int, shape: Sequence[int], lane: int) -> MemoryFault:
-    """What is wrong with a lane of an access that lies in none of the regions."""
+def outside(
+    regions: Sequence[Region], verb: str, elem: DType, address: int, shape: Sequence[int], lane: int, through: str = ""
+) -> MemoryFault:
+    """What is wrong with a lane of an access that lies in none of the regions. It is told about the array that the pointer
+    was made from, if that is known, else about the nearest."""
 
     def distance(r: Region) -> int:
         return max(r.start - address, address - r.stop, 0)
 
-    near = min(regions, key=distance, default=None)
+    near = next((r for r in regions if through in r.names), None) or min(regions, key=distance, default=None)
     place = f" (lane {list(map(int, np.unravel_index(lane, shape)))} of {list(shape)})" if shape else ""
     if near is None:
         return MemoryFault(f"the kernel {verb}s{place}, but no array was passed")
     element, count = (address - near.start) // elem.itemsize, (near.stop - near.start) // elem.itemsize
-    return MemoryFault(
+    fault = MemoryFault(
         f"{verb} outside `{'`, `'.join(near.names)}`: element {element} of {count}{place}",
         help="mask the lanes that lie outside, or pass the right size",
     )
+    fault.access = (verb, elem, address, shape, lane)
+    return fault
+
+
+def placed(fault: MemoryFault, program: Sequence[int], grid: Sequence[int]) -> MemoryFault:
+    """The fault with the program that made it, where there are several."""
+    if any(n > 1 for n in grid):
+        fault.note(f"program {tuple(program)} of {tuple(grid)}")
+    return fault
 
 
 def _lanes(address: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -23,8 +23,8 @@ from .record import Record
 
 HEADER, RECORD = 2, 4  # words before the records, and before the elements of one
 CAPACITY = 1 << 18  # words for records
-OUTSIDE = HEADER + CAPACITY  # of an access outside: the number of its message (0: none), the lane, its address
-SPARE = OUTSIDE + 3  # a word that nobody reads
+OUTSIDE = HEADER + CAPACITY  # of an access outside: the number of its message (0: none), the lane, its address, the three program ids
+SPARE = OUTSIDE + 6  # a word that nobody reads
 SPANS = SPARE + 1  # the first address and the one after the last of every region of memory that may be touched
 
 
@@ -36,7 +36,7 @@ class Message(Record):
     is_assertion: bool = False
     hex: bool = False
     operands: tuple[tuple[str, tuple[int, ...]], ...] = ()  # element type and shape of each value printed, or accessed
-    access: str = ""  # of a check that an access is inside: "read" or "write"
+    access: str = ""  # of a check that an access is inside: "read" or "write"; its text is the number of the array, if one is known
 
     def record(self) -> list[Any]:
         """As plain data, to be kept in a file."""
@@ -74,10 +74,10 @@ def tell(messages: Sequence[Message], buffer: np.ndarray) -> None:
         print(f"... {int(buffer[0]) - CAPACITY} more values were not kept")
 
 
-def outside(messages: Sequence[Message], buffer: np.ndarray) -> tuple[Message, int, int] | None:
-    """The first access outside of all arrays: its message, the lane, the address; None if there was none."""
-    number, lane, address = map(int, buffer[OUTSIDE:SPARE])
-    return (messages[number - 1], lane, address) if number else None
+def outside(messages: Sequence[Message], buffer: np.ndarray) -> tuple[Message, int, int, tuple[int, ...]] | None:
+    """The first access outside of all arrays: its message, the lane, the address, the program; None if there was none."""
+    number, lane, address, *program = map(int, buffer[OUTSIDE:SPARE])
+    return (messages[number - 1], lane, address, tuple(program)) if number else None
 
 
 def require_held(messages: Sequence[Message], buffer: np.ndarray) -> None:

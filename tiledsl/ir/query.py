@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .core import Block, Kernel, Op, Value
 from .spec import OpSpec
@@ -87,3 +87,22 @@ def origins(block: Block) -> dict[Value, Sequence[Value]]:
         for result in op.results:
             found[result] = pointers if isinstance(result.type.elem, Pointer) and pointers else op.operands
     return found
+
+
+def behind(origins: Mapping[Value, Sequence[Value]], start: Value) -> set[Value]:
+    """Every value that an address in this one may come from, itself included."""
+    found: set[Value] = set()
+    todo = [start]
+    while todo:
+        value = todo.pop()
+        if value not in found:
+            found.add(value)
+            todo.extend(origins.get(value, ()))
+    return found
+
+
+def array_behind(body: Block, origins: Mapping[Value, Sequence[Value]], pointer: Value) -> int | None:
+    """Which of a kernel's arrays, counted from 0, a pointer is made from; None if that depends."""
+    arrays = [a for a in body.args if isinstance(a.type.elem, Pointer)]
+    found = [i for i, array in enumerate(arrays) if array in behind(origins, pointer)]
+    return found[0] if len(found) == 1 else None

@@ -7,6 +7,7 @@ from memory or passed as an integer, may point to what the launch does not know 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from math import prod
 from operator import or_
@@ -29,7 +30,8 @@ def bounds(kernel: Kernel, machine: Machine) -> Kernel:
     """The kernel with a check before every access that may leave the arrays it is given."""
     speaks = bool(kernel.messages)
     arrays = [a for a in kernel.body.args if isinstance(a.type.elem, Pointer)][: -1 if speaks else None]
-    checked = _within(kernel, set(arrays))
+    origins = query.origins(kernel.body)
+    checked = {op: query.array_behind(kernel.body, origins, op.operands[0]) for op in _within(kernel, set(arrays), origins)}
     if not checked:
         return kernel
     buffer = kernel.body.args[-1] if speaks else Value(Tile(Pointer(i64)), "messages")
@@ -42,29 +44,18 @@ def bounds(kernel: Kernel, machine: Machine) -> Kernel:
     return Kernel(kernel.name, body, tuple(check.messages), kernel.notes)
 
 
-def _within(kernel: Kernel, arrays: set[Value]) -> set[Op]:
+def _within(kernel: Kernel, arrays: set[Value], origins: Mapping[Value, Sequence[Value]]) -> set[Op]:
     """The accesses whose addresses are made from arrays of the launch, and from nothing else that is an address."""
-    origins = query.origins(kernel.body)
-
-    def reached(start: Value) -> set[Value]:
-        found: set[Value] = set()
-        todo = [start]
-        while todo:
-            value = todo.pop()
-            if value not in found:
-                found.add(value)
-                todo.extend(origins.get(value, ()))
-        return found
 
     def is_known(pointer: Value) -> bool:
         if pointer in arrays:
             return True
         if pointer.source is not None and pointer.source.spec is ops.pointer:
-            return bool(reached(pointer.source.operands[0]) & arrays)
+            return bool(query.behind(origins, pointer.source.operands[0]) & arrays)
         return pointer in origins  # then it is made of others, if it is not null
 
     def are_known(start: Value) -> bool:
-        return all(is_known(v) for v in reached(start) if isinstance(v.type.elem, Pointer))
+        return all(is_known(v) for v in query.behind(origins, start) if isinstance(v.type.elem, Pointer))
 
     return {op for op in kernel.body.walk() if op.spec in ACCESSES and are_known(op.operands[0])}
 
@@ -72,7 +63,7 @@ def _within(kernel: Kernel, arrays: set[Value]) -> set[Op]:
 class _Check:
     """What stands in place of accesses."""
 
-    def __init__(self, checked: set[Op], buffer: Value, messages: list[Message]):
+    def __init__(self, checked: Mapping[Op, int | None], buffer: Value, messages: list[Message]):
         self.checked, self.buffer, self.messages = checked, buffer, messages
         self.spans: list[tuple[Value, Value]] = []
 
@@ -93,7 +84,10 @@ class _Check:
         """Which lanes lie inside of a span. If others take part, the first of them is noted."""
         assert isinstance(ptr.type.elem, Pointer)
         elem, shape = ptr.type.elem.to, ptr.type.shape
-        self.messages.append(Message("", op.loc, operands=((str(elem), shape),), access=ACCESSES[op.spec]))
+        through = self.checked[op]  # the number of an array stands where others have words
+        self.messages.append(
+            Message("" if through is None else str(through), op.loc, operands=((str(elem), shape),), access=ACCESSES[op.spec])
+        )
         address = Term(build, build.emit(ops.address, ptr))
         last = address + (elem.itemsize - 1)
         spans = [tuple(Term(build, _filled(build, end, shape)) for end in span) for span in self.spans]
@@ -119,6 +113,9 @@ class _Check:
         nowhere = build.emit(ops.constant, value=0, type=address.type)
         at = _over_lanes(build, build.emit(ops.select, here, address, nowhere), ops.or_)
         build.emit(ops.store, self.word(build, OUTSIDE + 2), at, is_first)
+        for axis in range(3):
+            place = build.emit(ops.cast, build.emit(ops.program_id, axis=axis), to=i64)
+            build.emit(ops.store, self.word(build, OUTSIDE + 3 + axis), place, is_first)
 
     def word(self, build: Builder, number: int) -> Value:
         """A pointer to a word of the buffer."""

@@ -20,7 +20,7 @@ from ..frontend.function import JITFunction
 from ..frontend.signature import Signature
 from ..ir.core import Kernel, Op
 from ..ir.types import DTYPES, i64
-from ..memory import Buffer, outside, regions_of, spans_of
+from ..memory import Buffer, outside, placed, regions_of, spans_of
 from . import cache
 from .arguments import Bound, Key, Slot, element_of
 from .compiled import Compiled
@@ -126,9 +126,11 @@ class Launchable(JITFunction):
         finally:  # whatever else came of it: a program that reads outside may wait in vain
             messages.tell(compiled.messages, words)
             if (found := messages.outside(compiled.messages, words)) is not None:
-                message, lane, address = found
+                message, lane, address, program = found
                 ((elem, shape),) = message.operands
-                raise outside(regions_of(arrays), message.access, DTYPES[elem], address, shape, lane).at(message.loc)
+                through = arrays[int(message.text)].name if message.text else ""
+                fault = outside(regions_of(arrays), message.access, DTYPES[elem], address, shape, lane, through)
+                raise placed(fault, program, sizes).at(message.loc)
         messages.require_held(compiled.messages, words)
         return Launched(compiled, report)
 

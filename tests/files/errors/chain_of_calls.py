@@ -19,7 +19,7 @@ kernel[(1,)](np.zeros(64, np.float32))
 
 # expect:
 # UnsupportedSyntax: error: the operator `@` is not supported
-#   --> chain_of_calls.py:9:5, in scaled
+#   --> chain_of_calls.py:9:12, in scaled
 #    9 |     return x @ factor
-#      |     ^^^^^^^^^^^^^^^^^
-# help: use tl.dot
+#      |            ^^^^^^^^^^
+# help: write tl.dot(a, b)
