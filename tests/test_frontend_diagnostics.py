@@ -137,3 +137,33 @@ def test_a_mistake_of_newcomers(kernel: tiledsl.JITFunction, array: np.ndarray, 
     assert linecache.getline(loc.file, loc.line)[loc.column : loc.end_column].startswith(marked)
     if marked and marked[-1] != "(":
         assert loc.end_column - loc.column == len(marked)
+
+
+@tiledsl.jit
+def nothing_added(x, n, WHAT: tl.constexpr):
+    if WHAT == "none":
+        tl.store(x, n + 1)
+    elif WHAT == "module":
+        tl.store(x, tl + 1)
+    elif WHAT == "element":
+        tl.store(x, tl.sum[0])
+    elif WHAT == "window":
+        tl.load(tl.make_block_ptr(x, 4, (1,), (0,), (4,), (0,)))
+    else:
+        tl.make_tensor_descriptor(x, tl.load(x).to(tl.int32), (4, 1), (4, 4))
+
+
+@pytest.mark.parametrize(
+    "what, said, help",
+    [
+        ("none", "`+` takes numbers and tiles, got None and the int 1", "is not None"),
+        ("module", "`+` takes numbers and tiles, got the module", "tl.static_print"),
+        ("element", "has no element the int 0", "tl.load reads them"),
+        ("window", "expected a tuple of integers, got the int 4", "(m, n)"),
+        ("descriptor", "expected a tuple of integers, got i32", "(m, n)"),
+    ],
+)
+def test_values_that_mean_nothing_are_told_in_our_words(what: str, said: str, help: str) -> None:
+    with pytest.raises(TileError) as caught:
+        nothing_added.warmup(X, None, WHAT=what, grid=(1,))
+    assert said in caught.value.message and help in caught.value.diagnostic.help and caught.value.loc

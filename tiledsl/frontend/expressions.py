@@ -383,7 +383,11 @@ def subscript(frame: Frame, node: ast.Subscript) -> Any:
         index = known
     if isinstance(owner, tuple) and isinstance(index, int):
         return unwrap(sequences.indexed(owner, index, ast.unparse(node.value)))
-    return unwrap(owner[index])
+    try:
+        return unwrap(owner[index])
+    except TypeError:
+        taken = f"{coerce.describe(owner)} has no element {coerce.describe(index)}"
+        raise frame.error(node, taken, help="tiles and tuples have elements; of arrays, tl.load reads them") from None
 
 
 @expression(ast.Starred)

@@ -47,7 +47,9 @@ def wide(build: Builder, value: Any) -> Value:
 
 def wides(build: Builder, values: Any) -> tuple[Value, ...]:
     """Scalars of int64, from a tuple or a list."""
-    return tuple(wide(build, v) for v in unwrap(values))
+    items = unwrap(values)
+    require(isinstance(items, (tuple, list)), f"expected a tuple of integers, got {coerce.describe(items)}", help="write (m, n)")
+    return tuple(wide(build, v) for v in items)
 
 
 @builtin

@@ -42,6 +42,8 @@ def make_tensor_descriptor(
     block, padding = shape_of(ctx.build, block_shape), unwrap(padding_option) or "zero"
     extents, steps = unwrap(shape), unwrap(strides)
     elem = pointee(base)
+    for given in (extents, steps):
+        require(isinstance(given, (tuple, list)), f"expected a tuple of integers, got {coerce.describe(given)}", help="write (m, n)")
     require(1 <= len(block) <= 5, f"Expected 1 <= ndim <= 5 but got {len(block)} dimensions")
     require(len(extents) == len(block), f"Expected {len(block)} shape elements but got {len(extents)}")
     require(len(steps) == len(block), f"Expected {len(block)} strides but got {len(steps)}")

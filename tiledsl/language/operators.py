@@ -11,7 +11,7 @@ from ..errors import TypeRuleError, require
 from ..ir.core import Builder, Value
 from ..ir.spec import OpSpec
 from ..ir.types import DType, Pointer, dtype_of, f32, i1, i8, i16, i32, i64
-from .coerce import binary, broadcast_pair, cast, no_number, operands, promoted, tensor, weakened
+from .coerce import binary, broadcast_pair, cast, describe, no_number, operands, promoted, tensor, weakened
 from .core import is_tensor, unwrap
 from .dtypes import short_name
 
@@ -137,12 +137,23 @@ BINARY: dict[str, tuple[Callable[..., Value] | None, Callable[[Any, Any], Any]]]
 }
 
 
+SYMBOLS = dict(zip(BINARY, "+ - * / // % & | ^ << >> == != < <= > >=".split(), strict=True))
+TAKEN = "look at what the names stand for: tl.static_print(...) shows it while compiling"
+
+
 def apply_binary(build: Builder, name: str, x: Any, y: Any) -> Any:
     """An operator by its AST class name; computed by Python when no operand is a tile."""
     on_tiles, on_values = BINARY.get(name, (None, operator.pow))
     x, y = unwrap(x), unwrap(y)
     if not is_tensor(x) and not is_tensor(y):
-        return on_values(x, y)
+        try:
+            return on_values(x, y)
+        except TypeError:
+            help = (
+                "ask first: `if x is not None:` on a tl.constexpr, or on an argument that may be None" if x is None or y is None else TAKEN
+            )
+            spoken = f"`{SYMBOLS.get(name, '**')}` takes numbers and tiles, got {describe(x)} and {describe(y)}"
+            raise TypeRuleError(spoken, help=help) from None
     if on_tiles is None:
         raise TypeRuleError("`**` takes compile-time numbers", help="use libdevice.pow, or multiply")
     return on_tiles(build, x, y)
