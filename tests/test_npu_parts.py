@@ -53,6 +53,16 @@ def test_stages_bound_how_many_iterations_overlap():
     assert cycles[2] != cycles[3] == cycles[7] == cycles[None]
 
 
+def test_more_stages_than_there_are_change_nothing():
+    """What Triton's default says is what happens anyway: the same key, and nothing is compiled again."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape, np.float32) for shape in ((128, 256), (128, 32), (32, 256))]
+    handles = [
+        product[(1,)](*arrays, 128, 32, ROWS=128, COLUMNS=256, DEPTH=32, backend="npu", **given) for given in ({}, {"num_stages": 3})
+    ]
+    assert handles[0].kernel is handles[1].kernel
+
+
 def test_stages_are_numbers():
     with pytest.raises(tiledsl.errors.LaunchError, match="`num_stages` is 'many'"):
         launched("npu", 32, num_stages="many")

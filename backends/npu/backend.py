@@ -49,7 +49,7 @@ class Backend:
     turns; cycles are counted per core."""
 
     passes = SHARED
-    staged = True  # it hears `num_stages`
+    staged = MOST_STAGES
 
     def __init__(
         self,

@@ -58,7 +58,7 @@ class Backend(Protocol):
     """A target. `launch` runs a program over a grid of up to three axes, x fastest.
 
     One that reads and writes wherever a pointer leads says so by `unchecked = True`: when debugging, kernels then check it.
-    One that overlaps iterations says so by `staged = True`: only then does a launch's `num_stages` reach it, and its key."""
+    One that overlaps iterations says by `staged` how many at most: a launch's `num_stages` below that reaches it, and its key."""
 
     name: str
 

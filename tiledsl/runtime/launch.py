@@ -79,28 +79,29 @@ def target_of(given: Mapping[str, Any], *, debug: bool = False, kernel: str = ""
                 help=nearest(unknown, [*parameters, *USED, *IGNORED]),
             )
     if any(v.__hash__ is None for k, v in given.items() if k in known):
-        _options(given, known)  # says what is wrong with it
+        _options(given, backend)  # says what is wrong with it
     found = _targets.get(key)
     if found is None:
-        found = _targets[key] = Target(backend, _options(given, known), _flag("debug", given.get("debug", debug)))
+        found = _targets[key] = Target(backend, _options(given, backend), _flag("debug", given.get("debug", debug)))
     return found
 
 
 def heard(backend: Backend) -> tuple[str, ...]:
     """The options that a backend's launches depend on."""
-    return (*USED, *STEERING) if getattr(backend, "staged", False) else USED
+    return (*USED, *STEERING) if getattr(backend, "staged", 0) else USED
 
 
-def _options(given: Mapping[str, Any], known: Sequence[str]) -> Options:
+def _options(given: Mapping[str, Any], backend: Backend) -> Options:
     threads = given.get("num_threads", given.get("num_cpu_threads"))
     if threads is not None and (isinstance(threads, bool) or not hasattr(threads, "__index__") or operator.index(threads) < 0):
         raise LaunchError(f"`num_threads` is {threads!r}", help="pass an int of at least 1, or None or 0 for one per core")
     flags = {name: _flag(name, given[name]) for name in ("enable_fp_fusion", "deterministic", "fast_math") if given.get(name) is not None}
     flags["cooperative"] = _flag("launch_cooperative_grid", given.get("launch_cooperative_grid"))
-    stages = given.get("num_stages") if "num_stages" in known else None
+    most = getattr(backend, "staged", 0)
+    stages = given.get("num_stages") if most else None
     if stages is not None and (isinstance(stages, bool) or not hasattr(stages, "__index__") or operator.index(stages) < 0):
         raise LaunchError(f"`num_stages` is {stages!r}", help="pass an int: how many iterations of a loop may overlap, 1 for none")
-    many = None if stages is None else max(1, operator.index(stages))
+    many = None if stages is None or operator.index(stages) >= most else max(1, operator.index(stages))
     return Options(num_threads=None if threads is None else operator.index(threads) or None, num_stages=many, **flags)
 
 
