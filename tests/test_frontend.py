@@ -360,3 +360,18 @@ def test_reading_what_nothing_has_written_names_the_line():
     filled[5:] = 1
     shifted_copy[(1,)](filled, x, 5, BLOCK=8)
     assert x[5:].tolist() == [2, 2, 2]
+
+
+@tiledsl.jit
+def questions_of_types(x, n):
+    tile = tl.load(x + tl.arange(0, 4))
+    tl.static_assert(x.type.is_ptr() and x.dtype.is_ptr() and not x.type.is_int8() and not x.type.is_floating() and not x.type.is_const())
+    tl.static_assert(tile.type.is_block() and tile.type.scalar.is_fp32() and not tile.dtype.is_ptr() and not n.type.is_block())
+    tl.static_assert(x.type.element_ty.is_floating() and x.type.scalar.is_ptr())
+    tl.store(x, 2.0)
+
+
+def test_types_of_pointers_and_blocks_answer_questions():
+    x = np.zeros(4, np.float32)
+    questions_of_types[(1,)](x, 5)
+    assert x[0] == 2

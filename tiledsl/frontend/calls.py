@@ -295,7 +295,7 @@ def _compile_time(callee: Any) -> bool:
     """Pure functions of numbers, and methods of dtypes."""
     return (
         getattr(callee, "__module__", None) == math.__name__
-        or isinstance(getattr(callee, "__self__", None), dtype)
+        or isinstance(getattr(callee, "__self__", None), (dtype, pointer_type, block_type))
         or callee in PLAIN
         or bool(getattr(callee, "is_constexpr_function", False))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from ..ir.formats import Format
 from ..ir.types import DTYPES, NARROW, DType, Elem, Pointer, bf16, f16, f32, f64, i1, i8, i16, i32, i64, u8, u16, u32, u64
@@ -175,10 +176,13 @@ class pointer_type:
     def is_ptr(self) -> bool:
         return True
 
-    def is_floating(self) -> bool:
+    def _is_not(self) -> bool:
         return False
 
-    is_int = is_bool = is_block = is_fp8 = is_floating
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("is_") and hasattr(dtype, name):  # every question that is for numbers
+            return self._is_not
+        raise AttributeError(f"a pointer's type has no {name}")
 
     def is_const(self) -> bool:
         return self.const
