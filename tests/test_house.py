@@ -46,7 +46,8 @@ LAYERS: tuple[tuple[str, dict[str, set[str]]], ...] = (
             "interpreter": {"memory", "waiting"},
             "numerics": {"memory", "interpreter", "passes"},  # its exhaustive check runs its own definitions
             "passes": {"memory", "interpreter", "numerics", "waiting"},
-            "language": {"numerics"},  # libdevice writes its functions as tile programs
+            "ptx": {"numerics"},
+            "language": {"numerics", "ptx"},  # libdevice writes its functions as tile programs
             "frontend": {"language"},
         },
     ),

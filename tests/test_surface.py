@@ -118,17 +118,6 @@ def test_a_bitonic_sequence_is_merged() -> None:
 
 
 @triton.jit
-def assembled(x):
-    value = tl.load(x)
-    tl.store(x, tl.inline_asm_elementwise("{ mov.b32 $0, $1; }", "=r,r", [value], dtype=tl.int32, is_pure=True, pack=1))
-
-
-def test_assembly_of_a_gpu_is_refused_with_its_first_line() -> None:
-    with pytest.raises(CompilationError, match=r"inline assembly cannot run here: `{ mov\.b32 \$0, \$1; }`"):
-        assembled[(1,)](np.zeros(1, np.float32))
-
-
-@triton.jit
 def of_a_number(x):
     tl.store(x, tl.sort(3))
 

@@ -1,4 +1,4 @@
-"""Code of other machines inside a kernel: known by name, and refused with what to write instead."""
+"""Code of other machines inside a kernel: PTX in straight lines is said again in ops; the rest is refused with what to write instead."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from .core import Context, builtin, unwrap
 
 
 @builtin
-def inline_asm_elementwise(ctx: Context, asm: str, constraints: str, args: Any, dtype: Any, is_pure: bool, pack: int) -> NoReturn:
-    """Assembly of a GPU, which runs on no other machine: refused."""
-    first = next((line.strip() for line in str(unwrap(asm)).splitlines() if line.strip(" {}")), "")
-    raise UnsupportedSyntax(
-        f"inline assembly cannot run here: `{first}`",
-        help="write it with functions of tl and libdevice, for example behind a tl.constexpr flag",
-    )
+def inline_asm_elementwise(ctx: Context, asm: str, constraints: str, args: Any, dtype: Any, is_pure: bool, pack: int) -> Any:
+    """PTX for every element, or with pack=n for every n neighbouring ones: instructions in straight lines on registers. They mean
+    what NVIDIA's manual says, `.approx` ones to the last digits. Memory, jumps and special registers are refused."""
+    from .assembly import elementwise  # only kernels that hold PTX need it
+
+    return elementwise(ctx, str(unwrap(asm)), str(unwrap(constraints)), unwrap(args), unwrap(dtype), pack)
 
 
 @builtin

@@ -30,6 +30,7 @@ from ..numerics import bessel as _bessel
 from ..numerics import directed as _directed
 from ..numerics import norms as _norms
 from ..numerics import special as _special
+from ..numerics import words as _words
 from ..numerics.hyperbolic import through_f64 as _through_f64
 from ..numerics.term import Term as _Term
 from ..numerics.term import fma as _fma
@@ -152,71 +153,6 @@ def _ldexp(x: _Term, by: _Term) -> _Term:
     return _fma(x, scale, -0.0)  # a product that no sum is fused with
 
 
-def _count(x: _Term) -> _Term:
-    """How many bits are set, by adding neighbouring fields."""
-    wide = _u64 if x.elem.bits == 64 else _u32
-    x, bits = x.cast(wide), x.elem.bits
-    mask = (1 << bits) - 1
-    x = x - ((x >> 1) & (0x5555555555555555 & mask))
-    x = (x & (0x3333333333333333 & mask)) + ((x >> 2) & (0x3333333333333333 & mask))
-    x = (x + (x >> 4)) & (0x0F0F0F0F0F0F0F0F & mask)
-    return ((x * (0x0101010101010101 & mask)) >> (bits - 8)).cast(_i32)
-
-
-def _leading_zeros(x: _Term) -> _Term:
-    x, bits = x.cast(_u64 if x.elem.bits == 64 else _u32), x.elem.bits
-    shift = 1
-    while shift < bits:
-        x, shift = x | (x >> shift), shift * 2
-    return bits - _count(x)
-
-
-def _first_set(x: _Term) -> _Term:
-    """The place of the lowest bit set, from 1; 0 for zero."""
-    lowest = x & -x
-    return _select(x.equals(0), lowest.like(0, _i32), x.elem.bits - _leading_zeros(lowest))
-
-
-def _reversed(x: _Term) -> _Term:
-    word, bits = x.elem, x.elem.bits
-    x, shift = x.cast(_u64 if bits == 64 else _u32), bits // 2
-    while shift:
-        mask = sum(((1 << shift) - 1) << at for at in range(0, bits, 2 * shift))
-        x, shift = ((x >> shift) & mask) | ((x & mask) << shift), shift // 2
-    return x.cast(word)
-
-
-def _signed_high(x: _Term, y: _Term) -> _Term:
-    high = x.apply(_ops.umulhi, y)
-    if not x.elem.is_signed:
-        return high
-    return high - _select(x < 0, y, 0) - _select(y < 0, x, 0)
-
-
-def _low_product(x: _Term, y: _Term) -> _Term:
-    """The lower half of the product of the low 24 bits."""
-    return ((x << 8) >> 8) * ((y << 8) >> 8)
-
-
-def _average(x: _Term, y: _Term) -> _Term:
-    return (x & y) + ((x ^ y) >> 1)
-
-
-def _average_up(x: _Term, y: _Term) -> _Term:
-    return (x | y) - ((x ^ y) >> 1)
-
-
-def _chosen_bytes(x: _Term, y: _Term, selector: _Term) -> _Term:
-    """Byte i of the result is the one that bits 4i to 4i + 2 of the selector number, of x from 0 and of y from 4."""
-    low, high, which = (t.cast(_u32) for t in (x, y, selector))
-    total = which.like(0)
-    for i in range(4):
-        place = (which >> (4 * i)) & 7
-        word = _select(place < 4, low, high)
-        total = total | (((word >> ((place & 3) << 3)) & 0xFF) << (8 * i))
-    return total.cast(x.elem)
-
-
 def _high_reciprocal(x: _Term) -> _Term:
     upper = -(1 << 32)
     return ((1.0 / (x.bits & upper).floating(x.elem)).bits & upper).floating(x.elem)
@@ -312,17 +248,22 @@ for _name, (_program, _doc) in _UNARY.items():
 for _name, (_program, _doc) in _BINARY.items():
     globals()[_name] = _function(_name, _program, _doc, 2)
 for _name, (_program, _doc) in {
-    "popc": (_count, "How many bits are set."),
-    "clz": (_leading_zeros, "How many high bits are zero."),
-    "ffs": (_first_set, "The place of the lowest bit set, from 1; 0 for zero."),
-    "brev": (_reversed, "The bits in the other order."),
+    "popc": (_words.count, "How many bits are set."),
+    "clz": (_words.leading_zeros, "How many high bits are zero."),
+    "ffs": (_words.first_set, "The place of the lowest bit set, from 1; 0 for zero."),
+    "brev": (_words.reversed_bits, "The bits in the other order."),
 }.items():
     globals()[_name] = _function(_name, _program, _doc, accepts=_WORDS)
 for _name, _program, _doc, _arity in (
-    ("mul24", _low_product, "The lower 32 bits of the product of the low 24 bits.", 2),
-    ("hadd", _average, "(x + y) / 2 rounded down, without overflow.", 2),
-    ("rhadd", _average_up, "(x + y) / 2 rounded up, without overflow.", 2),
-    ("byte_perm", _chosen_bytes, "Four of the eight bytes of x and y, numbered by the low three bits of each half byte of a selector.", 3),
+    ("mul24", _words.low_product, "The lower 32 bits of the product of the low 24 bits.", 2),
+    ("hadd", _words.average, "(x + y) / 2 rounded down, without overflow.", 2),
+    ("rhadd", _words.average_up, "(x + y) / 2 rounded up, without overflow.", 2),
+    (
+        "byte_perm",
+        _words.chosen_bytes,
+        "Four of the eight bytes of x and y, numbered by the low three bits of each half byte of a selector.",
+        3,
+    ),
 ):
     globals()[_name] = _function(_name, _program, _doc, _arity, (_i32, _u32))
 for _name, _arity, _inverse in (
@@ -335,7 +276,7 @@ for _name, _arity, _inverse in (
     _doc = f"{'1 / ' * _inverse}sqrt(x * x + y * y{' + z * z' * (_arity > 2)}{' + w * w' * (_arity > 3)}) without overflow."
     globals()[_name] = _function(_name, _norms.norm(_inverse), _doc, _arity)
 rcp64h = _function("rcp64h", _high_reciprocal, "1 / x of the upper 32 bits of x, in the upper 32 bits.", accepts=(_f64,))
-mulhi = _function("mulhi", _signed_high, "The upper half of the product, of signed words too.", 2, _WORDS)
+mulhi = _function("mulhi", _words.high_product, "The upper half of the product, of signed words too.", 2, _WORDS)
 fma = _function("fma", _fma, "x * y + z, rounded once.", 3)
 
 for _name, _doc in {

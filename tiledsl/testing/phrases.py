@@ -86,7 +86,8 @@ def _narrow_operand(scope: Scope, name: str, shape: tuple[int, int], packed: int
 
 # they read the bits of their last operand, and those of a NaN are not defined
 READS_BITS = {"signbit", "copysign", "float_as_int", "float_as_uint", "double_as_longlong", "double2hiint", "double2loint"}
-FUNCTIONS: dict[str, Builtin] = {name: found for name, found in sorted(vars(libdevice).items()) if isinstance(found, Builtin)}
+INLINED = {"jn", "yn"}  # loops written in the language, which only the frontend can say
+FUNCTIONS = {name: found for name, found in sorted(vars(libdevice).items()) if isinstance(found, Builtin) and name not in INLINED}
 WORDS = (f32, f64, i32, i64, u32, u64)
 
 
