@@ -53,7 +53,8 @@ the queues run in another order, which the seed 7 chooses (`simulator/shuffle`);
 
 Departures from the first sketch of T1: descriptors have four dimensions instead of two, so that tiles of any rank need no
 loops; the scalar unit computes on every element type, so that scalars need no vector instructions; jumps name the
-instruction they go to; `vaddr` and `addr` scale and add addresses.
+instruction they go to; `vaddr` and `addr` scale and add addresses. Banks of the scratchpad hold up the instruction whose lanes
+want several words of one; instructions of different units do not wait for each other there.
 """
 
 
