@@ -114,7 +114,7 @@ def recursion(x):
     [
         (product, X, "the operator `@` is not supported", "a @ a", "tl.dot(a, b)"),
         (result, X, "the kernel `result` returns a value", "return y", "store results"),
-        (two_kinds, X, "Return type mismatch: f32 here, *f32[2] otherwise", "return v", "the same type"),
+        (two_kinds, X, "Return type mismatch: f32 if the condition holds, *f32[2] otherwise", "", "the same type"),
         (exponential, X, "math.exp takes a compile-time value", "math.exp(tl.load(x))", "use tl.exp"),
         (arctangent, X, "math.atan takes a compile-time value", "math.atan(tl.load(x))", "use libdevice.atan"),
         (element, X, "`TABLE` is a global array", "TABLE", "make it a parameter"),

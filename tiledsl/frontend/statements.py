@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import ops
@@ -189,13 +190,11 @@ def _returning(frame: Frame, node: ast.If, test: Value, rest: Sequence[ast.stmt]
     (then, value), (otherwise, other) = arms
     if kind_of(value) != kind_of(other):
         kinds = [describe(kind_of(value)), describe(kind_of(other))]
-        notes = [f"the condition is at {frame.loc(node.test)}"]
-        if None not in places:
-            notes.insert(0, f"the other return is at {places[1]}")
-        elif places[0] is None:
-            kinds.reverse()
-        spoken = f"Return type mismatch: {kinds[0]} here, {kinds[1]} otherwise"
-        raise CompilationError(spoken, places[0] or places[1], notes=notes, help="return the same type on every path")
+        returns = [f"{kind} is returned at {place}" for kind, place in zip(kinds, places, strict=True) if place is not None]
+        spoken = f"Return type mismatch: {kinds[0]} if the condition holds, {kinds[1]} otherwise"
+        notes = [*returns, f"the condition is at {frame.loc(node.test)}"]
+        function = replace(frame.function.loc, called_from=frame.called_from)
+        raise CompilationError(spoken, function, notes=notes, help="return the same type on every path")
     results = frame.at(node).build.emit(ops.if_, test, blocks=[then, otherwise])
     return Returned(restore(value, list(results) if isinstance(results, tuple) else [results]), places[0] or places[1])
 
