@@ -167,3 +167,13 @@ def test_values_that_mean_nothing_are_told_in_our_words(what: str, said: str, he
     with pytest.raises(TileError) as caught:
         nothing_added.warmup(X, None, WHAT=what, grid=(1,))
     assert said in caught.value.message and help in caught.value.diagnostic.help and caught.value.loc
+
+
+@tiledsl.jit
+def too_long(x):
+    tl.store(x, len((1, 2) * (1 << 61)))
+
+
+def test_what_no_memory_holds_is_a_mistake_of_the_kernel() -> None:
+    with pytest.raises(TileError, match="MemoryError"):
+        too_long.warmup(X, grid=(1,))

@@ -117,7 +117,7 @@ class Frame:
             return handler(self, node)
         except TileError as error:
             raise error.at(self.loc(node)) from error.__cause__
-        except (ArithmeticError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except (ArithmeticError, ValueError, TypeError, AttributeError, IndexError, MemoryError) as error:
             # compile-time values are computed by Python, and so may fail as Python does
             help = "this was computed while compiling: tl.static_print(...) shows such values"
             raise self.error(node, f"{type(error).__name__}: {error}", help=help) from error
