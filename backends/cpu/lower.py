@@ -67,7 +67,7 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     code.large = large(code, kernel)
     starts = _places(b, "%first", sizes, max((axis for name, axis in places if name == "program_id"), default=-1))
     each_program = partial(_each_program, code, sizes, starts)
-    if in_rounds(kernel, made) is not None:
+    if in_rounds(kernel, made, distinct) is not None:
         run_in_rounds(code, kernel.body, each_program, lower_ops)
     else:
         each_program([], lambda _: _whole(code, kernel.body))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tiledsl import ops
 from tiledsl.ir.core import Block, Kernel, Op, Value
 
+from .alias import WRITES, Aliases
 from .code import Code
 from .control import iteration, iterations, steps
 from .plan import Plan, is_scalar, is_virtual
@@ -21,8 +22,9 @@ from .stream import again
 EachProgram = Callable[[list[tuple[str, str]], Callable[[list[str]], list[str]]], list[str]]  # what they carry, and what each does
 
 
-def in_rounds(kernel: Kernel, plan: Plan) -> Op | None:
-    """The loop with which every program of a kernel ends, if it may run in rounds and is better for it."""
+def in_rounds(kernel: Kernel, plan: Plan, distinct: bool) -> Op | None:
+    """The loop with which every program of a kernel ends, if it may run in rounds and is better for it; `distinct`: whether
+    what is written overlaps no other argument."""
     if not kernel.body.ops:
         return None
     *before, loop = kernel.body.ops
@@ -31,7 +33,12 @@ def in_rounds(kernel: Kernel, plan: Plan) -> Op | None:
     if not all(is_scalar(op) or is_virtual(op) and op.result not in plan.memory for op in before):
         return None
     inner = [op for block in loop.blocks for op in block.walk()]
-    return None if any("atomic" in op.spec.traits or op.spec is ops.while_ for op in inner) else loop
+    if any("atomic" in op.spec.traits or op.spec is ops.while_ for op in inner):
+        return None
+    aliases = Aliases(kernel, distinct)
+    reads = [op for op in kernel.body.walk() if op.spec.effect == "read"]
+    writes = [op for op in inner if op.spec.name in WRITES]
+    return None if any(aliases.conflict(read, write) for read in reads for write in writes) else loop
 
 
 def _apart(first: Value, step: Value) -> bool:
