@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ArgumentOverflow, LaunchError
 from ..frontend.signature import Parameter, text_of
-from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1
+from ..ir.types import DTYPES, DType, Elem, Pointer, Tile, i1, u8
 from ..language.core import constexpr
 from ..language.descriptors import TensorDescriptor
 from ..memory import Buffer
@@ -26,6 +26,7 @@ Key = Hashable
 Bound = Buffer | int | float | bool
 Rule = Callable[[Any, "Slot", list[Bound]], Key]
 
+TENSORMAP = 128  # bytes of a descriptor in memory
 ALIGNMENT = 16  # bytes of an address, or the factor of an integer, that a specialisation may rely on
 NAMES = {  # as NumPy, PyTorch and Triton call them
     "bool": "i1", "int1": "i1", "u1": "i1", "float16": "f16", "fp16": "f16", "half": "f16", "bfloat16": "bf16",
@@ -187,6 +188,13 @@ def _tensor_like(tensor: Any, slot: Slot, out: list[Bound]) -> Key:
     address = int(tensor.data_ptr())
     out.append(Buffer(address, after, elem, True, tensor, slot.name, before))
     return _pointer_key(elem, address, slot)
+
+
+def _tensormap(wrapper: Any, slot: Slot, out: list[Bound]) -> Key:
+    """A descriptor that lies in memory, as programs wrap it that fill one on the host."""
+    address = int(wrapper.tma_desc_cpu_ptr())
+    out.append(Buffer(address, TENSORMAP, u8, True, wrapper, slot.name))
+    return _pointer_key(u8, address, slot)
 
 
 def _dlpack(exporter: Any, slot: Slot, out: list[Bound]) -> Key:
@@ -395,6 +403,7 @@ _BY_NATURE: list[tuple[Callable[[Any], bool], Rule]] = [  # the first that holds
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "is_cpu"), _torch),
     (lambda v: hasattr(v, "data_ptr") and hasattr(v, "dtype"), _tensor_like),
     (lambda v: hasattr(v, "__dlpack__") and hasattr(v, "__dlpack_device__"), _dlpack),
+    (lambda v: hasattr(v, "tma_desc_cpu_ptr"), _tensormap),
 ]
 
 

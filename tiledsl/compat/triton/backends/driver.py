@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from ..tensormaps import fill_1d_tma_descriptor, fill_2d_tma_descriptor
 from .compiler import GPUTarget
 
 SHARED_MEMORY = 228 * 1024  # what a large GPU offers: sizes that programs derive from it suit caches as well
@@ -121,8 +122,9 @@ class CPUDriver(DriverBase):
     """This machine."""
 
     utils = SimpleNamespace(
-        get_device_properties=device_properties, load_binary=lambda *args: (None, None, 0, 0, 1024), unload_module=lambda module: None
-    )
+        get_device_properties=device_properties, load_binary=lambda *args: (None, None, 0, 0, 1024), unload_module=lambda module: None,
+        fill_1d_tma_descriptor=fill_1d_tma_descriptor, fill_2d_tma_descriptor=fill_2d_tma_descriptor,
+    )  # fmt: skip
     launcher_cls = None
 
     def get_current_target(self) -> GPUTarget:

@@ -1,3 +1,3 @@
 """`triton.language.extra`: libraries of functions per machine; here all are one."""
 
-from . import libdevice
+from . import cuda, hip, libdevice

@@ -6,6 +6,11 @@ from ......ir.core import Value
 from ......ir.types import i32, i64
 from ......language import coerce
 from ......language.core import Context, builtin
+from ....tensormaps import (
+    experimental_device_tensormap_create1d,
+    experimental_device_tensormap_create2d,
+    experimental_tensormap_fenceproxy_acquire,
+)
 from . import libdevice
 
 
@@ -43,4 +48,7 @@ def gdc_launch_dependents(ctx: Context) -> None:
     """Let the launch after this one begin: it does when this one ends."""
 
 
-__all__ = ["gdc_launch_dependents", "gdc_wait", "globaltimer", "libdevice", "num_threads", "num_warps", "smid"]
+__all__ = [
+    "experimental_device_tensormap_create1d", "experimental_device_tensormap_create2d", "experimental_tensormap_fenceproxy_acquire",
+    "gdc_launch_dependents", "gdc_wait", "globaltimer", "libdevice", "num_threads", "num_warps", "smid",
+]  # fmt: skip
