@@ -23,7 +23,7 @@ def doubled(x, out, N: tl.constexpr):
 
 def spec(folder: Path, text: str) -> Path:
     path = folder / "mine.npu.toml"
-    path.write_text(text)
+    path.write_text(text, "latin-1")
     return path
 
 
@@ -61,12 +61,16 @@ def test_defaults_are_those_of_the_base() -> None:
         ("[matrix.rate]\ni8 = -1\n", "matrix.rate.i8 is -1", "a number from 0 to 64"),
         ("[matrix]\nrows = 0\n", "matrix.rows is 0 and matrix.cols is 32", "write 0 for both"),
         ("[spm\n", "is no TOML", ""),
+        ('[npu]\nname = "\xe9"\n', "is no TOML: byte 14 is no UTF-8", "save it as UTF-8"),
+        ("[spm]\nsource = 1\n", "spm.source is 1, not a string", "where its numbers"),
+        ("[energy.mac_pj]\ni8 = nan\n", "energy.mac_pj.i8 is nan", "a number, 0 or more"),
+        ("[encoding]\nbits = 160\n[encoding.opcodes]\nhlt = 1\n", r"there is no instruction `hlt` in \[encoding.opcodes\]", ""),
     ],
 )
-def test_mistakes_name_file_and_key(tmp_path: Path, text: str, message: str, help: str) -> None:
+def test_mistakes_name_machine_and_key(tmp_path: Path, text: str, message: str, help: str) -> None:
     with pytest.raises(LaunchError, match=message) as caught:
-        read(spec(tmp_path, text))
-    assert "mine.npu.toml" in str(caught.value) and help in str(caught.value)
+        registry.find(f"npu:{spec(tmp_path, text)}")
+    assert "mine" in str(caught.value) and help in str(caught.value)
 
 
 def test_a_launch_names_a_machine(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ help: mask the lanes that lie outside, or pass the right size""",
     "a scalar outside": (
         "arg r1, #0\nmovi r2, #-4\naddr r1, r1, r2, #1\nsload f32, r3, r1\nhalt",
         """\
-error: read outside `x`: element -1 of 8 (lane [0] of [1])
+error: read outside `x`: element -1 of 8
   --> kernel.py:13:5
 note: program (2, 0, 0), instruction 3: sload f32, r3, r1
 note: r3 is 0

@@ -168,7 +168,7 @@ class Backend:
 
         def run_one(number: int, core: FastCore | CheckedCore) -> None:
             watch.enter(number)
-            with placed(core, loaded.instructions, made.lines, called[number]):
+            with placed(core, loaded.instructions, made.lines, called[number], made.arrays):
                 issued[number] = core.run(number, places[number], account, Poll(stop, number, loaded.slices))
             watch.leave(number)
 

@@ -265,7 +265,7 @@ def for_loop(frame: Frame, node: ast.For) -> None:
     if jumps.breaks(node):
         counting.until_broken(frame, node, _bounds(frame, node, bounds), body)
     else:
-        _counted(frame, node, _bounds(frame, node, bounds), body, node.target.id)
+        _counted(frame, node, _bounds(frame, node, bounds), body, node.target.id, bounds.stages)
     jumps.leave(frame, node)
 
 
@@ -360,7 +360,7 @@ def _leave(frame: Frame, node: ast.For | ast.While, carried: dict[str, Any], res
     frame.forget(assigned(node.body), inner)
 
 
-def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[ast.stmt], index: str) -> None:
+def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[ast.stmt], index: str, stages: int) -> None:
     carried = _carried(frame, statements, index)
     before = frame.names.get(index)
     initial = flatten(tuple(carried.values()))
@@ -369,7 +369,8 @@ def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[
         _enter(frame, carried, block.args[1:])
         frame.execute(statements)
         frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
-    results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block])
+    hints = {"stages": stages} if stages else {}
+    results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block], **hints)
     _leave(frame, node, carried, results)
     frame.names[index] = counting.ended(frame, node, limits, before)
 

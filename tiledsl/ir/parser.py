@@ -181,7 +181,8 @@ class _Parser:
 
     def attributes(self, spec: OpSpec) -> dict[str, Any]:
         attrs: dict[str, Any] = {}
-        if spec.attrs and self.accept("{"):
+        is_block = spec.blocks and self.peek() == "{" and self.tokens[self.at + 1][0] == "^"
+        if spec.attrs and not is_block and self.accept("{"):
             while self.peek() != "}":
                 if attrs:
                     self.take(",")

@@ -28,6 +28,7 @@ class OpSpec(Record, eq=False):
     required: int  # how many operands must be given; later ones may be absent
     variadic: bool
     attrs: Mapping[str, Any]
+    optional: frozenset[str]  # attributes that may be absent
     effect: str  # pure; grid: constant within a program; read; write; control
     traits: frozenset[str]
     blocks: int  # how many blocks it owns
@@ -75,7 +76,8 @@ def op(
     """Declare an op. The decorated function is its typing rule.
 
     Positional parameters are operands (with the default None they may be absent, from the last), keyword-only
-    parameters are attributes, typed by their annotation; the docstring is the manual; `evaluate` is the meaning.
+    parameters are attributes, typed by their annotation, with a default where they may be absent; the docstring is the
+    manual; `evaluate` is the meaning.
     A rule of an op that owns blocks also receives `blocks`. The `evaluate` of an op that is not pure, or owns
     blocks, receives the interpreter's `run` first; with the trait "typed" it also receives the operands' `types`.
     An op with the trait "function" is one of the language, under its own name. `names` are those of the operands where
@@ -93,6 +95,7 @@ def op(
             required=len(names) or len(positional) - len(infer.__defaults__ or ()),
             variadic=bool(rest) and not names,
             attrs={name: _annotation(infer, name) for name in keywords if name != "blocks"},
+            optional=frozenset(infer.__kwdefaults__ or ()),
             effect=effect,
             traits=frozenset(traits),
             blocks=blocks,
@@ -133,11 +136,11 @@ def infer_results(spec: OpSpec, operands: Sequence[Tile], attrs: Mapping[str, An
     given = len(operands)
     if given < spec.required or (given > len(spec.operands) and not spec.variadic):
         raise TypeRuleError(f"{spec.name} takes {spec.required} operands, got {given}")
-    if attrs.keys() != spec.attrs.keys():
+    if attrs.keys() != spec.attrs.keys() and not spec.attrs.keys() - spec.optional <= attrs.keys() <= spec.attrs.keys():
         raise TypeRuleError(f"{spec.name} has attributes {sorted(spec.attrs)}, got {sorted(attrs)}")
-    for key, kind in spec.attrs.items():
-        if not _is_a(attrs[key], kind):
-            raise TypeRuleError(f"{spec.name}: attribute {key} must be {_kind_name(kind)}, got {attrs[key]!r}")
+    for key, value in attrs.items():
+        if not _is_a(value, spec.attrs[key]):
+            raise TypeRuleError(f"{spec.name}: attribute {key} must be {_kind_name(spec.attrs[key])}, got {value!r}")
     if len(blocks) != spec.blocks:
         raise TypeRuleError(f"{spec.name} owns {spec.blocks} blocks, got {len(blocks)}")
     out = spec.infer(*operands, **attrs, **({"blocks": blocks} if spec.blocks else {}))

@@ -35,6 +35,7 @@ class Range(Record):
     stop: Any
     step: Any
     static: bool = False
+    stages: int = 0  # iterations that may overlap; 0: as many as the launch allows
 
 
 def _bounds(start: Any, stop: Any, step: Any) -> tuple[Any, Any, Any]:
@@ -56,8 +57,12 @@ def range(
     warp_specialize: bool = False,
     disable_licm: bool = False,
 ) -> Range:
-    """A loop that runs in the kernel; the hints are accepted and change no result."""
-    return Range(*_bounds(arg1, arg2, step))
+    """A loop that runs in the kernel; the hints are accepted and change no result. On npu, `num_stages` bounds how many of its
+    iterations have tiles of their own, instead of the launch's."""
+    stages = None if unwrap(num_stages) is None else static_int(num_stages)
+    if stages is None and unwrap(num_stages) is not None:
+        raise TypeRuleError(f"num_stages takes a compile-time int, got {coerce.describe(num_stages)}", help="1 for none that overlap")
+    return Range(*_bounds(arg1, arg2, step), stages=0 if stages is None else max(stages, 1))
 
 
 @builtin

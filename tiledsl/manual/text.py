@@ -16,10 +16,11 @@ assert ops  # importing it declares them
 
 
 def op_signature(spec: OpSpec) -> str:
-    """gather(x, index) {axis: int}: operands, those that may be absent in brackets, and attributes."""
+    """gather(x, index) {axis: int}: operands and attributes, those that may be absent in brackets."""
     optional = [name if i < spec.required or spec.variadic else f"[{name}]" for i, name in enumerate(spec.operands)]
     operands = ", ".join([*optional[:-1], f"*{optional[-1]}"] if spec.variadic else optional)
-    attributes = ", ".join(f"{name}: {getattr(kind, '__name__', kind)}" for name, kind in spec.attrs.items())
+    shown = {name: f"{name}: {getattr(kind, '__name__', kind)}" for name, kind in spec.attrs.items()}
+    attributes = ", ".join(f"[{text}]" if name in spec.optional else text for name, text in shown.items())
     return f"{spec.name}({operands}){' {' + attributes + '}' if attributes else ''}"
 
 

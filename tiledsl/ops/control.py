@@ -19,16 +19,17 @@ def _expect(what: str, found: Sequence[Any], expected: Sequence[Tile]) -> None:
     require(types == list(expected), f"{what} {show_types(types) or 'nothing'}, expected {show_types(expected) or 'nothing'}")
 
 
-def _for(run: Any, lo: np.ndarray, hi: np.ndarray, step: np.ndarray, *carried: np.ndarray, blocks: Sequence[Block]) -> Any:
+def _for(run: Any, lo: np.ndarray, hi: np.ndarray, step: np.ndarray, *carried: np.ndarray, blocks: Sequence[Block], stages: int = 0) -> Any:
     for i in range(int(lo), int(hi), int(step) or 1):
         carried = run.block(blocks[0], (np.asarray(i, lo.dtype), *carried))
     return carried
 
 
 @op(_for, effect="control", blocks=1)
-def for_(lo: Tile, hi: Tile, step: Tile, *carried: Tile, blocks: Sequence[Block]) -> tuple[Tile, ...]:
+def for_(lo: Tile, hi: Tile, step: Tile, *carried: Tile, blocks: Sequence[Block], stages: int = 0) -> tuple[Tile, ...]:
     """Run the block for each index from lo while below hi (above hi if step is negative); what it yields is carried
-    to the next iteration, and in the end is the result. A step of 0 counts as 1."""
+    to the next iteration, and in the end is the result. A step of 0 counts as 1. `stages`, which changes no result: how many
+    iterations may overlap, 1 for none."""
     index = same(lo, hi, step)
     require(index.elem.is_int and not index.shape and index.elem is not i1, f"loop bounds are integer scalars, got {index}")
     _expect("the loop's block takes", blocks[0].args, [index, *carried])

@@ -97,7 +97,7 @@ class _Rewrite:
         build.new_of.update(zip((c.argument for c in carried), arguments[len(old.args) :], strict=True))
         inner = Copier(Block(arguments), build.new_of, self.visit)
         inner.splice(old, arguments[: len(old.args)])
-        results = build.emit(ops.for_, *operands, *starts, blocks=[inner.block])
+        results = build.emit(ops.for_, *operands, *starts, blocks=[inner.block], **op.attrs)
         results = results if isinstance(results, tuple) else (results,)
         for c, result in zip(carried, results[len(op.results) :], strict=True):
             build.new_of[c.result] = result

@@ -64,6 +64,6 @@ def _branch(build: Copier, op: Op, operands: list[Value]) -> Any:
         return None
     keeps = [value is not None for value in same]
     blocks = [_rebuilt(build, block, [], keeps) for block in op.blocks]
-    made = build.emit(op.spec, *operands, blocks=blocks, loc=op.loc)
+    made = build.emit(op.spec, *operands, blocks=blocks, loc=op.loc, **op.attrs)
     results = iter(made if isinstance(made, tuple) else (made,))
     return tuple(next(results) if value is None else build.new_of[value] for value in same)

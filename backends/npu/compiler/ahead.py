@@ -90,11 +90,11 @@ def _closure(roots: Sequence[Value], makers: dict[Value, Op], stop: Collection[V
     return found
 
 
-def sets_for(emit: Emitter, part: Split) -> int:
-    """How many iterations have places of their own, `emit.stages` at most."""
+def sets_for(emit: Emitter, part: Split, stages: int) -> int:
+    """How many iterations have places of their own, `stages` at most."""
     handed = sum(v.type.size * element(v.type).itemsize for v in part.made)
     short = len(part.ahead) + len(part.rest) <= MOST_THRICE
-    return 3 if emit.stages > 2 and short and 3 * handed <= emit.machine.spm_bytes // 2 else 2
+    return 3 if stages > 2 and short and 3 * handed <= emit.machine.spm_bytes // 2 else 2
 
 
 def lower_ahead(emit: Emitter, part: Split, places: Places | None) -> Places:

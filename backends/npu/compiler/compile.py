@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
 from tiledsl.errors import Unsupported
+from tiledsl.ir import query
 from tiledsl.ir.core import Kernel
+from tiledsl.ir.types import Pointer
+from tiledsl.location import Loc
 
 from ..check import verify
 from ..isa.encoding import instruction_set
@@ -49,7 +53,7 @@ def compile_code(kernel: Kernel, machine: Npu, checked: bool = True, together: b
     words, code, plan = made
     if checked:
         verify(words.words, machine)
-    return replace(words, slow=slow_ways(code, plan, machine, refused))
+    return replace(words, slow=slow_ways(code, plan, machine, refused), arrays=_arrays(kernel))
 
 
 Made = tuple[Image, Code, Plan]  # words, and what they are of, for the report
@@ -76,6 +80,17 @@ def _overlapped(kernel: Kernel, machine: Npu, stages: int) -> tuple[Made | None,
         return (_finished(in_parts(code, machine), machine, plan, overlapping), code, plan), ""
     except Unsupported as error:
         return None, error.diagnostic.message
+
+
+def _arrays(kernel: Kernel) -> dict[Loc, int]:
+    """Which array, counted from 0, the accesses at a place of the source are made through; without places where that depends."""
+    origins = query.origins(kernel.body)
+    found: dict[Loc, set[int | None]] = defaultdict(set)
+    for op in kernel.body.walk():
+        if op.loc is not None and op.spec.effect in ("read", "write") and op.operands and isinstance(op.operands[0].type.elem, Pointer):
+            found[op.loc].add(query.array_behind(kernel.body, origins, op.operands[0]))
+    single = ((loc, numbers.pop()) for loc, numbers in found.items() if len(numbers) == 1)
+    return {loc: number for loc, number in single if number is not None}
 
 
 def _plan(kernel: Kernel, machine: Npu) -> Plan:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tiledsl.backend.isa import pack, unpack
 from tiledsl.errors import LaunchError, Unsupported
@@ -29,6 +30,7 @@ class Image:
     slow: tuple[tuple[Loc | None, str], ...] = ()  # what took a slow way, see `report`; it is no part of the container
     scratch: int = 0  # bytes of DRAM that a core needs for itself; where they start is the argument after the kernel's
     together: int = 0  # how many programs one run may take, if it takes more than one
+    arrays: Mapping[Loc, int] = field(default_factory=dict)  # which array, counted from 0, accesses of a line are made through
 
 
 def image(stream: Stream, machine: Npu, scratch: int = 0) -> Image:
@@ -65,7 +67,9 @@ def to_bytes(program: Image, machine: Npu) -> bytes:
     words = pack(program.words, instruction_set(machine).bits)
     places = list(dict.fromkeys(loc for loc in program.lines if loc is not None))
     index = {loc: i for i, loc in enumerate(places)}
-    table = json.dumps({"places": [p.plain() for p in places], "lines": [-1 if x is None else index[x] for x in program.lines]}).encode()
+    lines = [-1 if x is None else index[x] for x in program.lines]
+    arrays = [program.arrays.get(place, -1) for place in places]
+    table = json.dumps({"places": [p.plain() for p in places], "arrays": arrays, "lines": lines}).encode()
     return HEADER.pack(MAGIC, fingerprint(machine), len(words), len(table), program.scratch, program.together) + words + table
 
 
@@ -81,4 +85,6 @@ def from_bytes(data: bytes, machine: Npu) -> Image:
     table = json.loads(data[HEADER.size + size :])
     places = [Loc.of(p) for p in table["places"]]
     lines = [places[i] if i >= 0 else None for i in table["lines"]]
-    return Image(unpack(data[HEADER.size : HEADER.size + size], instruction_set(machine).bits), lines, scratch=scratch, together=together)
+    arrays = {place: number for place, number in zip(places, table["arrays"], strict=True) if place is not None and number >= 0}
+    words = unpack(data[HEADER.size : HEADER.size + size], instruction_set(machine).bits)
+    return Image(words, lines, scratch=scratch, together=together, arrays=arrays)

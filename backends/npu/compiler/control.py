@@ -30,14 +30,15 @@ def for_(emit: Emitter, op: Op) -> None:
         emit.assign(slots, emit.block(body))
         emit("addr", index, index, step, 1)
 
-    overlaps = emit.stages > 1 and is_straight(body.ops[:-1]) and any(loads_tiles(x) for x in body.ops)
+    stages = op.attrs.get("stages", emit.stages) if emit.stages else 0
+    overlaps = stages > 1 and is_straight(body.ops[:-1]) and any(loads_tiles(x) for x in body.ops)
     writes = any(x.spec.effect == "write" for x in body.ops)  # which a load of the next iteration may read
     part = split(emit, body.ops, body.args[1:]) if overlaps and not writes else None
     if part is not None:
         none = Label()
         emit("jumpz", count, none)
         emit.assign(slots, op.operands[3:])  # on either way, so that it stands beside the first loads
-        _ahead(emit, body, part, (index, step, count), slots)
+        _ahead(emit, body, part, (index, step, count), slots, stages)
         emit("jump", after)
         emit.label(none)
         emit.assign(slots, op.operands[3:])
@@ -56,7 +57,7 @@ def for_(emit: Emitter, op: Op) -> None:
     _results(emit, op, body.args[1:])
 
 
-def _ahead(emit: Emitter, body: Block, part: Split, regs: tuple[Reg, Reg, Reg], slots: Sequence[Reg | View]) -> None:
+def _ahead(emit: Emitter, body: Block, part: Split, regs: tuple[Reg, Reg, Reg], slots: Sequence[Reg | View], stages: int) -> None:
     """A loop that loads one iteration ahead."""
     index, step, count = regs
     further = emit.fresh("mov", index)
@@ -73,7 +74,7 @@ def _ahead(emit: Emitter, body: Block, part: Split, regs: tuple[Reg, Reg, Reg], 
         emit.assign(slots, body.yields)
         emit("addr", index, index, step, 1)
 
-    rotated(emit, count, ahead, rest, sets_for(emit, part))
+    rotated(emit, count, ahead, rest, sets_for(emit, part, stages))
 
 
 def _trips(emit: Emitter, op: Op, lo: Reg, hi: Reg, step: Reg) -> tuple[Reg, Reg]:

@@ -45,8 +45,8 @@ class Accumulators:
 class Emitter(Writer):
     """Writes the code of one kernel, and knows where each value is: scalars in registers, tiles in buffers."""
 
-    def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators, stages: int = 1):
-        """`stages`: how many iterations of a loop may have places of their own; 1: none overlap."""
+    def __init__(self, kernel: Kernel, machine: Npu, accumulators: Accumulators, stages: int = 0):
+        """`stages`: how many iterations of a loop may have places of their own, if it does not say itself; 0: none overlap."""
         super().__init__(machine)
         self.stages = stages
         self.overlapping: list[Label] = []  # where loops begin whose loads have places of their own

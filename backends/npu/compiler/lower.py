@@ -17,7 +17,7 @@ FAMILIES = (arithmetic, arrange, contract, control, transfer)  # importing them 
 
 
 def lower(
-    kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True, stages: int = 1, together: bool = False
+    kernel: Kernel, machine: Npu, *, keep_accumulators: bool = True, stages: int = 0, together: bool = False
 ) -> tuple[Code, list[Label]]:
     """The code of a kernel, and the loops in it that overlap their iterations, by their labels. `together`: of many programs."""
     made = Emitter(kernel, machine, accumulators(kernel, machine) if keep_accumulators else Accumulators(), stages)

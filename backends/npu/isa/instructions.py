@@ -450,7 +450,7 @@ def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> None:
 
 
 def _one(address: int) -> np.ndarray:
-    return np.array([address], np.int64)
+    return np.array(address, np.int64)
 
 
 def _chosen(core: Core, mask: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -44,7 +44,9 @@ def find(name: str) -> Npu:
 def read(path: Path) -> Npu:
     """The machine that a file describes; LaunchError names the file and the key."""
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise LaunchError(f"{path} is no TOML: byte {error.start} is no UTF-8", help="save it as UTF-8") from None
     except OSError as error:
         raise LaunchError(f"{path}: {error.strerror}", help=f"presets: {', '.join(PRESETS)}") from None
     try:
@@ -54,9 +56,9 @@ def read(path: Path) -> Npu:
 
 
 def parse(text: str, place: str) -> Npu:
-    """The machine that a text describes; `place` is what errors call it."""
+    """The machine that a text describes; `place` is what errors call it, and what it is called if it does not say."""
     table = tomllib.loads(text)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"name": Path(place).name.removesuffix(SUFFIX)}
     sources: dict[str, str] = {}
     for section, entries in table.items():
         if section not in SECTIONS:
@@ -65,12 +67,17 @@ def parse(text: str, place: str) -> Npu:
             raise LaunchError(f"{place}: `{section}` is a section, not a value", help=f"write [{section}] and its keys below")
         for name, value in entries.items():
             if name == "source":
-                sources[section] = str(value)
+                if not isinstance(value, str):
+                    raise LaunchError(
+                        f"{place}: {section}.source is {value!r}, not a string", help="where the numbers of this section come from"
+                    )
+                sources[section] = value
             elif f"{section}.{name}" in TABLES:
                 field, entry = TABLES[f"{section}.{name}"]
                 values[field] = dict(_table(place, f"{section}.{name}", value, entry))
             elif f"{section}.{name}" not in KEYS:
-                raise _unknown(place, f"key `{section}.{name}`", f"{section}.{name}", [*KEYS, *TABLES])
+                known = [key for key in (*KEYS, *TABLES) if key.startswith(f"{section}.")]
+                raise _unknown(place, f"key `{section}.{name}`", f"{section}.{name}", known)
             else:
                 values[KEYS[f"{section}.{name}"]] = _checked(place, DECLARED[f"{section}.{name}"], value)
     if values.get("hooks"):
@@ -129,7 +136,7 @@ def _rate(place: str, key: str, name: str, rate: Any) -> float:
 def _cost(place: str, key: str, name: str, cost: Any) -> float:
     if name not in RATED:
         raise _unknown(place, f"type `{name}` in [{key.rpartition('.')[0]}]", name, RATED)
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or cost < 0:
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < float("inf"):
         raise LaunchError(f"{place}: {key} is {cost!r}", help="a number, 0 or more: of one multiply-add")
     return float(cost)
 

@@ -6,8 +6,9 @@ the instructions' meanings alone. Observers see every instruction with the core 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from tiledsl.backend.isa import Decoded, Illegal, InstructionSet
 from tiledsl.errors import MemoryFault, TileError
 from tiledsl.location import Loc
+from tiledsl.memory import outside
 
 from ..isa.instructions import T1
 from ..isa.state import Core, Trap
@@ -84,13 +86,23 @@ def run_program(
 
 
 @contextmanager
-def placed(core: Any, program: Sequence[Decoded], lines: Sequence[Loc | None], called: Sequence[int] | None = None) -> Iterator[None]:
+def placed(
+    core: Any,
+    program: Sequence[Decoded],
+    lines: Sequence[Loc | None],
+    called: Sequence[int] | None = None,
+    arrays: Mapping[Loc, int] = MappingProxyType({}),
+) -> Iterator[None]:
     """What goes wrong on a core, with the program of the grid, the instruction and the user's line: `core.pc` is behind it.
-    `called`: the program, where that is not what the core takes itself to run."""
+    `called`: the program, where that is not what the core takes itself to run. `arrays`: which one a line's accesses are made
+    through, so that what lies outside is told about that one."""
     try:
         yield
     except MemoryFault as fault:
         place, notes = _where(core, program, lines, called)
+        number = None if place is None else arrays.get(place)
+        if fault.access and number is not None and number < len(core.dram.names):
+            fault = outside(core.dram.regions, *fault.access, through=core.dram.names[number])
         d = fault.diagnostic
         raise MemoryFault(d.message, place, label=d.label, notes=(*d.notes, *notes), help=d.help) from None
     except Trap as trap:
