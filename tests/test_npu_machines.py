@@ -62,7 +62,7 @@ def test_defaults_are_those_of_the_base() -> None:
         ("[matrix]\nrows = 0\n", "matrix.rows is 0 and matrix.cols is 32", "write 0 for both"),
         ("[spm\n", "is no TOML", ""),
         ('[npu]\nname = "\xe9"\n', "is no TOML: byte 14 is no UTF-8", "save it as UTF-8"),
-        ("[spm]\nsource = 1\n", "spm.source is 1, not a string", "where its numbers"),
+        ("[spm]\nsource = 1\n", "spm.source is 1, not a string", "where the numbers"),
         ("[energy.mac_pj]\ni8 = nan\n", "energy.mac_pj.i8 is nan", "a number, 0 or more"),
         ("[encoding]\nbits = 160\n[encoding.opcodes]\nhlt = 1\n", r"there is no instruction `hlt` in \[encoding.opcodes\]", ""),
     ],
