@@ -369,7 +369,7 @@ def _counted(frame: Frame, node: ast.For, limits: list[Value], statements: list[
         _enter(frame, carried, block.args[1:])
         frame.execute(statements)
         frame.at(node).build.emit(ops.yield_, *_next(frame, node, carried))
-    hints = {"stages": stages} if stages else {}
+    hints: dict[str, Any] = {"stages": stages} if stages else {}
     results = frame.at(node).build.emit(ops.for_, *limits, *initial, blocks=[block], **hints)
     _leave(frame, node, carried, results)
     frame.names[index] = counting.ended(frame, node, limits, before)
