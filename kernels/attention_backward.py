@@ -14,6 +14,8 @@ from .arrays import axes, empty, floats, normal, operand, output
 from .attention import LOG2_E
 from .sample import UNIT, Call, Sample, Work
 
+PROGRAMS = 8  # about so many where there are fewer heads; not the number of threads, for the order of sums depends on it
+
 
 @tiledsl.jit
 def delta_kernel(out, slope, delta, rows, D: tl.constexpr, BLOCK: tl.constexpr):
@@ -36,64 +38,58 @@ def weights(query, key, lse, rows, columns, length, scale, CAUSAL: tl.constexpr)
 
 
 @tiledsl.jit
-def keys_kernel(
-    q, k, v, slope, lse, delta, dk, dv, length, scale, factor,
+def gradients_kernel(
+    q, k, v, slope, lse, delta, dk, dv, parts, length, scale, factor, share,
     CAUSAL: tl.constexpr, D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of a block of keys and values of one head per program, over all queries that see them."""
-    columns = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    """The gradients of a share of the keys and values of one head per program, and what these keys add to that of the queries."""
     inner = tl.arange(0, D)
     head = tl.program_id(1).to(tl.int64) * length
-    there = (head + columns[:, None]) * D + inner[None, :]
-    key = tl.load(k + there, mask=columns[:, None] < length, other=0.0)
-    value = tl.load(v + there, mask=columns[:, None] < length, other=0.0)
-    for_keys = tl.zeros((BLOCK_N, D), dtype=tl.float32)
-    for_values = tl.zeros((BLOCK_N, D), dtype=tl.float32)
-    first = 0
-    if CAUSAL:
-        first = tl.program_id(0) * BLOCK_N // BLOCK_M * BLOCK_M
-    for start in range(first, length, BLOCK_M):
-        rows = start + tl.arange(0, BLOCK_M)
-        here = (head + rows[:, None]) * D + inner[None, :]
-        query = tl.load(q + here, mask=rows[:, None] < length, other=0.0)
-        upstream = tl.load(slope + here, mask=rows[:, None] < length, other=0.0)
-        kept = tl.load(lse + head + rows, mask=rows < length, other=0.0)
-        lost = tl.load(delta + head + rows, mask=rows < length, other=0.0)
-        weight = weights(query, key, kept, rows, columns, length, scale, CAUSAL)
-        for_values = tl.dot(tl.trans(weight), upstream, for_values, input_precision="ieee")
-        change = weight * (tl.dot(upstream, tl.trans(value), input_precision="ieee") - lost[:, None])
-        for_keys = tl.dot(tl.trans(change), query, for_keys, input_precision="ieee")
-    tl.store(dk + there, for_keys * factor, mask=columns[:, None] < length)
-    tl.store(dv + there, for_values, mask=columns[:, None] < length)
+    part = parts + tl.program_id(0).to(tl.int64) * tl.num_programs(1) * length * D
+    begin = tl.program_id(0) * share
+    for at in range(begin, tl.minimum(begin + share, length), BLOCK_N):
+        columns = at + tl.arange(0, BLOCK_N)
+        there = (head + columns[:, None]) * D + inner[None, :]
+        key = tl.load(k + there, mask=columns[:, None] < length, other=0.0)
+        value = tl.load(v + there, mask=columns[:, None] < length, other=0.0)
+        for_keys = tl.zeros((BLOCK_N, D), dtype=tl.float32)
+        for_values = tl.zeros((BLOCK_N, D), dtype=tl.float32)
+        first = 0
+        if CAUSAL:
+            first = at // BLOCK_M * BLOCK_M
+        for start in range(first, length, BLOCK_M):
+            rows = start + tl.arange(0, BLOCK_M)
+            inside = rows < length
+            here = (head + rows[:, None]) * D + inner[None, :]
+            query = tl.load(q + here, mask=inside[:, None], other=0.0)
+            upstream = tl.load(slope + here, mask=inside[:, None], other=0.0)
+            kept = tl.load(lse + head + rows, mask=inside, other=0.0)
+            lost = tl.load(delta + head + rows, mask=inside, other=0.0)
+            weight = weights(query, key, kept, rows, columns, length, scale, CAUSAL)
+            for_values = tl.dot(tl.trans(weight), upstream, for_values, input_precision="ieee")
+            change = weight * (tl.dot(upstream, tl.trans(value), input_precision="ieee") - lost[:, None])
+            for_keys = tl.dot(tl.trans(change), query, for_keys, input_precision="ieee")
+            so_far = tl.load(part + here, mask=inside[:, None] & (at > begin), other=0.0)
+            tl.store(part + here, tl.dot(change, key, so_far, input_precision="ieee"), mask=inside[:, None])
+        tl.store(dk + there, for_keys * factor, mask=columns[:, None] < length)
+        tl.store(dv + there, for_values, mask=columns[:, None] < length)
 
 
 @tiledsl.jit
 def queries_kernel(
-    q, k, v, slope, lse, delta, dq, length, scale, factor,
-    CAUSAL: tl.constexpr, D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
+    parts, dq, rows, length, share, shares, factor,
+    CAUSAL: tl.constexpr, D: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of a block of queries of one head per program, over all keys that they see."""
-    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    inner = tl.arange(0, D)
-    head = tl.program_id(1).to(tl.int64) * length
-    here = (head + rows[:, None]) * D + inner[None, :]
-    query = tl.load(q + here, mask=rows[:, None] < length, other=0.0)
-    upstream = tl.load(slope + here, mask=rows[:, None] < length, other=0.0)
-    kept = tl.load(lse + head + rows, mask=rows < length, other=0.0)
-    lost = tl.load(delta + head + rows, mask=rows < length, other=0.0)
-    total = tl.zeros((BLOCK_M, D), dtype=tl.float32)
-    last = length
-    if CAUSAL:
-        last = tl.minimum(length, (tl.program_id(0) + 1) * BLOCK_M)
-    for start in range(0, last, BLOCK_N):
-        columns = start + tl.arange(0, BLOCK_N)
-        there = (head + columns[:, None]) * D + inner[None, :]
-        key = tl.load(k + there, mask=columns[:, None] < length, other=0.0)
-        value = tl.load(v + there, mask=columns[:, None] < length, other=0.0)
-        weight = weights(query, key, kept, rows, columns, length, scale, CAUSAL)
-        change = weight * (tl.dot(upstream, tl.trans(value), input_precision="ieee") - lost[:, None])
-        total = tl.dot(change, key, total, input_precision="ieee")
-    tl.store(dq + here, total * factor, mask=rows[:, None] < length)
+    """The gradient of a block of rows of queries per program: what all shares of the keys add to it, in order."""
+    row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    here = row[:, None].to(tl.int64) * D + tl.arange(0, D)[None, :]
+    total = tl.zeros((BLOCK, D), dtype=tl.float32)
+    for index in range(shares):
+        seen = row < rows
+        if CAUSAL:
+            seen = seen & (row % length >= index * share // BLOCK_M * BLOCK_M)
+        total += tl.load(parts + index.to(tl.int64) * rows * D + here, mask=seen[:, None], other=0.0)
+    tl.store(dq + here, total * factor, mask=row[:, None] < rows)
 
 
 def attention_backward(
@@ -105,7 +101,7 @@ def attention_backward(
     lse: Any,
     causal: bool = False,
     scale: float | None = None,
-    blocks: tuple[int, int] = (64, 64),
+    blocks: tuple[int, int] = (128, 64),
     out: Any = None,
     **launch: Any,
 ) -> tuple[Any, Any, Any]:
@@ -121,10 +117,13 @@ def attention_backward(
     factor = depth**-0.5 if scale is None else scale
     rows, columns = blocks
     delta_kernel[(tiledsl.cdiv(count * length, 64),)](kept, slope, delta, count * length, D=depth, BLOCK=64, **launch)
-    given = (q, k, v, slope, lse, delta)
-    more = {"CAUSAL": causal, "D": depth, "BLOCK_M": rows, "BLOCK_N": columns, **launch}
-    keys_kernel[(tiledsl.cdiv(length, columns), count)](*given, dk, dv, length, factor * LOG2_E, factor, **more)
-    queries_kernel[(tiledsl.cdiv(length, rows), count)](*given, dq, length, factor * LOG2_E, factor, **more)
+    more = {"CAUSAL": causal, "D": depth, "BLOCK_M": rows, **launch}
+    share = tiledsl.cdiv(tiledsl.cdiv(length, columns), max(1, PROGRAMS // count)) * columns
+    shares = tiledsl.cdiv(length, share)
+    parts = empty(q, (shares, *q.shape))
+    given = (q, k, v, slope, lse, delta, dk, dv, parts, length, factor * LOG2_E, factor, share)
+    gradients_kernel[(shares, count)](*given, BLOCK_N=columns, **more)
+    queries_kernel[(tiledsl.cdiv(count * length, 64),)](parts, dq, count * length, length, share, shares, factor, BLOCK=64, **more)
     return dq, dk, dv
 
 
@@ -201,9 +200,13 @@ SAMPLES = [
             {"heads": 1, "length": 64, "depth": 32, "causal": True, **SMALL},
             {"heads": 1, "length": 77, "depth": 16, "causal": True, "blocks": (32, 16)},
         ],
-        timed=[{"heads": 4, "length": 1024, "depth": 64}, {"heads": 4, "length": 1024, "depth": 64, "causal": True}],
+        timed=[
+            {"heads": 4, "length": 1024, "depth": 64},
+            {"heads": 4, "length": 1024, "depth": 64, "causal": True},
+            {"heads": 2, "length": 2048, "depth": 128},
+        ],
         rivals={"torch": torch_backward},
-        work=lambda heads, length, depth, causal=False: Work(flops=14 * heads * length**2 * depth / (2 if causal else 1)),
+        work=lambda heads, length, depth, causal=False: Work(flops=10 * heads * length**2 * depth / (2 if causal else 1)),
         tuning=("blocks",),
     )
 ]
