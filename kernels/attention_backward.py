@@ -88,7 +88,7 @@ def queries_kernel(
         seen = row < rows
         if CAUSAL:
             seen = seen & (row % length >= index * share // BLOCK_M * BLOCK_M)
-        total += tl.load(parts + index.to(tl.int64) * rows * D + here, mask=seen[:, None], other=0.0)
+        total += tl.load(parts + tl.cast(index, tl.int64) * rows * D + here, mask=seen[:, None], other=0.0)
     tl.store(dq + here, total * factor, mask=row[:, None] < rows)
 
 
