@@ -4,9 +4,10 @@ import random
 from functools import cache
 
 import numpy as np
+import pytest
 
 from tiledsl.backends.npu.machine import T1_BASE, find
-from tiledsl.backends.npu.timing import QUEUE_NAMES, Tasks, Timed, events
+from tiledsl.backends.npu.timing import QUEUE_NAMES, Tasks, Timed, events, rounds
 from tiledsl.backends.npu.timing.events import _compiled, chosen, simulate
 from tiledsl.backends.npu.timing.tasks import KIND_BARRIER, KIND_SCALAR, KIND_TRANSFER
 
@@ -105,3 +106,29 @@ def test_short_launches_add_up(monkeypatch):
     monkeypatch.setattr(events, "_compiled", cache(lambda: "compiled"))
     monkeypatch.setattr(events, "_effort", events._Effort())
     assert [events.chosen(60_000) for _ in range(7)] == [events.simulate] * 5 + ["compiled"] * 2
+
+
+@pytest.mark.parametrize(
+    ("cores", "programs"), [(1, [0] * 40), (4, [0] * 50), (3, [1] * 3 + [0] * 60 + [1, 2]), (2, [0] * 30 + [1, 0, 2] * 3)]
+)
+def test_equal_rounds_need_not_be_simulated(cores, programs):
+    """Those that are taken from the one before end when, and wait as long as, those that are simulated."""
+    classes = [mixed(seed, 120) for seed in range(3)]
+    simulated = []
+
+    def counting(*arguments):
+        simulated.append(len(arguments[16]))
+        return simulate(*arguments)
+
+    whole = Timed(classes, programs, cores, 24.0, run=simulate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "chosen", lambda amount: counting)
+        some = rounds.timed(classes, programs, cores, 24.0)
+    assert sum(simulated) < len(programs) and some.issued == whole.issued
+    for name in ("ends", "busy", "waited", "starved", "full", "kinds", "firsts", "ender", "programs", "recorded", "cycles"):
+        np.testing.assert_allclose(getattr(some, name), getattr(whole, name), rtol=1e-9, atol=1e-6, err_msg=name)
+
+
+def test_rounds_of_several_classes_are_simulated():
+    assert rounds.longest([0, 0, 0, 1] * 9, 4) == (0, 0) and rounds.longest([], 4) == (0, 0)
+    assert rounds.longest([0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1], 2) == (1, 2)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..timing import Piece, Prices, Tasks, Timed, priced, tasks_of
 from ..timing.energy import Counter, Counts, joules
+from ..timing.rounds import timed as timed_by_rounds
 from .trace import Trace, digest
 
 MOST_REMEMBERED = 40_000  # instructions of runs, of one kernel
@@ -126,7 +127,7 @@ class Account:
         programs = [self.chosen[n] for n in range(self.programs)]
         launch = (cores, *self.keys, *programs)
         known = self.before.launches.get(launch) if short else None
-        timed = known or Timed(self.classes, programs, cores, self.machine.dram_bytes_per_cycle, record)
+        timed = known or timed_by_rounds(self.classes, programs, cores, self.machine.dram_bytes_per_cycle, record)
         if short and len(self.before.launches) < MOST_LAUNCHES:
             self.before.launches[launch] = timed
         return timed

@@ -13,6 +13,7 @@ The one function below is Python; it is compiled by numba where there is much to
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -363,6 +364,19 @@ class Timed:
         start = run or chosen(amount)
         self.issued = start(*columns, heads, used, offsets, kinds, self.firsts, float(bandwidth), *outcome, *more)
         self.cycles = float(self.ends.max()) if programs else 0.0
+
+    def spread(self, order: list[int], source: np.ndarray, later: np.ndarray, times: int, part: tuple[Timed, Timed]) -> Timed:
+        """More programs, none recorded: each what the one at `source` is, so much later. What was counted between the two of `part`
+        counts so many times more."""
+        made = copy(self)
+        made.programs, made.firsts = order, self.firsts + times * np.arange(len(self.firsts))
+        made.kinds, made.ender, made.recorded = self.kinds[source], self.ender[source], self.recorded[source]
+        made.ends = self.ends[source] + later
+        made.cycles = float(made.ends.max())
+        for name in ("busy", "waited", "starved", "full", "issued"):
+            without, with_it = (getattr(one, name) for one in part)
+            setattr(made, name, getattr(self, name) + times * (with_it - without))
+        return made
 
     def lost(self) -> dict[str, dict[str, int]]:
         """Cycles that each queue stood still, by what it waited for: another queue, the memory's bandwidth; `full` held S up."""
