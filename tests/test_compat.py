@@ -69,6 +69,25 @@ with torch.autocast("cuda", dtype=torch.bfloat16):
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.bfloat16
 assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is torch.float32
 x.record_stream(torch.cuda.current_stream())
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+    @staticmethod
+    def backward(ctx, grad):
+        assert grad.is_cuda
+        return grad * torch.full((), 2.0, device="cuda")
+Double.apply(torch.ones(3, requires_grad=True)).sum().backward()
+@torch.library.custom_op("tiledsl_test::triple", mutates_args=(), device_types="cuda")
+def triple(x: torch.Tensor) -> torch.Tensor:
+    assert x.is_cuda
+    return x * torch.full((), 3.0, device="cuda")
+assert (triple(torch.ones(2)) == 3).all()
+torch.set_default_device("cuda")
+with torch.device("cuda:0"):
+    assert torch.ones(2).is_cuda
+torch.set_default_device(None)
+assert not torch.cuda.is_current_stream_capturing() and len(torch.cuda.mem_get_info()) == 2
 assert triton.runtime.driver.active.get_current_target().backend == "cuda"
 with torch.cuda._DeviceGuard(x.device.index):
     y = torch.empty_like(x)

@@ -1,11 +1,14 @@
-"""`a < b & c < d` is refused with the parentheses that are meant; parentheses, and bits compared with a number, are Python's."""
+"""`a < b & c < d` is answered with the parentheses that are meant; parentheses, and bits compared with a number, are Python's."""
 
 from __future__ import annotations
 
 import ast
 
+import numpy as np
 import pytest
 
+import tiledsl
+import tiledsl.language as tl
 from tiledsl.frontend.precedence import problem
 
 
@@ -46,3 +49,17 @@ def test_the_parentheses_that_are_meant_are_named(written: str, meant: str) -> N
 )
 def test_what_python_reads_as_meant_is_left_alone(written: str) -> None:
     assert answer(written) == ""
+
+
+@tiledsl.jit
+def half_meant(out, x):
+    at = tl.arange(0, 4)
+    value = tl.load(x + at)
+    tl.store(out + at, tl.where(value == 0 | (value != value), 1.0, 2.0))
+
+
+def test_a_single_comparison_is_taken_at_its_word_and_warned_of() -> None:
+    x, out = np.array([0, 1, 3, np.nan], np.float32), np.empty(4, np.float32)
+    with pytest.warns(UserWarning, match=r"this compares `0 \| \(value != value\)`; write \(value == 0\) \| \(value != value\)") as caught:
+        half_meant[(1,)](out, x, backend="interpreter")
+    assert caught[0].filename == __file__ and (out == [1, 2, 2, 2]).all()

@@ -1,4 +1,4 @@
-"""`a < b & c < d`: `&`, `|` and `^` bind tighter than comparisons, and so this compares `b & c`. Refused without parentheses."""
+"""`a < b & c < d`: `&`, `|` and `^` bind tighter, so this compares `b & c`. Refused without parentheses; `a == b & c` is warned of."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 
 from ..errors import UnsupportedSyntax
@@ -70,7 +71,11 @@ def _problem(node: ast.AST, in_loop: bool, function: JITFunction) -> tuple[str, 
             "set a variable, leave the loop with `break`, and return the variable after it",
         )
     if isinstance(node, ast.Compare):
-        return precedence.problem(node, function.lines)
+        found = precedence.problem(node, function.lines)
+        if found and len(node.ops) == 1:  # which Triton takes at its word
+            warnings.warn_explicit("; ".join(found), UserWarning, function.file, node.lineno)
+            return None
+        return found
     if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
         help = "make a new tile, for example with tl.where"
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Slice, ast.Tuple)):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import callbacks
 from .backends.compiler import GPUTarget
 from .backends.driver import CPUDriver, Event, cores
 from .runtime.driver import driver
@@ -99,6 +100,7 @@ def install() -> None:
     if _installed or torch.cuda.is_available():
         return
     from torch.overrides import TorchFunctionMode
+    from torch.utils._device import DeviceContext
 
     def is_gpu(device: Any) -> bool:
         if isinstance(device, str):
@@ -171,10 +173,22 @@ def install() -> None:
             setattr(torch.cpu, name, answer)
     torch.Tensor.record_stream = lambda self, stream: None  # type: ignore[assignment, method-assign]
     _cast_here(torch.autocast)
+    _make_here(DeviceContext, is_gpu)
+    callbacks.install(OnTheCPU)
     # code that torch.compile has written goes below torch.cuda
     torch._C._cuda_getCurrentRawStream = lambda device: 0
     guards: Any = torch._C._dynamo.guards
     guards._empty_strided_cuda = guards._empty_strided_cpu
+
+
+def _make_here(context: Any, is_gpu: Callable[[Any], bool]) -> None:
+    """`with torch.device("cuda")` and `torch.set_default_device("cuda")` make tensors on the CPU."""
+    begin = context.__init__
+
+    def init(self: Any, device: Any) -> None:
+        begin(self, "cpu" if is_gpu(device) else device)
+
+    context.__init__ = init
 
 
 def _cast_here(autocast: Any) -> None:

@@ -199,6 +199,11 @@ class CompiledKernel:
         self.report: Any = None
 
     @property
+    def shared(self) -> int:
+        """Bytes of shared memory, under the name that it had before `metadata`."""
+        return MEMORY["shared"]
+
+    @property
     def kernel(self) -> bytes:
         return self.compiled.program.binary
 
