@@ -375,3 +375,16 @@ def test_types_of_pointers_and_blocks_answer_questions():
     x = np.zeros(4, np.float32)
     questions_of_types[(1,)](x, 5)
     assert x[0] == 2
+
+
+def test_keywords_of_range_are_ignored_as_in_triton_with_a_warning() -> None:
+    out = np.zeros(4, np.int32)
+    with pytest.warns(UserWarning, match="`range` ignores step, flatten; give a step as the third argument") as caught:
+        every_second[(1,)](out, backend="interpreter")
+    assert caught[0].filename == __file__ and (out == [1, 1, 1, 0]).all()
+
+
+@tiledsl.jit
+def every_second(out):
+    for i in range(0, 3, step=2, flatten=True):
+        tl.store(out + i, 1)

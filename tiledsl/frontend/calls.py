@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -260,9 +261,17 @@ def _has(owner: Any, name: str) -> bool:
     return (name in ATTRIBUTES or name in METHODS) if isinstance(owner, Value) else hasattr(owner, name)
 
 
+def _python_range(frame: Frame, *args: Any, **ignored: Any) -> Any:
+    """Python's range takes no keywords, and Triton ignores them, a step as well."""
+    if ignored and frame.build.loc:
+        words = f"`range` ignores {', '.join(ignored)}; give a step as the third argument, and hints to tl.range"
+        warnings.warn_explicit(words, UserWarning, frame.build.loc.file, frame.build.loc.line)
+    return tile_static.range.function(frame, *args)
+
+
 SPECIAL: dict[Any, Callable[..., Any]] = {
     **SEQUENCES,
-    builtins.range: lambda frame, *args: tile_static.range.function(frame, *args),
+    builtins.range: _python_range,
     builtins.abs: lambda frame, x: tile_math.abs.function(frame, x) if isinstance(x, Value) else builtins.abs(x),
     builtins.float: _number(float),
     builtins.int: _number(int),

@@ -177,13 +177,6 @@ def chained_amp(x):
 
 
 @case(X)
-def amp_eq(x):
-    at = tl.arange(0, 8)
-    m = (at < 4) & at == 2
-    tl.store(x + at, 1.0, mask=m)
-
-
-@case(X)
 def mod_none(x):
     tl.store(x, None + 1)
 
