@@ -25,7 +25,7 @@ def install(mode: Callable[[], AbstractContextManager[Any]]) -> None:
         return call
 
     graph, autograd = torch.autograd.graph, torch.autograd
-    graph._engine_run_backward = autograd._engine_run_backward = told(graph._engine_run_backward)  # type: ignore[attr-defined]
+    graph._engine_run_backward = autograd._engine_run_backward = told(graph._engine_run_backward)
 
     register = torch.library.Library.impl
     for_gpus: set[tuple[str, str]] = set()
