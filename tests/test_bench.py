@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tiledsl.bench import kernels, limits, peers, table, timing
+from tiledsl.bench import cold, kernels, latency, launches, limits, peers, table, timing
 from tiledsl.bench.timing import Timing, compare
 from tiledsl.kernels.sample import Work
 
@@ -98,6 +98,27 @@ def test_peers_compute_the_same() -> None:
             sample.rivals["numba"](PlainNumba, **asked)(*arrays, *out)
             for x, y in zip(several, out, strict=True):
                 np.testing.assert_allclose(y, x, rtol=1e-4, atol=1e-4, err_msg=sample.name)
+
+
+@pytest.mark.parametrize("name", cold.SHAPES)
+def test_what_numba_compiles_is_the_same_function(name: str) -> None:
+    [sample] = [s for s in kernels.timed() if s.name == name]
+    small = {axis: min(extent, 9) for axis, extent in cold.SHAPES[name].items()}
+    arrays, settings = sample.inputs(np.random.default_rng(0), **small)
+    exact = sample.reference(*arrays, **settings)
+    out = np.full(exact.shape, np.nan, np.float32)
+    (cold.RIVALS.get(name) or sample.rivals["numba"])(PlainNumba)(*arrays, out)
+    np.testing.assert_allclose(out, exact, rtol=1e-4, atol=1e-4)
+
+
+def test_waiting_is_measured_next_to_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row for everything that has a target, and numba's time where numba does the same."""
+    monkeypatch.setattr(latency, "_best", lambda words, processes, variables=None: 0.5 if "numba" in words else 0.02)
+    monkeypatch.setattr(launches, "measured", lambda given, repetitions=0, calls=0: {name: 1e-7 for name in given})
+    found = {row.what: row for row in latency.rows()}
+    assert found["softmax, compiled and run"] == latency.Latency("softmax, compiled and run", 0.02, 0.025, 0.5)
+    assert found["a launch with NumPy arrays"].numba == 1e-7 and found["handing an empty grid to two threads"].seconds == 0
+    assert all(row.numba is None for row in latency.rows(against=("torch",)))
 
 
 def test_bench_is_a_command() -> None:

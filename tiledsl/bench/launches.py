@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -21,41 +23,45 @@ def add(x, y, out, n, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     tl.store(out + at, tl.load(x + at, mask=at < n) + tl.load(y + at, mask=at < n), mask=at < n)
 
 
-def candidates() -> Iterator[tuple[str, Callable[[], Any]]]:
-    """(arguments of whom, a launch)."""
+NUMPY, TORCH, NUMBA = "NumPy arrays", "PyTorch tensors", "numba"
+
+
+def candidates(rival: bool = True) -> dict[str, Callable[[], Any]]:
+    """A launch by whose arguments it has; and one of numba's dispatcher."""
     x, y, out = np.ones(COUNT, np.float32), np.ones(COUNT, np.float32), np.zeros(COUNT, np.float32)
-    yield "NumPy arrays", lambda: add[(1,)](x, y, out, COUNT, BLOCK=COUNT, backend="cpu")
-    try:
-        import torch
+    found = {NUMPY: lambda: add[(1,)](x, y, out, COUNT, BLOCK=COUNT, backend="cpu")}
+    if find_spec("torch"):
+        a, b, c = (import_module("torch").from_numpy(array.copy()) for array in (x, y, out))
+        found[TORCH] = lambda: add[(1,)](a, b, c, COUNT, BLOCK=COUNT, backend="cpu")
+    if rival:
 
-        a, b, c = (torch.from_numpy(array.copy()) for array in (x, y, out))
-        yield "PyTorch tensors", lambda: add[(1,)](a, b, c, COUNT, BLOCK=COUNT, backend="cpu")
-    except ImportError:
-        pass
-    try:
-        import numba
-    except ImportError:
-        return
+        @import_module("numba").njit(fastmath=True)
+        def compiled(x, y, out, n):  # type: ignore[no-untyped-def]
+            for i in range(n):
+                out[i] = x[i] + y[i]
 
-    @numba.njit(fastmath=True)
-    def compiled(x, y, out, n):  # type: ignore[no-untyped-def]
-        for i in range(n):
-            out[i] = x[i] + y[i]
-
-    yield "NumPy arrays, numba's dispatcher", lambda: compiled(x, y, out, COUNT)
+        found[NUMBA] = lambda: compiled(x, y, out, COUNT)
+    return found
 
 
-def rows(repetitions: int = 30, calls: int = 2000) -> Iterator[tuple[str, float]]:
-    """(what was launched with, seconds of a launch): the best of many, in turns."""
-    launches = list(candidates())
-    best = [float("inf")] * len(launches)
-    for _, launch in launches:
+def region(programs: int = 64, block: int = 1024) -> float:
+    """How much longer a launch takes on two threads than on one, in seconds, if all its lanes are masked. What a program would do
+    without a mask is so much that threads are asked for."""
+    x = np.zeros(1, np.float32)
+    found = measured({str(n): lambda n=n: add[(programs,)](x, x, x, 0, BLOCK=block, backend="cpu", num_threads=n) for n in (1, 2)})
+    return max(found["2"] - found["1"], 0.0)
+
+
+def measured(launches: Mapping[str, Callable[[], Any]], repetitions: int = 30, calls: int = 2000) -> dict[str, float]:
+    """Seconds of a launch of each: the best of many, in turns."""
+    best = dict.fromkeys(launches, float("inf"))
+    for launch in launches.values():
         for _ in range(calls // 10):
             launch()
     for _ in range(repetitions):
-        for i, (_, launch) in enumerate(launches):
+        for name, launch in launches.items():
             start = time.perf_counter()
             for _ in range(calls):
                 launch()
-            best[i] = min(best[i], (time.perf_counter() - start) / calls)
-    return zip([name for name, _ in launches], best, strict=True)
+            best[name] = min(best[name], (time.perf_counter() - start) / calls)
+    return best

@@ -39,10 +39,10 @@ def main(arguments: Sequence[str]) -> int:
         if path is not None:
             write(done, path)
     if not options.names or LATENCY in options.names:
-        print("\n| waiting for | best | limit |\n| --- | ---: | ---: |")
-        for wait in latency.rows():
-            limit = "" if wait.limit is None else _short(wait.limit)
-            print(f"| {wait.what} | {_short(wait.seconds)} | {limit} |", flush=True)
+        print("\n| waiting for | tiledsl | target | numba |\n| --- | ---: | ---: | ---: |")
+        for wait in latency.rows(against=options.against):
+            times = ["" if t is None else _short(t) for t in (wait.seconds, wait.limit, wait.numba)]
+            print(f"| {' | '.join([wait.what, *times])} |", flush=True)
     return 0
 
 
