@@ -76,7 +76,8 @@ def _require_shape(name: str, array: Any, shape: Sequence[int]) -> None:
 def strides(array: Any) -> tuple[int, ...]:
     """How many elements lie between neighbours along every axis."""
     if isinstance(array, np.ndarray):
-        return tuple(s // array.itemsize for s in array.strides)
+        size = array.itemsize
+        return tuple([s // size for s in array.strides])
     return tuple(array.stride())
 
 
@@ -91,6 +92,7 @@ def _name_of(dtype: Any) -> str:
     return next((short for short, long in NAMES.items() if long == name), name)
 
 
+@lru_cache
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """NumPy's dtype of an element type; bf16 is that of ml_dtypes."""
     return np.dtype(getattr(import_module("ml_dtypes"), NAMES[name]) if name == "bf16" else NAMES[name])

@@ -11,9 +11,14 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import axes, dtype_name, normal, numpy_dtype, output, strides
+from .arrays import axes, dtype_name, empty, normal, numpy_dtype, output, strides
 from .blocks import for_product, machine_of, programs_of
 from .sample import UNIT, Call, Sample, Work, rounding
+
+SUMS = {"i8": "i32", "u8": "i32", "f64": "f64"}  # what products are summed in, where it is not fp32
+TYPES = {"i32": tl.int32, "f32": tl.float32, "f64": tl.float64}
+SHARES = 8  # of k, where one row is multiplied with a matrix that no cache holds: each program reads rows of b on end
+LARGE = 1 << 24  # bytes of such a matrix
 
 
 @tiledsl.jit
@@ -37,16 +42,23 @@ def matmul_kernel(
     a, b, c, M, N, K,
     a_row, a_column, b_row, b_column, c_row, c_column,
     ACTIVATION: tl.constexpr, SUM: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr, SHARES: tl.constexpr,
 ):  # fmt: skip
-    """One block of c per program; neighbouring programs share rows of a and columns of b in groups."""
+    """One block of c per program; neighbouring programs share rows of a and columns of b in groups. With several shares, one of
+    k per program, c begins with the sums of the first, those of the next behind them."""
     blocks_m, blocks_n = tl.cdiv(M, BLOCK_M), tl.cdiv(N, BLOCK_N)
     program = tl.program_id(0)
+    first, last = 0, K
+    if SHARES > 1:
+        share, program = program // (blocks_m * blocks_n), program % (blocks_m * blocks_n)
+        size = tl.cdiv(tl.cdiv(K, SHARES), BLOCK_K) * BLOCK_K
+        first, last = share * size, tl.minimum(share * size + size, K)
+        c += share * M * c_row
     block_m, block_n = tl.swizzle2d(program // blocks_n, program % blocks_n, blocks_m, blocks_n, GROUP)
     rows = block_m * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = block_n * BLOCK_N + tl.arange(0, BLOCK_N)
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=SUM)
-    for start in range(0, K, BLOCK_K):
+    for start in range(first, last, BLOCK_K):
         depth = start + tl.arange(0, BLOCK_K)
         left = tl.load(a + rows[:, None] * a_row + depth[None, :] * a_column, mask=(rows[:, None] < M) & (depth[None, :] < K), other=0.0)
         right = tl.load(
@@ -55,6 +67,16 @@ def matmul_kernel(
         total = tl.dot(left, right, total, input_precision="ieee")
     result = activate(total, ACTIVATION).to(c.dtype.element_ty)
     tl.store(c + rows[:, None] * c_row + columns[None, :] * c_column, result, mask=(rows[:, None] < M) & (columns[None, :] < N))
+
+
+@tiledsl.jit
+def add_shares_kernel(parts, c, size, c_column, ACTIVATION: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr):
+    """One row of c from the sums over shares of k, added in their order."""
+    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.load(parts + columns, mask=columns < size)
+    for share in tl.static_range(1, SHARES):
+        total += tl.load(parts + share * size + columns, mask=columns < size)
+    tl.store(c + columns * c_column, activate(total, ACTIVATION).to(c.dtype.element_ty), mask=columns < size)
 
 
 def matmul(
@@ -66,18 +88,29 @@ def matmul(
     group: int = 8,
     **launch: Any,
 ) -> Any:
-    """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 and uint8 give their sums in int32."""
+    """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 and uint8 give their sums in int32.
+
+    One row times a matrix of 16 MiB or more sums eight shares of k apart, whatever the backend and the number of threads."""
     (m, k), (inner, n) = axes("a", a, "rows columns"), axes("b", b, "rows columns")
     if k != inner:
         raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
     name = dtype_name(a)
     out = output(out, a, (m, n), "i32" if name in ("i8", "u8") else name, strided=True)
-    sums = {"i8": tl.int32, "u8": tl.int32, "f64": tl.float64}.get(name, tl.float32)
-    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, numpy_dtype(name).itemsize, programs_of(launch))
-    matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
-        a, b, out, m, n, k, *strides(a), *strides(b), *strides(out),
-        ACTIVATION=activation, SUM=sums, BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
+    sums = SUMS.get(name, "f32")
+    size = numpy_dtype(name).itemsize
+    shares = SHARES if m == 1 and k * n * size >= LARGE else 1
+    programs = 1 if shares > 1 else programs_of(launch)
+    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, size, programs)
+    to = out if shares == 1 else empty(out, (shares, n), sums)
+    matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n) * shares,)](
+        a, b, to, m, n, k, *strides(a), *strides(b), *strides(to), ACTIVATION=activation if shares == 1 else None, SUM=TYPES[sums],
+        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, SHARES=shares, **launch,
     )  # fmt: skip
+    if shares > 1:
+        block = min(1024, tiledsl.next_power_of_2(n))
+        add_shares_kernel[(tiledsl.cdiv(n, block),)](
+            to, out, n, strides(out)[1], ACTIVATION=activation, SHARES=shares, BLOCK=block, **launch
+        )
     return out
 
 

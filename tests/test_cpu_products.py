@@ -197,7 +197,7 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
 def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     """All columns in one program where one thread runs it, few rows of short pieces side by side, with what comes next on its way."""
     a, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in ((1, 192), (192, 1100)))
-    options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8}
+    options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8, "SHARES": 1}
     _, columns, _ = for_product(CPU.machine, 1, 1100, 4, programs=1)
     assert columns == 2048 and for_product(CPU.machine, 1, 1100, 4)[1] == 1024
     out = [product(a, b, np.empty((1, 1100), np.float32), backend="cpu", num_threads=threads) for threads in (1, 2)]
@@ -207,6 +207,19 @@ def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert f"multiply.f32.1x{4 * CPU.machine.lanes()}.{columns}." in text
     assert "llvm.prefetch" in text and "phi i64 [ 8, %" in text  # pieces of eight rows
+
+
+@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize("n", [64, 192, 200, 511])
+def test_columns_that_end_inside_a_block_are_read_in_place(m: int, n: int) -> None:
+    """Whole panels of them are; what lies behind is never part of a sum."""
+    rng = np.random.default_rng(n)
+    a, wide = rng.standard_normal((m, 96), np.float32), np.full((96, 600), np.nan, np.float32)
+    wide[:, :n] = rng.standard_normal((96, n), np.float32)
+    found = [
+        product(a, wide[:, :n], np.empty((m, n), np.float32), blocks=(m, 512, 32), backend=backend) for backend in ("interpreter", "cpu")
+    ]
+    assert found[0].tobytes() == found[1].tobytes() and not np.isnan(found[1]).any()
 
 
 @pytest.mark.parametrize(("rows", "steps"), [(6, 4), (8, 2)])
@@ -286,7 +299,16 @@ def test_products_of_bytes_agree(dtype: type, m: int, n: int, k: int) -> None:
     out = product(a, b, np.empty((m, n), np.int32), blocks=(32, 32, 32), backend="cpu") if dtype is np.int8 else np.empty((m, n), np.int32)
     if dtype is np.uint8:
         strides = (k, 1, n, 1, n, 1)
-        options = {"ACTIVATION": None, "SUM": tl.int32, "BLOCK_M": 32, "BLOCK_N": 32, "BLOCK_K": 32, "GROUP": 2, "backend": "cpu"}
+        options = {
+            "ACTIVATION": None,
+            "SUM": tl.int32,
+            "BLOCK_M": 32,
+            "BLOCK_N": 32,
+            "BLOCK_K": 32,
+            "GROUP": 2,
+            "SHARES": 1,
+            "backend": "cpu",
+        }
         matmul_kernel[(-(-m // 32) * -(-n // 32),)](a, b, out, m, n, k, *strides, **options)
     assert (out == a.astype(np.int32) @ b.astype(np.int32)).all()
 

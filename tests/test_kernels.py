@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -60,6 +61,21 @@ def test_kernel_gives_the_interpreters_bits(sample: Sample, shape: Shape, backen
         wide = np.dtype(f"u{x.itemsize}")
         differ = (x.view(wide) != y.view(wide)) & ~((x != x) & (y != y))
         assert not differ.any(), f"{differ.sum()} of {x.size} differ: {x[differ][:4]} on the interpreter, {y[differ][:4]} on {backend}"
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "i8"])
+def test_one_row_times_a_matrix_beyond_all_caches_is_shared_out_along_k(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[matmul.__module__]
+    monkeypatch.setattr(module, "LARGE", 0)
+    (sample,) = module.SAMPLES
+    for k in (1100, 64, 7):  # shares of several blocks, of one, and empty ones
+        shape = {"m": 1, "n": 70, "k": k, "dtype": dtype, "activation": "relu", "blocks": (1, 128, 16)}
+        arrays, settings = call(sample, shape)
+        expected, found = (run(sample, shape, *target)[0].astype(np.float64) for target in TARGETS[:2])
+        reference, allowed = sample.reference(*arrays, **settings), sample.tolerance(*arrays, **settings)
+        assert np.all(np.abs(found - reference) <= allowed)
+        for target in TARGETS:
+            assert run(sample, shape, *target)[0].astype(np.float64).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from .errors import ConfigError
 from .record import Record
 
 T = TypeVar("T")
+
+# os.environ keeps variables in a dict, encoded: what is not there is found out much faster by asking that
+table: Mapping[Any, str | bytes] = getattr(os.environ, "_data", os.environ)
+key_of: Callable[[str], Any] = getattr(os.environ, "encodekey", str) if table is not os.environ else str
 
 
 class Variable(Record, Generic[T]):
@@ -19,8 +23,11 @@ class Variable(Record, Generic[T]):
     read: Callable[[str], T]
     default: T
     help: str
+    key: Any  # the name, as the table has it
 
     def __call__(self) -> T:
+        if self.key not in table:
+            return self.default
         text = os.environ.get(self.name)
         if text is None or text == "":
             return self.default
@@ -34,7 +41,7 @@ VARIABLES: list[Variable[object]] = []
 
 
 def _variable(name: str, read: Callable[[str], T], default: T, help: str) -> Variable[T]:
-    made = Variable(name, read, default, help)
+    made = Variable(name, read, default, help, key_of(name))
     VARIABLES.append(made)  # type: ignore[arg-type]
     return made
 

@@ -58,16 +58,16 @@ def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     if joint is not None and min(code.machine.lanes(elem.bits), columns) not in joint.names:
         joint = None  # too few columns
     group = 1 if joint is None else joint.count
-    right = panels_of(code, b, elem, columns, head, m, joint)
+    down_to, across_to = (end_of(code, op.result, op.result.type.rank + axis) for axis in (-2, -1))
+    right = panels_of(code, b, elem, columns, head, m, across_to, joint)
     into = pointer(code, scratch_pointer(code, target), [(i, m * n) for i in head], elem)
     left = rows_of(code, a, elem if joint is None else joint.left, head)
     less = None if joint is None or not joint.moved else _of_zeros(code, left, (m, k), elem, joint)
     sums = panels(m, code.machine.rows)[0][0] * -(-columns // code.machine.lanes(elem.bits))
     unroll = _unrolled(k // group, sums)
     depth = steps(code, a, b, unroll) if joint is None else k // group
-    asked = tuple(end_of(code, op.result, op.result.type.rank + axis) for axis in (-2, -1))
     micro = Micro(elem, columns, n, unroll, right.far, bool(n % columns), joint)
-    _multiply(code, left, right, into, (m, n), (*asked, depth), micro, less)
+    _multiply(code, left, right, into, (m, n), (down_to, across_to, depth), micro, less)
     for copy in (left.copy, right.copy, less):
         if copy is not None:
             code.arena.give(copy)

@@ -40,9 +40,11 @@ class Panels:
     far: bool = False  # whether rows may lie in user memory
 
 
-def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], m: int, joint: Joint | None) -> Panels:
-    """B in panels of columns; head says which matrix of a batch. m: how many rows it is multiplied with. joint: how many
-    rows of B share a row of a panel."""
+def panels_of(
+    code: Code, b: Value, elem: DType, columns: int, head: tuple[Index, ...], m: int, asked: Scalar, joint: Joint | None
+) -> Panels:
+    """B in panels of columns; head says which matrix of a batch. m: how many rows it is multiplied with. asked: how many of its
+    columns are of use. joint: how many rows of B share a row of a panel."""
     k, n = b.type.shape[-2] // (1 if joint is None else joint.count), b.type.shape[-1]
     shape = (-(-n // columns), k, columns)
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
@@ -85,7 +87,7 @@ def panels_of(code: Code, b: Value, elem: DType, columns: int, head: tuple[Index
         return [packed(), *map(str, steps)]
 
     kinds = ["ptr", "i64", "i64", "i64"]
-    whole = whole_block(code, op)
+    whole = whole_block(code, op, asked, columns)
     if slot is None:
         found = there() if whole is None else code.b.branch(whole, kinds, there, elsewhere)
         return _either(found, piece)

@@ -77,8 +77,9 @@ def in_place(code: Code, op: Op) -> Rows:
         return Rows(start_of(code, op).text, code.b.mul(stride, op.result.type.elem.itemsize))
 
 
-def whole_block(code: Code, op: Op) -> str | None:
-    """Whether all of a block lies within its bounds, and what offsets it has are those of contiguous rows; None if it is known to."""
+def whole_block(code: Code, op: Op, asked: Scalar | None = None, columns: int = 1) -> str | None:
+    """Whether all of a block lies within its bounds, and what offsets it has are those of contiguous rows; None if it is known to.
+    asked: how many columns are of use, where whole panels of so many `columns` within the bounds will do."""
     shape = op.result.type.shape
     _, bounds, *_ = split_block_operands(op.operands[1:], len(shape), op.attrs["checked"], False, op.attrs["filled"])
     tests: list[str] = []
@@ -87,9 +88,18 @@ def whole_block(code: Code, op: Op) -> str | None:
         if not isinstance(low, int) or low > 0:
             tests.append(code.b.value(f"icmp sle i64 {low}, 0"))
         if not isinstance(high, int) or high < shape[axis]:
-            tests.append(code.b.value(f"icmp sge i64 {high}, {shape[axis]}"))
+            test = code.b.value(f"icmp sge i64 {high}, {shape[axis]}")
+            if axis == 1 and isinstance(asked, str):
+                test = code.b.value(f"or i1 {test}, {_reaches(code, high, asked, columns)}")
+            tests.append(test)
     tests += [code.spacing[table].even if axis == 0 else consecutive(code, table) for axis, table in tables(op).items()]
     return all_of(code, tests) if tests else None
+
+
+def _reaches(code: Code, high: Scalar, asked: str, columns: int) -> str:
+    """Whether the columns below a bound are whole panels, and all that is asked for."""
+    rest = code.b.value(f"and i64 {high}, {columns - 1}")
+    return all_of(code, [code.b.value(f"icmp sge i64 {high}, {asked}"), code.b.value(f"icmp eq i64 {rest}, 0")])
 
 
 def _copied(code: Code, a: Value, elem: DType, head: tuple[Index, ...]) -> Rows:

@@ -7,7 +7,6 @@ or it cannot change without `epoch` advancing. A call with anything else has no 
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
@@ -191,11 +190,11 @@ def watched(kernel: Launchable, given: Mapping[str, Any], launched: Any) -> list
 
 
 def environment(name: str) -> list[Watch]:
-    """A variable of the environment: os.environ keeps them in a dict, encoded."""
-    table, encode = getattr(os.environ, "_data", None), getattr(os.environ, "encodekey", None)
-    if type(table) is not dict or encode is None:
+    """A variable of the environment."""
+    if type(config.table) is not dict:
         raise Indescribable
-    return [Watch(Where.DICT, table, encode(name), table.get(encode(name), ABSENT))]
+    key = config.key_of(name)
+    return [Watch(Where.DICT, config.table, key, config.table.get(key, ABSENT))]
 
 
 def _of_captures(captured: Captures) -> list[Watch]:
