@@ -11,30 +11,14 @@ import numpy as np
 import tiledsl
 import tiledsl.language as tl
 
-from .arrays import axes, dtype_name, empty, normal, numpy_dtype, output, strides
+from .arrays import axes, dtype_name, normal, numpy_dtype, output, strides
 from .blocks import for_product, machine_of, programs_of
+from .epilogue import activate
+from .few_rows import few_rows, suits
 from .sample import UNIT, Call, Sample, Work, rounding
 
 SUMS = {"i8": "i32", "u8": "i32", "f64": "f64"}  # what products are summed in, where it is not fp32
 TYPES = {"i32": tl.int32, "f32": tl.float32, "f64": tl.float64}
-SHARES = 8  # of k, where one row is multiplied with a matrix that no cache holds: each program reads rows of b on end
-LARGE = 1 << 24  # bytes of such a matrix
-
-
-@tiledsl.jit
-def activate(x, ACTIVATION: tl.constexpr):
-    """x through the named function; as it is for None."""
-    if ACTIVATION == "relu":
-        x = tl.where(x > 0, x, 0)
-    elif ACTIVATION == "leaky_relu":
-        x = tl.where(x >= 0, x, 0.01 * x)
-    elif ACTIVATION == "sigmoid":
-        x = tl.sigmoid(x)
-    elif ACTIVATION == "gelu":
-        x = 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
-    else:
-        tl.static_assert(ACTIVATION is None, "the activation is relu, leaky_relu, sigmoid, gelu or None")
-    return x
 
 
 @tiledsl.jit
@@ -42,23 +26,16 @@ def matmul_kernel(
     a, b, c, M, N, K,
     a_row, a_column, b_row, b_column, c_row, c_column,
     ACTIVATION: tl.constexpr, SUM: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr, SHARES: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """One block of c per program; neighbouring programs share rows of a and columns of b in groups. With several shares, one of
-    k per program, c begins with the sums of the first, those of the next behind them."""
+    """One block of c per program; neighbouring programs share rows of a and columns of b in groups."""
     blocks_m, blocks_n = tl.cdiv(M, BLOCK_M), tl.cdiv(N, BLOCK_N)
     program = tl.program_id(0)
-    first, last = 0, K
-    if SHARES > 1:
-        share, program = program // (blocks_m * blocks_n), program % (blocks_m * blocks_n)
-        size = tl.cdiv(tl.cdiv(K, SHARES), BLOCK_K) * BLOCK_K
-        first, last = share * size, tl.minimum(share * size + size, K)
-        c += share * M * c_row
     block_m, block_n = tl.swizzle2d(program // blocks_n, program % blocks_n, blocks_m, blocks_n, GROUP)
     rows = block_m * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = block_n * BLOCK_N + tl.arange(0, BLOCK_N)
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=SUM)
-    for start in range(first, last, BLOCK_K):
+    for start in range(0, K, BLOCK_K):
         depth = start + tl.arange(0, BLOCK_K)
         left = tl.load(a + rows[:, None] * a_row + depth[None, :] * a_column, mask=(rows[:, None] < M) & (depth[None, :] < K), other=0.0)
         right = tl.load(
@@ -67,16 +44,6 @@ def matmul_kernel(
         total = tl.dot(left, right, total, input_precision="ieee")
     result = activate(total, ACTIVATION).to(c.dtype.element_ty)
     tl.store(c + rows[:, None] * c_row + columns[None, :] * c_column, result, mask=(rows[:, None] < M) & (columns[None, :] < N))
-
-
-@tiledsl.jit
-def add_shares_kernel(parts, c, size, c_column, ACTIVATION: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr):
-    """One row of c from the sums over shares of k, added in their order."""
-    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    total = tl.load(parts + columns, mask=columns < size)
-    for share in tl.static_range(1, SHARES):
-        total += tl.load(parts + share * size + columns, mask=columns < size)
-    tl.store(c + columns * c_column, activate(total, ACTIVATION).to(c.dtype.element_ty), mask=columns < size)
 
 
 def matmul(
@@ -90,27 +57,22 @@ def matmul(
 ) -> Any:
     """activation(a @ b); floats sum in fp32 and give the dtype of a, int8 and uint8 give their sums in int32.
 
-    One row times a matrix of 16 MiB or more sums eight shares of k apart, whatever the backend and the number of threads."""
+    Unless blocks are given, one row times a large matrix, and up to four times one whose columns follow each other in memory, are
+    summed in several sums that are added at the end (few_rows.py)."""
     (m, k), (inner, n) = axes("a", a, "rows columns"), axes("b", b, "rows columns")
     if k != inner:
         raise ValueError(f"the shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit")
     name = dtype_name(a)
     out = output(out, a, (m, n), "i32" if name in ("i8", "u8") else name, strided=True)
-    sums = SUMS.get(name, "f32")
-    size = numpy_dtype(name).itemsize
-    shares = SHARES if m == 1 and k * n * size >= LARGE else 1
-    programs = 1 if shares > 1 else programs_of(launch)
-    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, size, programs)
-    to = out if shares == 1 else empty(out, (shares, n), sums)
-    matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n) * shares,)](
-        a, b, to, m, n, k, *strides(a), *strides(b), *strides(to), ACTIVATION=activation if shares == 1 else None, SUM=TYPES[sums],
-        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, SHARES=shares, **launch,
+    sums, size = SUMS.get(name, "f32"), numpy_dtype(name).itemsize
+    if blocks is None and suits(a, b, size):
+        few_rows(a, b, out, sums, TYPES[sums], activation, launch)
+        return out
+    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, size, programs_of(launch))
+    matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
+        a, b, out, m, n, k, *strides(a), *strides(b), *strides(out), ACTIVATION=activation, SUM=TYPES[sums],
+        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
     )  # fmt: skip
-    if shares > 1:
-        block = min(1024, tiledsl.next_power_of_2(n))
-        add_shares_kernel[(tiledsl.cdiv(n, block),)](
-            to, out, n, strides(out)[1], ACTIVATION=activation, SHARES=shares, BLOCK=block, **launch
-        )
     return out
 
 
@@ -170,6 +132,9 @@ SAMPLES = [
         tests=[
             {"m": 1, "n": 1, "k": 1, **SMALL},
             {"m": 37, "n": 50, "k": 29, **SMALL},
+            {"m": 1, "n": 37, "k": 100, "transposed": True, "activation": "gelu"},
+            {"m": 3, "n": 5, "k": 29, "transposed": True, "dtype": "bf16"},
+            {"m": 1, "n": 9, "k": 40, "transposed": True, "dtype": "i8"},
             _square(64),
             {"m": 33, "n": 40, "k": 48, "transposed": True, "activation": "relu", "blocks": (32, 16, 8)},
             {"m": 40, "n": 24, "k": 30, "activation": "gelu", **SMALL},
@@ -184,6 +149,7 @@ SAMPLES = [
             {"m": 1024, "n": 4096, "k": 64},
             {"m": 64, "n": 4096, "k": 4096},
             *({"m": m, "n": 4096, "k": 4096} for m in (1, 4, 16)),
+            *({"m": m, "n": 4096, "k": 4096, "transposed": True} for m in (1, 4)),
             _square(1024, transposed=True),
             _square(1024, dtype="f16"),
             _square(1024, dtype="i8"),

@@ -197,7 +197,7 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
 def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     """All columns in one program where one thread runs it, few rows of short pieces side by side, with what comes next on its way."""
     a, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in ((1, 192), (192, 1100)))
-    options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8, "SHARES": 1}
+    options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8}
     _, columns, _ = for_product(CPU.machine, 1, 1100, 4, programs=1)
     assert columns == 2048 and for_product(CPU.machine, 1, 1100, 4)[1] == 1024
     out = [product(a, b, np.empty((1, 1100), np.float32), backend="cpu", num_threads=threads) for threads in (1, 2)]
