@@ -306,7 +306,6 @@ def test_products_of_bytes_agree(dtype: type, m: int, n: int, k: int) -> None:
             "BLOCK_N": 32,
             "BLOCK_K": 32,
             "GROUP": 2,
-            "SHARES": 1,
             "backend": "cpu",
         }
         matmul_kernel[(-(-m // 32) * -(-n // 32),)](a, b, out, m, n, k, *strides, **options)

@@ -44,10 +44,15 @@ def copy_within(
     Vectors that reach over an edge are masked."""
     down = {d: bounds for d, bounds in limits.items() if d != axis}
     with code.nest():
-        if down:
-            bytes_ = code.b.value(f"select i1 {_whole(code, shape, down)}, i64 0, i64 {size}")
-            clear(code, start, bytes_, gcd(size, LINE))
+        clear_unless_whole(code, start, size, shape, down)
         each(code, shape, body, axis, down)
+
+
+def clear_unless_whole(code: Code, start: str, size: int, shape: tuple[int, ...], limits: dict[int, Limits]) -> None:
+    """Fill a tile of so many bytes with zeros if some of it lies outside of these bounds."""
+    if limits:
+        bytes_ = code.b.value(f"select i1 {_whole(code, shape, limits)}, i64 0, i64 {size}")
+        clear(code, start, bytes_, gcd(size, LINE))
 
 
 def _whole(code: Code, shape: tuple[int, ...], limits: dict[int, Limits]) -> str:

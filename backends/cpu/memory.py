@@ -70,7 +70,7 @@ def store_block(code: Code, op: Op) -> None:
         return until_aligned(code, elem, past, at, shape[-1], start)
 
     def by_squares() -> list[str]:
-        turned(code, shape, elem, lambda place: evaluate(code, value, place), put)
+        turned(code, shape, elem, lambda place: evaluate(code, value, place), put, limits)
         return []
 
     def by_rows() -> list[str]:

@@ -14,7 +14,7 @@ from tiledsl.ir.types import DType
 from .access import pointer, scratch_pointer, write_scratch
 from .buffers import Scratch
 from .code import Code, each, spread
-from .edges import Limits, copy_within, limits_of
+from .edges import Limits, clear_unless_whole, copy_within, limits_of
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
 from .joint import ZEROS, Joint
@@ -35,11 +35,12 @@ def packed_rows(code: Code, a: Value, piece: Scratch, head: tuple[Index, ...]) -
         write_scratch(code, piece, Point((row, column), 1, lanes.lanes), lanes)
 
     limits = _limits(code, a)
+    start = scratch_pointer(code, piece).text if limits else ""
     if turns(code, a):
         with code.nest():
-            turned(code, a.type.shape, elem, lambda place: _converted(code, a, elem, behind(head, place)), put_row)
+            clear_unless_whole(code, start, prod(shape) * elem.itemsize, shape, limits)
+            turned(code, shape, elem, lambda place: _converted(code, a, elem, behind(head, place)), put_row, limits)
     elif limits:
-        start = scratch_pointer(code, piece).text
         copy_within(code, start, prod(shape) * elem.itemsize, shape, vector_axis(shape), limits, body)
     else:
         with code.nest():
@@ -96,14 +97,15 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
     axis = 2 if columns > 1 else None
     if n % columns:  # no vector reaches over the end of a panel: it has as many columns
         shape, axis, body = (k // group, n), 1, body_across
-    rows = _limits(code, b).get(0) if group == 1 else None
+    limits, size = _limits(code, b) if group == 1 else {}, prod(piece.shape[-3:])
+    with code.nest():
+        start = pointer(code, scratch_pointer(code, piece), [(index, size) for index in slot], elem).text if limits else ""
     if turns(code, b) and columns % side(code, b.type.shape) == 0:
         with code.nest():
-            turned(code, b.type.shape, elem, lambda place: _converted(code, b, elem, behind(head, place)), put)
-    elif rows is not None:
-        with code.nest():
-            start = pointer(code, scratch_pointer(code, piece), [(index, prod(piece.shape[-3:])) for index in slot], elem).text
-        copy_within(code, start, prod(piece.shape[-3:]) * elem.itemsize, shape, axis, {0: rows}, body)
+            clear_unless_whole(code, start, size * elem.itemsize, (k, n), limits)
+            turned(code, (k, n), elem, lambda place: _converted(code, b, elem, behind(head, place)), put, limits)
+    elif 0 in limits:
+        copy_within(code, start, size * elem.itemsize, shape, axis, {0: limits[0]}, body)
     else:
         with code.nest():
             each(code, shape, body, axis)

@@ -5,13 +5,14 @@ Gathering the elements of a row one by one, each from another line of memory, ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from tiledsl.ir.core import Value
 from tiledsl.ir.types import Elem
 
 from .access import ways
-from .code import Code, spread, width
+from .code import Code, clamped, floored, spread, width
 from .emit import Scalar
 from .evaluate import vector_axis
 from .points import Index, Lanes, Point, at_constant
@@ -53,19 +54,33 @@ def contiguous_axis(code: Code, value: Value) -> int | None:
 
 
 def turned(
-    code: Code, shape: Sequence[int], elem: Elem, read: Callable[[Point], Lanes], put: Callable[[Index, Index, Lanes], None]
+    code: Code,
+    shape: Sequence[int],
+    elem: Elem,
+    read: Callable[[Point], Lanes],
+    put: Callable[[Index, Index, Lanes], None],
+    limits: Mapping[int, tuple[str, str]] = MappingProxyType({}),
 ) -> None:
-    """Read squares of a matrix down their columns, hand out their rows: put(row, first column, lanes)."""
-    rows, columns = shape[-2:]
+    """Read squares of a matrix down their columns, hand out their rows: put(row, first column, lanes). limits: bounds of its two
+    axes; squares outside are left out."""
     lanes, b = side(code, shape), code.b
-    with b.loop(0, columns, lanes) as across:
+    (rows, to_row), (columns, to_column) = (_squares(code, limits.get(axis), shape[axis - 2], lanes) for axis in (0, 1))
+    with b.loop(columns, to_column, lanes) as across:
         column = _index(across.index, b.depth)
-        with b.loop(0, rows, lanes) as down:
+        with b.loop(rows, to_row, lanes) as down:
             row = _index(down.index, b.depth)
             vectors = [read(Point((row, column.plus(k)), 0, lanes)) for k in range(lanes)]
             texts = transposed(code, Kind(elem, lanes), [spread(code, elem, v, lanes) for v in vectors])
             for k, text in enumerate(texts):
                 put(row.plus(k), column, Lanes(text, lanes, b.depth))
+
+
+def _squares(code: Code, limits: tuple[str, str] | None, extent: int, lanes: int) -> tuple[Scalar, Scalar]:
+    """Where the first square with anything within bounds begins, and where to stop."""
+    if limits is None:
+        return 0, extent
+    lo, hi = clamped(code, limits, extent)
+    return floored(code, lo, lanes), hi
 
 
 def _index(position: Scalar, depth: int) -> Index:
