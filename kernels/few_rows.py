@@ -16,7 +16,7 @@ from .epilogue import activate
 
 SHARES = 8  # of k, where columns are read across: each program reads rows of b on end
 LARGE = 1 << 24  # bytes of a matrix that no cache holds
-FEW = 4  # rows, where columns follow each other in memory
+FEW = 4  # rows, where columns follow each other in memory; fewer of what is widened anew for each row
 DEPTH, SUMS = 64, 32  # steps of k at a time across and along the columns
 WIDEST = 4096  # columns of a block
 
@@ -71,7 +71,7 @@ def along_kernel(
 def suits(a: Any, b: Any, size: int) -> bool:
     """Whether these kernels are for this product, of elements of so many bytes."""
     m, (k, n) = a.shape[0], b.shape
-    return (m <= FEW and strides(b)[0] == 1) or (m == 1 and k * n * size >= LARGE)
+    return (m <= max(1, FEW * min(size, 4) // 4) and strides(b)[0] == 1) or (m == 1 and k * n * size >= LARGE)
 
 
 def few_rows(a: Any, b: Any, out: Any, sums: str, total: Any, activation: str | None, launch: dict[str, Any]) -> None:

@@ -132,8 +132,8 @@ SAMPLES = [
         tests=[
             {"m": 1, "n": 1, "k": 1, **SMALL},
             {"m": 37, "n": 50, "k": 29, **SMALL},
-            {"m": 1, "n": 37, "k": 100, "transposed": True, "activation": "gelu"},
-            {"m": 3, "n": 5, "k": 29, "transposed": True, "dtype": "bf16"},
+            {"m": 3, "n": 37, "k": 100, "transposed": True, "activation": "gelu"},
+            {"m": 2, "n": 5, "k": 29, "transposed": True, "dtype": "bf16"},
             {"m": 1, "n": 9, "k": 40, "transposed": True, "dtype": "i8"},
             _square(64),
             {"m": 33, "n": 40, "k": 48, "transposed": True, "activation": "relu", "blocks": (32, 16, 8)},

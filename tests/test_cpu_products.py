@@ -20,7 +20,7 @@ from tiledsl.backends.cpu.scratch import arena_of
 from tiledsl.backends.cpu.strips import steady
 from tiledsl.ir.core import Kernel
 from tiledsl.ir.parser import parse
-from tiledsl.ir.types import DType, f16, f32, f64, i8, i32, u8
+from tiledsl.ir.types import DType, bf16, f16, f32, f64, i8, i32, u8
 from tiledsl.kernels.blocks import for_product
 from tiledsl.kernels.matmul import matmul as product
 from tiledsl.kernels.matmul import matmul_kernel
@@ -187,9 +187,10 @@ def test_blocks_of_few_rows_agree(m: int, n: int, k: int) -> None:
     before = CPU.machine
     CPU.machine = before.but(rows=16, columns=1)  # 32 rows are few now
     try:
-        assert ".far(" in CPU.compile(matmul(), Options()).text["llvm"]
-        run(matmul(), f32, m, n, k, 16, 16 * n)
-        run(matmul(f16), f16, m, n, k, 16, 16 * n)
+        for dtype in (f32, f16, bf16):
+            text = CPU.compile(matmul(dtype), Options()).text["llvm"]
+            assert f".far{f'.{dtype}' * (dtype is not f32)}(" in text
+            run(matmul(dtype), dtype, m, n, k, 16, 16 * n)
     finally:
         CPU.machine = before
 
@@ -207,6 +208,31 @@ def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert f"multiply.f32.1x{4 * CPU.machine.lanes()}.{columns}." in text
     assert "llvm.prefetch" in text and "phi i64 [ 8, %" in text  # pieces of eight rows
+
+
+@tiledsl.jit
+def widened(x, w, out, TIMES: tl.constexpr):
+    k, n = tl.arange(0, 32), tl.arange(0, 128)
+    total = tl.zeros((1, 128), tl.float32)
+    for step in range(4):
+        left = tl.load(x + (step * 32 + k)[None, :]).to(tl.float32)
+        right = tl.load(w + (step * 32 + k)[:, None] * 128 + n[None, :]).to(tl.float32)
+        if TIMES:
+            tl.store(out + 128 + k[:, None] * 128 + n[None, :], right)  # kept, too
+        total = tl.dot(left, right, total, input_precision="ieee")
+    tl.store(out + n[None, :], total)
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_what_is_widened_before_a_product_is_read_in_place_too(times: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 128)).astype(np.float16), rng.standard_normal((128, 128)).astype(np.float16)
+    found = {}
+    for backend in ("interpreter", "cpu"):
+        found[backend] = np.zeros((33, 128), np.float32)
+        text = widened[(1,)](x, w, found[backend], TIMES=times, backend=backend)
+    assert found["interpreter"].tobytes() == found["cpu"].tobytes()
+    assert (".far.f16(" in text.asm["llvm"]) or times
 
 
 @pytest.mark.parametrize("m", [1, 3])

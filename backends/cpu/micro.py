@@ -14,7 +14,7 @@ from .code import Code
 from .emit import Builder, Scalar
 from .joint import Joint
 from .machine import LINE
-from .types import Kind, register, vector
+from .types import Kind, decoded, memory, register, vector
 
 AHEAD = 32  # rows of B in user memory are fetched into the second level of caches so much before they are needed
 
@@ -23,6 +23,7 @@ class Micro(Record):
     """Micro-kernels that differ in their rows only."""
 
     elem: DType  # of C
+    stored: DType  # of B in memory
     columns: int  # of a panel
     width: int  # columns of C
     unroll: int  # steps of k per iteration
@@ -34,6 +35,7 @@ class Micro(Record):
         """The name of a function of A, whose rows lie `stride` bytes apart and have k elements in `end` bytes; of B, whose rows lie
         `step` bytes apart; of C, of how many `columns` C has, and of what is taken from the sums of each row beforehand."""
         name = f"multiply.{self.elem}.{rows}x{self.columns}.{self.width}.{self.unroll}{'.far' * self.far}{'.cut' * self.cut}"
+        name += f".{self.stored}" * (self.stored is not self.elem)
         name += f".{self.joint.left}x{self.joint.count}" if self.joint is not None else ""
         if name not in code.functions:
             code.functions[name] = []
@@ -64,9 +66,9 @@ class Micro(Record):
             *totals, b_here = loop.carried
             heres = [b.value(f"getelementptr i8, ptr {start}, i64 {loop.index}") for start in starts]
             for step in range(self.unroll):
-                across = [b.value(f"getelementptr {scalar}, ptr {b_here}, i64 {j * lanes}") for j in range(vectors)]
-                row = [b.effect(f"load {kind.text}, ptr {at}, align {size}") for at in across]
-                for line in range(0, self.columns * size if self.far else 0, LINE):
+                across = [b.value(f"getelementptr {memory(self.stored)}, ptr {b_here}, i64 {j * lanes}") for j in range(vectors)]
+                row = [_widened(b, Kind(self.stored, kind.lanes), at) for at in across]
+                for line in range(0, self.columns * self.stored.itemsize if self.far else 0, LINE):
                     at = b.value(f"getelementptr i8, ptr {b.value(f'getelementptr i8, ptr {b_here}, i64 {ahead}')}, i64 {line}")
                     b.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "2"), ("i32", "1"), immediate=(1, 2, 3))
                 for i in range(rows):
@@ -92,6 +94,11 @@ class Micro(Record):
         if self.elem.is_float:
             return b.call(kind.text, f"llvm.fma.{kind.suffix}", (kind.text, x), (kind.text, y), (kind.text, total))
         return b.value(f"add {kind.text} {total}, {b.value(f'mul {kind.text} {x}, {y}')}")
+
+
+def _widened(b: Builder, kind: Kind, at: str) -> str:
+    """A vector of B from memory."""
+    return decoded(b, kind, b.effect(f"load {vector(memory(kind.elem), kind.lanes)}, ptr {at}, align {kind.elem.itemsize}"))
 
 
 def _below(b: Builder, lanes: int, count: Scalar) -> str:

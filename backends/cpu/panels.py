@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from tiledsl.ir.core import Value
-from tiledsl.ir.types import DType
+from tiledsl.ir.core import Op, Value
+from tiledsl.ir.types import DType, dtype_of, f32
 
 from .access import pointer, scratch_pointer
 from .buffers import Scratch
@@ -23,16 +23,18 @@ from .pack import packed_columns
 from .points import Index
 from .rows import in_place, walkable, whole_block
 from .strips import Slot, slot_of
+from .types import NARROW
 
 DEPTH = 16  # steps of k that rows in user memory are taken at a time, so many rows are read side by side
 
 
 @dataclass(frozen=True)
 class Panels:
-    """Where the first panel begins, how many bytes lie between its rows, and between panels; and in how many pieces of k to
-    take all panels, one piece after the other: rows of user memory are read along their pages, not across."""
+    """Where the first panel begins, what it has in memory, how many bytes lie between its rows, and between panels; and in how many
+    pieces of k to take all panels, one piece after the other: rows of user memory are read along their pages, not across."""
 
     start: str
+    elem: DType
     step: Scalar
     across: Scalar
     pieces: Scalar
@@ -47,6 +49,11 @@ def panels_of(
     columns are of use. joint: how many rows of B share a row of a panel."""
     k, n = b.type.shape[-2] // (1 if joint is None else joint.count), b.type.shape[-1]
     shape = (-(-n // columns), k, columns)
+    op = _loaded(code, b) if m <= 2 * code.machine.rows and n % columns == 0 else None
+    stored = elem if op is None or op.result.type.elem not in NARROW else dtype_of(op.result.type)
+    if op is not None and not walkable(code, op, stored):
+        op, stored = None, elem
+    elem = stored  # what is narrow in memory remains so in panels, and is widened by who reads them
     slot = slot_of(code, b, elem, shape) if b in code.steady else None
     piece = code.arena.take(elem, shape) if slot is None else None
     steps = columns * elem.itemsize, k * columns * elem.itemsize, 1
@@ -67,12 +74,11 @@ def panels_of(
         with code.nest():
             return pointer(code, scratch_pointer(code, slot.pieces), [(slot.number, prod(shape))], elem).text
 
-    op = b.source
-    if m > 2 * code.machine.rows or n % columns or op is None or not walkable(code, op, elem):
+    if op is None:
         if slot is None:
-            return Panels(packed(), *steps, piece)
+            return Panels(packed(), elem, *steps, piece)
         code.b.branch(slot.full, [], list, lambda: [packed()][:0])
-        return Panels(kept(slot), *steps)
+        return Panels(kept(slot), elem, *steps)
 
     most = DEPTH if m > 1 else DEPTH // 2  # for one row, memory is all that counts, and it likes fewer
     depth = next(steps for steps in (most, DEPTH // 2, k) if k % steps == 0)
@@ -90,13 +96,22 @@ def panels_of(
     whole = whole_block(code, op, asked, columns)
     if slot is None:
         found = there() if whole is None else code.b.branch(whole, kinds, there, elsewhere)
-        return _either(found, piece)
+        return _either(found, elem, piece)
     first = slot.new if whole is None else code.b.value(f"and i1 {slot.new}, {whole}")
     found = code.b.branch(slot.full, kinds, lambda: [kept(slot), *map(str, steps)], lambda: code.b.branch(first, kinds, there, elsewhere))
-    return _either(found, None)
+    return _either(found, elem, None)
 
 
-def _either(found: list[str], copy: Scratch | None) -> Panels:
+def _loaded(code: Code, value: Value) -> Op | None:
+    """What a tile is loaded by, or one that it is exactly converted from."""
+    op = value.source
+    if op is not None and op.spec.name == "cast" and value.type.elem is f32 and not code.plan.kept(value):
+        (given,) = op.operands
+        return given.source if given.type.elem in NARROW else op
+    return op
+
+
+def _either(found: list[str], elem: DType, copy: Scratch | None) -> Panels:
     """Panels of which only the running kernel knows where they are."""
     start, step, across, pieces = found
-    return Panels(start, step, across, pieces, copy, True)
+    return Panels(start, elem, step, across, pieces, copy, True)
