@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .sample import Sample
 
 MODULES = (
-    "vector_add", "activation", "softmax", "layer_norm", "rms_norm", "rope", "matmul", "attention", "attention_backward", "convolution",
-    "dropout", "cross_entropy", "running_sum", "rows", "moves",
+    "vector_add", "activation", "softmax", "layer_norm", "rms_norm", "rope", "matmul", "batched_matmul", "attention",
+    "attention_backward", "convolution", "dropout", "cross_entropy", "running_sum", "rows", "moves",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from tiledsl.backend.threads import num_threads
 from tiledsl.machine import Machine
 
 BLOCK, DEPTH = 64, 64  # rows and columns, and depth, where sums are in registers or caches
+SMALLEST = 16  # columns, and depth: a vector of any machine
 LARGEST = 512  # rows or columns of a block of sums
 
 
@@ -24,13 +25,14 @@ def programs_of(launch: Mapping[str, Any]) -> int:
     return 1 if (launch.get("num_threads") or num_threads()) == 1 else 2
 
 
-def for_product(machine: Machine, m: int, n: int, itemsize: int, programs: int = 2) -> tuple[int, int, int]:
+def for_product(machine: Machine, m: int, n: int, k: int, itemsize: int, programs: int = 2) -> tuple[int, int, int]:
     """Rows, columns and depth of what a program multiplies at a time, if there are to be so many programs at least."""
     if machine.memories.get("acc"):
         return _of_accumulators(machine, m, n, itemsize)
     rows = min(BLOCK, tiledsl.next_power_of_2(m))
     columns = BLOCK * BLOCK // rows  # where there are fewer rows, more columns, that long rows of b are read on end
-    return rows, max(BLOCK, min(columns, tiledsl.next_power_of_2(-(-n // programs)))), DEPTH
+    columns = max(min(BLOCK, tiledsl.next_power_of_2(n)), min(columns, tiledsl.next_power_of_2(-(-n // programs))))
+    return rows, max(SMALLEST, columns), max(SMALLEST, min(DEPTH, tiledsl.next_power_of_2(k)))
 
 
 def _of_accumulators(machine: Machine, m: int, n: int, itemsize: int) -> tuple[int, int, int]:

@@ -68,7 +68,7 @@ def matmul(
     if blocks is None and suits(a, b, size):
         few_rows(a, b, out, sums, TYPES[sums], activation, launch)
         return out
-    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, size, programs_of(launch))
+    block_m, block_n, block_k = blocks or for_product(machine_of(launch), m, n, k, size, programs_of(launch))
     matmul_kernel[(tiledsl.cdiv(m, block_m) * tiledsl.cdiv(n, block_n),)](
         a, b, out, m, n, k, *strides(a), *strides(b), *strides(out), ACTIVATION=activation, SUM=TYPES[sums],
         BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_K=block_k, GROUP=group, **launch,
@@ -105,7 +105,7 @@ def tolerance(a: np.ndarray, b: np.ndarray, activation: str | None = None, **set
     if exact.dtype == np.int32:
         return np.zeros(exact.shape)
     size = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
-    product = a.shape[1] * UNIT["f32"] * size
+    product = a.shape[-1] * UNIT["f32"] * size
     if activation in ("leaky_relu", "sigmoid", "gelu"):
         product = 1.13 * product + 8 * UNIT["f32"] * np.maximum(np.abs(reference(a, b)), 1)
     return product * 1.01 + rounding(exact, dtype_name(a))

@@ -199,8 +199,8 @@ def test_one_row_reads_the_other_matrix_along_its_rows(capsys: pytest.CaptureFix
     """All columns in one program where one thread runs it, few rows of short pieces side by side, with what comes next on its way."""
     a, b = (np.random.default_rng(0).standard_normal(s, np.float32) for s in ((1, 192), (192, 1100)))
     options = {"ACTIVATION": None, "SUM": tl.float32, "BLOCK_M": 1, "BLOCK_K": 64, "GROUP": 8}
-    _, columns, _ = for_product(CPU.machine, 1, 1100, 4, programs=1)
-    assert columns == 2048 and for_product(CPU.machine, 1, 1100, 4)[1] == 1024
+    _, columns, _ = for_product(CPU.machine, 1, 1100, 192, 4, programs=1)
+    assert columns == 2048 and for_product(CPU.machine, 1, 1100, 192, 4)[1] == 1024
     out = [product(a, b, np.empty((1, 1100), np.float32), backend="cpu", num_threads=threads) for threads in (1, 2)]
     out.append(product(a, b, np.empty((1, 1100), np.float32), backend="interpreter"))
     assert out[0].tobytes() == out[1].tobytes() == out[2].tobytes()

@@ -106,9 +106,9 @@ def test_products_keep_the_matrix_unit_busy(monkeypatch, dtype, share):
 
 
 def test_blocks_suit_the_machine():
-    assert for_product(T1_BASE, 1024, 1024, 4) == (256, 256, 32)
-    assert for_product(T1_BASE, 16, 4096, 4)[0] == 16
-    assert for_product(Machine("any"), 1024, 1024, 4) == (64, 64, 64)
+    assert for_product(T1_BASE, 1024, 1024, 1024, 4) == (256, 256, 32)
+    assert for_product(T1_BASE, 16, 4096, 4096, 4)[0] == 16
+    assert for_product(Machine("any"), 1024, 1024, 1024, 4) == (64, 64, 64)
     for name in ("edge", "gemmini-16", "vta-256", "tpu-v4-core"):
-        rows, columns, _ = for_product(machine := find(name), 4096, 4096, 2)
+        rows, columns, _ = for_product(machine := find(name), 4096, 4096, 4096, 2)
         assert 4 * rows * columns <= machine.acc_bytes
