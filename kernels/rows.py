@@ -30,12 +30,13 @@ def argmax_kernel(x, out, columns, BLOCK: tl.constexpr):
 
 
 @tiledsl.jit
-def cumsum_kernel(x, out, columns, BLOCK: tl.constexpr):
-    """One row per program."""
-    row = tl.program_id(0)
-    at = tl.arange(0, BLOCK)
-    values = tl.load(x + row * columns + at, mask=at < columns, other=0.0).to(tl.float32)
-    tl.store(out + row * columns + at, tl.cumsum(values, axis=0), mask=at < columns)
+def cumsum_kernel(x, out, rows, columns, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """Some rows per program, so that their chains of sums need not wait for each other."""
+    row, at = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, BLOCK)
+    where = row[:, None] * columns + at[None, :]
+    inside = (row[:, None] < rows) & (at[None, :] < columns)
+    values = tl.load(x + where, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + where, tl.cumsum(values, axis=1), mask=inside)
 
 
 @tiledsl.jit
@@ -54,6 +55,9 @@ def topk_kernel(x, out, columns, K: tl.constexpr, BLOCK: tl.constexpr):
     at = tl.arange(0, BLOCK)
     values = tl.load(x + row * columns + at, mask=at < columns, other=-float("inf"))
     tl.store(out + row * K + tl.arange(0, K), tl.topk(values, K))
+
+
+TOGETHER, LARGEST = 16, 1 << 16  # rows, if they have no more elements than that
 
 
 def _launch(kernel: Any, x: Any, out: Any, launch: dict[str, Any]) -> Any:
@@ -76,8 +80,12 @@ def row_argmax(x: Any, out: Any = None, **launch: Any) -> Any:
 
 def row_cumsum(x: Any, out: Any = None, **launch: Any) -> Any:
     """The running sums of every row, in float32."""
-    x = contiguous(x)
-    return _launch(cumsum_kernel, x, output(out, x, dtype="f32"), launch)
+    x, out = contiguous(x), output(out, x, dtype="f32")
+    rows, columns = axes("x", x, "rows columns")
+    block = tiledsl.next_power_of_2(columns)
+    together = max(1, min(TOGETHER, LARGEST // block))
+    cumsum_kernel[(tiledsl.cdiv(rows, together),)](x, out, rows, columns, ROWS=together, BLOCK=block, **launch)
+    return out
 
 
 def row_sort(x: Any, out: Any = None, **launch: Any) -> Any:

@@ -26,13 +26,16 @@ def side(code: Code, shape: Sequence[int]) -> int:
     return min(width(code, extent) for extent in shape[-2:])
 
 
+def squared(code: Code, shape: Sequence[int]) -> bool:
+    """Whether whole squares cover a tile, and are worth turning."""
+    lanes = side(code, shape)
+    return lanes >= SMALLEST and not shape[-2] % lanes and not shape[-1] % lanes
+
+
 def turns(code: Code, value: Value) -> bool:
     """Whether a tile's memory runs down its columns, and whole squares cover it."""
     shape = value.type.shape
-    if len(shape) < 2 or contiguous_axis(code, value) != len(shape) - 2:
-        return False
-    lanes = side(code, shape)
-    return lanes >= SMALLEST and not shape[-2] % lanes and not shape[-1] % lanes
+    return len(shape) > 1 and contiguous_axis(code, value) == len(shape) - 2 and squared(code, shape)
 
 
 def contiguous_axis(code: Code, value: Value) -> int | None:
