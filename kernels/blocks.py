@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import tiledsl
@@ -29,6 +30,12 @@ def for_product(machine: Machine, m: int, n: int, k: int, itemsize: int, program
     """Rows, columns and depth of what a program multiplies at a time, if there are to be so many programs at least."""
     if machine.memories.get("acc"):
         return _of_accumulators(machine, m, n, itemsize)
+    return _of_registers(m, n, k, programs)
+
+
+@lru_cache(1024)
+def _of_registers(m: int, n: int, k: int, programs: int) -> tuple[int, int, int]:
+    """Sums that stay in caches, where what is multiplied passes through."""
     rows = min(BLOCK, tiledsl.next_power_of_2(m))
     columns = BLOCK * BLOCK // rows  # where there are fewer rows, more columns, that long rows of b are read on end
     columns = max(min(BLOCK, tiledsl.next_power_of_2(n)), min(columns, tiledsl.next_power_of_2(-(-n // programs))))
