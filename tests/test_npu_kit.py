@@ -15,7 +15,7 @@ import tiledsl.language as tl
 from tiledsl.__main__ import main
 from tiledsl.backend import registry
 from tiledsl.backends.npu.kit.record import Recorder
-from tiledsl.backends.npu.kit.vectors import load
+from tiledsl.backends.npu.kit.vectors import load, read_image
 from tiledsl.errors import LaunchError
 from tiledsl.testing.suite import recording
 
@@ -81,6 +81,22 @@ def test_another_simulator_is_told_where_it_parts(vectors: Path, capsys: pytest.
     assert "retired.log line 2: expected `0 1 arg 1 r" in first and "found `0 1 movi 1 r" in first and "arg r" in first.split(";")[1]
     assert "`x` byte 47 (address 0x1000002f): expected 00, found f0" in second
     assert last == "1 vectors, 1 differ"
+
+
+def test_images_are_read_as_simulators_write_them(vectors: Path) -> None:
+    [place] = vectors.iterdir()
+    vector, path = load(place), place / "memory_out.hex"
+    path.write_text("// 0x01000000\n" + path.read_text().replace("0000\n", "00_00 // lowest\n").upper())
+    assert read_image(path, vector.places) == vector.after
+    path.write_text("@1000000\n" + "x" * 32)
+    with pytest.raises(LaunchError, match=r"memory_out.hex:2: `x+` is no number in hexadecimal"):
+        read_image(path, vector.places)
+
+
+def test_vectors_of_another_machine_are_told(vectors: Path) -> None:
+    with pytest.raises(LaunchError, match="is of the machine `t1-base`, words of 128 bits; it is held against `edge`") as caught:
+        list(registry.find("npu:edge").replayed(vectors))  # type: ignore[attr-defined]
+    assert "--backend" in str(caught.value)
 
 
 def test_a_folder_without_vectors_and_another_format(vectors: Path, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_defaults_are_those_of_the_base() -> None:
         ("[matrix.rate]\ni8 = -1\n", "matrix.rate.i8 is -1", "a number from 0 to 64"),
         ("[matrix]\nrows = 0\n", "matrix.rows is 0 and matrix.cols is 32", "write 0 for both"),
         ("[spm\n", "is no TOML", ""),
+        ('[npu]\nname = " "\n', "npu.name is ' '", "what it is called"),
         ('[npu]\nname = "\xe9"\n', "is no TOML: byte 14 is no UTF-8", "save it as UTF-8"),
         ("[spm]\nsource = 1\n", "spm.source is 1, not a string", "where the numbers"),
         ("[energy.mac_pj]\ni8 = nan\n", "energy.mac_pj.i8 is nan", "a number, 0 or more"),
@@ -83,6 +84,18 @@ def test_a_launch_names_a_machine(tmp_path: Path) -> None:
         np.testing.assert_array_equal(out, 2 * x)
         cycles.append(launched.report.cycles)
     assert cycles[0] == cycles[1] > cycles[2] and cycles[3] > cycles[0] + 5000
+
+
+def test_a_machine_of_a_file_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what was compiled for it, also once its file lies elsewhere than where one is."""
+    spec(tmp_path, '[npu]\nname = "other"\ncores = 3\n')
+    monkeypatch.chdir(tmp_path)
+    x = np.arange(64, dtype=np.float32)
+    launched = doubled[(1,)](x, x.copy(), N=64, backend="npu:mine.npu.toml")
+    monkeypatch.chdir("/")
+    assert "halt" in launched.asm["asm"] and "asm" in repr(launched)
+    backend = registry.find(f"npu:{tmp_path / 'mine.npu.toml'}")
+    assert registry.find(backend.name) is backend
 
 
 def test_a_machine_that_is_not_there() -> None:

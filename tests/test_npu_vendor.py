@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import tiledsl
 import tiledsl.language as tl
+from tiledsl.__main__ import main
 from tiledsl.backend import registry
 from tiledsl.backend.isa import Illegal
 from tiledsl.backends.npu import Backend
@@ -23,7 +24,7 @@ from tiledsl.backends.npu.isa.encoding import PLACES, SLOTS, instruction_set
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.machine import T1_BASE, read
 from tiledsl.backends.npu.simulator.checked import Checks
-from tiledsl.errors import LaunchError
+from tiledsl.errors import LaunchError, TileError
 from tiledsl.explore.named import machine_named
 from tiledsl.ir.types import DTYPES
 from tiledsl.testing import conformance
@@ -162,6 +163,13 @@ def test_vectors_hold_its_words_and_run_again(tmp_path: Path) -> None:
     assert list(backend.replayed(tmp_path)) == [("0000-rectified", [])]
 
 
+def test_the_suite_of_vectors_has_its_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.register(Backend(MACHINE, name="sable"))
+    asked = ["vectors", str(tmp_path), "--backend", "sable", "--types", "i32", "--programs", "0", "--no-kernels"]
+    assert main(asked) == 0 and "its own instructions: 1 vectors" in capsys.readouterr().out
+    assert any(" leaky 1 " in path.read_text() for path in tmp_path.glob("*-own_leaky/retired.log"))
+
+
 def test_doctor_and_sweep_know_it_by_its_name() -> None:
     registry.register(Backend(MACHINE, name="sable"))
     assert machine_named("sable") == MACHINE and machine_named("edge").name == "edge"
@@ -281,12 +289,32 @@ def test_mistakes_of_a_declaration_are_named(tmp_path: Path, change: tuple[str, 
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (("if op.spec.name", "if op.spec.nome"), r"hooks.py:10: AttributeError: .* has no attribute 'nome'"),
+        (('"b": op', '"c": op'), r"instruction rolled: its match gives {'a': .*, 'c': .*}\nhelp: values for a, b, or None"),
+        (("500.0", "machine.lines"), r"hooks.py:13: AttributeError: .* has no attribute 'lines'"),
+        (("500.0", "-1"), r"instruction rolled: its cost is -1\nhelp: a number of cycles, 0 or more"),
+        (("core.get(a) -", "core.take(a) -"), r"UNSUPPORTED: rolled: .*hooks.py:16: AttributeError: .* has no attribute 'take'\n  -->"),
+    ],
+)
+def test_mistakes_of_functions_say_where(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    x = np.zeros((4, 8), np.int32)
+    with pytest.raises(TileError, match=message):
+        run(vendor(tmp_path, ROLLED.replace(*change)), differences, x, x, x.copy(), M=4, N=8)
+
+
 def test_files_of_hooks(tmp_path: Path) -> None:
     first = vendor(tmp_path, CAPPED).machine
     assert first != vendor(tmp_path, CAPPED.replace("no more", "not more")).machine  # kernels are compiled again
     assert instruction_set(T1_BASE) is T1
     with pytest.raises(LaunchError, match="declares no instructions"):
         vendor(tmp_path, "EXTENSION = None\n")
+    with pytest.raises(LaunchError, match=r"hooks.py:8: SyntaxError: invalid syntax"):
+        vendor(tmp_path, "def (\n")
+    with pytest.raises(LaunchError, match=r"hooks.py:8: ZeroDivisionError: division by zero"):
+        vendor(tmp_path, "1 / 0\n")
     (tmp_path / "hooks.py").unlink()
     with pytest.raises(LaunchError, match=r"npu.hooks is 'hooks.py': No such file"):
         read(tmp_path / "mine.npu.toml")

@@ -9,6 +9,8 @@ import pytest
 from test_command import said
 
 from tiledsl.backend import registry
+from tiledsl.backends.npu import Backend as Npu
+from tiledsl.backends.npu.machine import find
 
 SCRIPT = """
 import sys
@@ -63,3 +65,12 @@ def test_what_cannot_be_watched_is_said(script: str, capsys: pytest.CaptureFixtu
     assert code == 1 and "did you mean `edge`?" in text
     code, text = said(capsys, "sim", "missing.py")
     assert code == 2 and "missing.py: there is no such file" in text
+    (Path(script).parent / "file").touch()
+    code, text = said(capsys, "trace", "-o", str(Path(script).parent / "file" / "traces"), script, "1")
+    assert code == 1 and "file/traces: Not a directory" in text
+
+
+def test_the_machine_of_a_package_is_watched(script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {**registry._registered, "coral": Npu(find("edge"), name="coral")})
+    code, text = said(capsys, "sim", "--machine", "coral", script, "1")
+    assert code == 0 and "fill on edge" in text

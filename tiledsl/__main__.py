@@ -74,7 +74,7 @@ def show_isa(arguments: Sequence[str]) -> int:
     parser.add_argument("backend", nargs="?", default="npu", metavar="BACKEND", help=f"{', '.join(registry.names())} (%(default)s)")
     backend = registry.find(parser.parse_args(arguments).backend)
     manual = getattr(backend, "manual", None)
-    print(manual() if callable(manual) else f"`{backend.name}` has no instruction set of its own")
+    print(manual().rstrip() if callable(manual) else f"`{backend.name}` has no instruction set of its own")
     return 0
 
 
@@ -179,6 +179,7 @@ def trace(arguments: Sequence[str]) -> int:
     parser = _watching(trace)
     parser.add_argument("-o", "--output", type=Path, default=Path("traces"), metavar="FOLDER", help="where to write them (%(default)s)")
     options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)  # before the script begins
     return _watched(options, profiles.written(options.output))
 
 
@@ -197,7 +198,7 @@ def _watching(command: Callable[[Sequence[str]], int]) -> argparse.ArgumentParse
 
 def _watched(options: argparse.Namespace, tell: Callable[[profiles.Profile], None]) -> int:
     """A script whose launches are told."""
-    if not options.script.exists():
+    if not options.script.is_file():
         print(f"{options.script}: there is no such file", file=sys.stderr)
         return 2
     return profiles.watch(options.machine, tell, lambda: script.run([str(options.script), *options.arguments]))

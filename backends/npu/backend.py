@@ -28,7 +28,7 @@ from .isa.encoding import instruction_set
 from .isa.manual import manual
 from .isa.state import Core, to_raw
 from .kit.own import Make, cases
-from .machine import T1_BASE, Npu, find
+from .machine import PRESETS, T1_BASE, Npu, find
 from .numerics import numerics
 from .simulator.account import Account, Remembered
 from .simulator.checked import CheckedCore, Checks, asked_for
@@ -80,7 +80,8 @@ class Backend:
     def variant(self, machine: str) -> Backend:
         """The backend of another machine: a preset by its name, or a spec file."""
         found = find(machine)
-        return self if found == self.machine else Backend(found, self.patience, self.checks, tell=self.tell)
+        name = "" if machine in PRESETS else f"npu:{Path(machine).absolute()}"  # by which it is found again
+        return self if found == self.machine else Backend(found, self.patience, self.checks, name, self.tell)
 
     @cached_property
     def profiler(self) -> Backend:

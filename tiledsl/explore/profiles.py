@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from ..backend import registry
 from ..backends.npu import Backend
-from ..backends.npu.machine import find
 from ..backends.npu.timing.profile import Profile
 from ..backends.npu.timing.text import SUMMARY, summary
+from .named import machine_named
 
 __all__ = ["Profile", "printed", "ranked", "watch", "written"]
 
@@ -19,7 +20,8 @@ Tell = Callable[[Profile], None]
 
 def watch(machine: str, tell: Tell, run: Callable[[], int]) -> int:
     """Run something whose launches go to a machine, unless they name a backend; `tell` hears the profile of each on any npu."""
-    found = find(machine)
+    found = machine_named(machine)
+    name = machine if machine in registry.names() else "npu" if found.name == "t1-base" else f"npu:{machine}"
     count = 0
 
     def told(profile: Profile) -> None:
@@ -27,7 +29,10 @@ def watch(machine: str, tell: Tell, run: Callable[[], int]) -> int:
         count += 1
         tell(profile)
 
-    with registry.standing_in(Backend().telling(told)), registry.using("npu" if found.name == "t1-base" else f"npu:{machine}"):
+    with ExitStack() as heard:
+        for backend in {"npu": Backend(), name: registry.find(name)}.values():
+            heard.enter_context(registry.standing_in(backend.telling(told)))  # type: ignore[attr-defined]
+        heard.enter_context(registry.using(name))
         code = run()
     if not count and not code:
         print("nothing was launched on npu", "help: launches that name another backend run there", sep="\n", file=sys.stderr)
@@ -41,12 +46,11 @@ def printed(profile: Profile) -> None:
 
 
 def written(folder: Path) -> Tell:
-    """Two files for each launch, numbered."""
+    """Two files for each launch, numbered, in a folder that there is."""
     count = 0
 
     def tell(profile: Profile) -> None:
         nonlocal count
-        folder.mkdir(parents=True, exist_ok=True)
         name = f"{count:03}-{profile.kernel}"
         print(profile.trace(folder / f"{name}.json.gz"), profile.html(folder / f"{name}.html"), sep="\n", flush=True)
         count += 1

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from .. import ops
 from ..backend import registry
-from ..backend.base import Options
+from ..backend.base import Backend, Options
 from ..errors import TypeRuleError, Unsupported
 from ..ir.core import Block, Builder, Kernel, Value
 from ..ir.spec import OpSpec, infer_results
@@ -86,14 +86,19 @@ def _alone(backend: str, spec: OpSpec, elems: Sequence[DType]) -> Row:
 def own(backend: str, elems: Sequence[DType]) -> Iterable[Row]:
     """A row for each kind of case that a backend adds."""
     rows: dict[str, Row] = {}
-    given = getattr(registry.find(backend), "cases", None)
-    for name, kind, tiles, make in given(elems, LANES) if given is not None else ():
-        try:
-            case = case_of(f"own_{name}", tiles, make)
-        except TypeRuleError:
-            continue
+    for name, kind, case in added(registry.find(backend), elems):
         _try(rows.setdefault(name, Row(name)), kind, case, backend)
     return rows.values()
+
+
+def added(backend: Backend, elems: Sequence[DType] = EVERY) -> Iterator[tuple[str, str, Case]]:
+    """The cases that a backend adds to those of ops, as (row, kind, case)."""
+    given = getattr(backend, "cases", None)
+    for name, kind, tiles, make in given(elems, LANES) if given is not None else ():
+        try:
+            yield name, kind, case_of(f"own_{name}", tiles, make)
+        except TypeRuleError:
+            continue
 
 
 def _try(row: Row, name: str, case: Case, backend: str) -> None:

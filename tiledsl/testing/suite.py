@@ -1,4 +1,4 @@
-"""Vectors for the people who build a machine: every op on its types, random programs and the ready kernels, recorded launch by launch.
+"""Vectors for those who build a machine: ops on their types, its own instructions, random programs, ready kernels, launch by launch.
 
 A backend takes part by `recorder(folder)`, which gives a backend that writes down every launch, and `replayed(folder, against)`.
 """
@@ -16,19 +16,23 @@ from hypothesis import given, settings
 from ..backend import registry
 from ..backend.base import Options
 from ..errors import LaunchError, Unsupported, nearest
+from ..ir.types import DType
 from ..passes import pipeline
 from .cases import Case, bind
-from .conformance import EVERY, QUIET, minimal
+from .conformance import EVERY, QUIET, added, minimal
 from .programs import cases, pure_specs
 
 ALONE = ("pointer", "address", "offset")  # what makes no sense without a use
 
 
 def write(folder: Path, backend: str, elems: Sequence[str] = (), programs: int = 20, kernels: bool = True) -> Iterator[str]:
-    """Record a suite below a folder, a line about each family: ops on these types (all if none is named), so many random programs,
-    and the ready kernels on the first shape that each declares for tests."""
+    """Record a suite below a folder, a line about each family: ops on these types (all if none is named), what the machine adds to
+    them, so many random programs, and the ready kernels on the first shape that each declares for tests."""
     recorder = recording(backend, folder)
-    yield f"ops: {sum(_recorded(recorder, case) for case in _minimal(elems))} vectors"
+    types = _types(elems)
+    yield f"ops: {sum(_recorded(recorder, case) for case in _minimal(types))} vectors"
+    if own := [case for _, _, case in added(recorder, types)]:
+        yield f"its own instructions: {sum(_recorded(recorder, case) for case in own)} vectors"
     if programs:
         yield f"random programs: {sum(_recorded(recorder, case) for case in _random(programs))} vectors"
     if kernels:
@@ -43,12 +47,16 @@ def recording(backend: str, folder: Path) -> Any:
     return make(folder)
 
 
-def _minimal(elems: Sequence[str]) -> Iterator[Case]:
+def _types(elems: Sequence[str]) -> list[DType]:
+    """The types of these names, all if there are none; LaunchError for a name that is no type's."""
     names = [t.name for t in EVERY]
     for name in elems:
         if name not in names:
             raise LaunchError(f"there is no type `{name}`", help=nearest(name, names) or f"types: {', '.join(names)}")
-    types = [t for t in EVERY if not elems or t.name in elems]
+    return [t for t in EVERY if not elems or t.name in elems]
+
+
+def _minimal(types: Sequence[DType]) -> Iterator[Case]:
     for spec in pure_specs(exact=False):
         if spec.name not in ALONE:
             for _, case in minimal(spec, types):
@@ -82,14 +90,11 @@ def _recorded(recorder: Any, case: Case) -> bool:
 
 def _run_kernels(recorder: Any) -> int:
     """How many launches the ready kernels make."""
-    before, written = registry.find(recorder.name), recorder.written
-    registry.register(recorder)
-    try:
+    written = recorder.written
+    with registry.standing_in(recorder):
         for sample in import_module("tiledsl.kernels").samples():  # by name: the compiler does not depend on the kernels
             arrays, chosen = sample.inputs(np.random.default_rng(0), **sample.tests[0])
             sample.run(*arrays, **chosen, backend=recorder.name)
-    finally:
-        registry.register(before)
     return recorder.written - written
 
 

@@ -15,24 +15,28 @@ it may be a function of the op whose result the instruction makes: the values of
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial, wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from tiledsl import ops
 from tiledsl.backend.isa import Instruction, InstructionSet
-from tiledsl.errors import LaunchError, nearest
+from tiledsl.errors import LaunchError, TileError, nearest
 from tiledsl.ir.core import Op, Value
 from tiledsl.ir.spec import SPECS
 from tiledsl.ir.types import Tile
 
 from ..machine import Npu
 from .instructions import T1
-from .state import TileDescriptor
+from .state import TileDescriptor, Trap
 
 ENGINES = ("M", "V", "X")
 MOST_TILES, MOST_FIELDS = 4, 6  # what a row of the trace, and a record of the fast simulator, have room for
@@ -72,11 +76,11 @@ class Extension:
         """Declare an instruction; see the head of this file. One that is not `elementwise` sees its operands as wholes."""
 
         def declare(meaning: Callable[..., Any]) -> Custom:
-            new = self._declared.instruction(opcode, unit=unit)(meaning)
+            new = self._declared.instruction(opcode, unit=unit)(_told(meaning, ValueError))  # which becomes a trap
             _require_sound(new)
             pattern = _parsed(new, match) if isinstance(match, str) else None
-            found = match if callable(match) else lambda op: matched(pattern, op)
-            made = Custom(new, found, pattern, cost, legal or (lambda machine, types: True), elementwise)
+            found = partial(_found, new, _told(match)) if callable(match) else partial(matched, pattern)
+            made = Custom(new, found, pattern, partial(_cycles, new, _told(cost)), _told(legal or _always), elementwise)
             self.customs[new.name] = made
             return made
 
@@ -97,6 +101,52 @@ def _require_sound(new: Instruction) -> None:
             f"instruction {new.name} has the fields {', '.join(label for label, _ in new.fields)}",
             help=f"`to: TileTo` first, then what it reads: tiles, {MOST_TILES} in all, scalar registers, numbers",
         )
+
+
+# --- a vendor's functions ----------------------------------------------------------------------------------------------
+
+
+def _told(function: Callable[..., Any], kind: type[Exception] = LaunchError) -> Callable[..., Any]:
+    """The same, but what it raises by mistake says where."""
+
+    @wraps(function)
+    def call(*given: Any) -> Any:
+        try:
+            return function(*given)
+        except (TileError, Trap):
+            raise
+        except Exception as error:
+            raise kind(_said(error, inspect.getsourcefile(function) or "")) from error
+
+    return call
+
+
+def _said(error: Exception, path: str) -> str:
+    """An exception, with the last line of a file that it came through, or that is no Python."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
+    return f"{path}:{line}: {type(error).__name__}: {getattr(error, 'msg', error)}"
+
+
+def _always(machine: Npu, types: Mapping[str, Tile]) -> bool:
+    return True
+
+
+def _cycles(new: Instruction, cost: Cost, machine: Npu, tiles: Mapping[str, TileDescriptor]) -> float:
+    """What a cost says, if it is one."""
+    cycles = cost(machine, tiles)
+    if not isinstance(cycles, int | float | np.number) or not 0 <= cycles < 1 << 53:
+        raise LaunchError(f"instruction {new.name}: its cost is {cycles!r}", help="a number of cycles, 0 or more")
+    return float(cycles)
+
+
+def _found(new: Instruction, match: Match, op: Op) -> Operands | None:
+    """What a match that is a function finds, if it is values for all operands."""
+    found = match(op)
+    wanted = {label for label, where in new.fields if where.role != "write"}
+    if found is not None and (set(found) != wanted or not all(isinstance(x, Value) for x in found.values())):
+        raise LaunchError(f"instruction {new.name}: its match gives {found!r}", help=f"values for {', '.join(sorted(wanted))}, or None")
+    return found
 
 
 # --- matches -----------------------------------------------------------------------------------------------------------
@@ -184,7 +234,12 @@ def loaded(path: str, digest: str) -> Mapping[str, Custom]:
     name = f"tiledsl_hooks_{digest[:12]}"
     module = sys.modules[name] = ModuleType(name)
     module.__file__ = path
-    exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)  # Python's bytecode may be that of a second ago
+    try:
+        exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)  # Python's bytecode may be that of a second ago
+    except TileError:
+        raise
+    except Exception as error:
+        raise LaunchError(_said(error, path)) from error
     found = [x for x in vars(module).values() if isinstance(x, Extension)]
     if not found:
         raise LaunchError(f"{path} declares no instructions", help="EXTENSION = Extension(), and instructions of it")

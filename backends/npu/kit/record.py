@@ -85,6 +85,11 @@ def replayed(folder: Path, machine: Npu, against: Path | None = None) -> Iterato
         raise LaunchError(f"there are no vectors in {folder}", help=f"write some: python -m tiledsl vectors {folder}")
     for place in found:
         vector = load(place)
+        if against is None and (vector.machine, vector.bits) != (machine.name, instruction_set(machine).bits):
+            raise LaunchError(
+                f"{place} is of the machine `{vector.machine}`, words of {vector.bits} bits; it is held against `{machine.name}`",
+                help="name the one that they were made for: --backend ...",
+            )
         if against is None:
             after, retired = execute(vector, machine)
         else:

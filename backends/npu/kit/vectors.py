@@ -120,12 +120,16 @@ def read_image(path: Path, places: Sequence[Place]) -> list[bytes]:
     """The bytes of every place in an image, whoever wrote it; LaunchError where it lacks some."""
     found: dict[int, bytes] = {}
     at = 0
-    for line in path.read_text().split():
-        if line.startswith("@"):
-            at = int(line[1:], 16)
-        else:
-            found[at] = bytes.fromhex(line)[::-1]
-            at += 1
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for word in line.partition("//")[0].split():  # simulators comment on what they write
+            try:
+                if word.startswith("@"):
+                    at = int(word[1:], 16)
+                else:
+                    found[at] = bytes.fromhex(word.replace("_", "").zfill(2 * LINE))[::-1]
+                    at += 1
+            except ValueError:
+                raise LaunchError(f"{path}:{number}: `{word}` is no number in hexadecimal", help="bits that nothing set are 0") from None
     pieces = []
     for place in places:
         first = place.address // LINE

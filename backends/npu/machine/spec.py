@@ -186,6 +186,8 @@ def _checked(place: str, key: Key, value: Any) -> Any:
     if key.choices and value not in key.choices:
         notes = [f"known: {', '.join(key.choices)}"]
         raise LaunchError(f"{place}: {key.name} is {value!r}", notes=notes, help=nearest(value, key.choices) or key.meaning)
+    if key.name == "npu.name" and not value.strip():
+        raise LaunchError(f"{place}: {key.name} is {value!r}", help=key.meaning)
     if key.kind in (str, bool):
         return value
     if not key.least <= value <= key.most:
