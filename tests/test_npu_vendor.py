@@ -268,6 +268,9 @@ def test_the_check_runs_what_an_instruction_stands_for(tmp_path: Path) -> None:
     registry.register(vendor(tmp_path, CAPPED.replace("np.minimum(", "np.maximum(")))
     (row,) = conformance.own("mine", [DTYPES["i32"]])
     assert list(row.wrong) == ["i32 i32 i32"]
+    registry.register(vendor(tmp_path, CAPPED.replace("np.minimum(", "np.least(")))
+    (row,) = conformance.own("mine", [DTYPES["i32"]])
+    assert "has no attribute 'least'" in row.wrong["i32 i32 i32"]
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,23 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
 def test_what_fails_is_no_silence(tmp_path: Path) -> None:
     with pytest.raises(StopIteration):  # there is no such kernel
         run([EDGE], {"none": (Step("none", {}),)}, Here())
+    began = Counting()
     with pytest.raises(FileNotFoundError):
-        run([EDGE], TINY, Here(), tmp_path / "nowhere" / "sweep.jsonl")
+        run([EDGE], TINY, began, tmp_path / "nowhere" / "sweep.jsonl")
+    assert began.count == 0
+
+
+def test_what_was_done_before_a_failure_is_kept(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(StopIteration):
+        run([EDGE], {**TINY, "none": (Step("none", {}),)}, pool, tmp_path / "sweep.jsonl")
+    assert len(list(kept(tmp_path / "sweep.jsonl"))) == 2
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("\n# mine\n")
+    with pytest.raises(LaunchError, match="notes.md:2 is no result of a sweep"):
+        run([EDGE], TINY, Here(), tmp_path / "notes.md")
+    assert (tmp_path / "notes.md").read_text() == "\n# mine\n"
 
 
 def test_threads_measure_the_same() -> None:
@@ -124,9 +139,22 @@ def test_what_is_not_installed_is_said_first(monkeypatch: pytest.MonkeyPatch, ca
     assert "matplotlib, which is not installed" in capsys.readouterr().err
 
 
+def test_arguments_that_cannot_be_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "edge", "--jobs", "-1"]) == 1
+    assert "--jobs is -1" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_a_picture_that_cannot_be_written_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, message in (("sweep.xyz", "there is no format `xyz`"), ("nowhere/sweep.png", "No such file or directory")):
+        assert main(["sweep", "edge", "--plot", str(tmp_path / name)]) == 1
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
-    plot(run([T1_BASE, EDGE], TINY, Here()), tmp_path / "sweep.png")
+    points = run([T1_BASE, EDGE], TINY, Here())
+    plot([*points, Point(EDGE, "rows", error="does not run")], tmp_path / "sweep.png")
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -47,6 +47,10 @@ def main(options: argparse.Namespace) -> int:
     for wanted, module in ((options.dask, "distributed"), (options.plot, "matplotlib")):
         if wanted and find_spec(module) is None:
             raise LaunchError(f"this needs {module}, which is not installed", help="pip install 'tiledsl[sweep]'")
+    if options.jobs < 0:
+        raise LaunchError(f"--jobs is {options.jobs}", help="how many processes; 0 for this one")
+    if options.plot is not None:
+        _require_picture(options.plot)
     machines = varied([machine_named(name) for name in options.machines or PRESETS], [axis(text) for text in options.vary])
     phases = chosen(options.phases, options.dtype)
     with executor(options) as pool, progress() as told:
@@ -74,7 +78,10 @@ def axis(text: str) -> tuple[list[str], list[Any]]:
 def executor(options: argparse.Namespace) -> Iterator[Executor]:
     """Who computes."""
     if options.dask:
-        client = import_module("distributed").Client(options.dask)
+        try:
+            client = import_module("distributed").Client(options.dask)
+        except (OSError, ValueError) as error:
+            raise LaunchError(f"--dask {options.dask}: {error}", help="the address that `dask scheduler` prints, tcp://host:8786") from None
         try:
             yield client.get_executor()
         finally:
@@ -123,31 +130,60 @@ def table(points: Sequence[Point]) -> str:
     return "\n".join(lines)
 
 
+LISTED = 16  # names that a picture has room for
+TICKS = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)  # of a decade
+
+
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Time over area, a picture for each phase; colour is energy, a ring marks the best, and a line what time so much area buys."""
-    matplotlib = import_module("matplotlib")
-    matplotlib.use("Agg")
-    pyplot = import_module("matplotlib.pyplot")
-    phases = list(dict.fromkeys(p.phase for p in points))
-    columns = min(len(phases), 2)
-    figure, grid = pyplot.subplots(-(-len(phases) // columns), columns, figsize=(7 * columns, 2.5 * (len(phases) + 1)), squeeze=False)
+    """Time over area, a picture for each phase; colour is energy, a ring marks the best, and a line what time so much area buys. Machines
+    have numbers, which a list below explains; where there are many, the best have."""
+    pyplot, ticker = import_module("matplotlib.pyplot"), import_module("matplotlib.ticker")
+    phases = list(dict.fromkeys(p.phase for p in points if not p.error))
+    best = [p for phase in phases for p in front([p for p in points if p.phase == phase])]
+    named = list(dict.fromkeys(p.machine.name for p in points))
+    if len(named) > LISTED:
+        named = [name for name in named if any(p.machine.name == name for p in best)]
+    columns = min(max(len(phases), 1), 2)
+    rows = -(-len(phases) // columns) or 1
+    below = 0.4 + 0.17 * len(named)  # inches
+    figure, grid = pyplot.subplots(rows, columns, figsize=(6.5 * columns, 4.5 * rows + below), squeeze=False)
     for axes in grid.flat[len(phases) :]:
         axes.set_visible(False)
     for axes, phase in zip(grid.flat, phases, strict=False):
         here = sorted((p for p in points if p.phase == phase and not p.error), key=lambda p: (p.area, p.seconds))
-        best = front(here)
+        ringed = [p for p in here if p in best]
         fastest = [p.seconds for p in here]
         bought = [min(fastest[: i + 1]) for i in range(len(here))]
-        shown = axes.scatter([p.area for p in here], [p.seconds for p in here], c=[p.joules for p in here], norm="log", zorder=2)
-        axes.scatter([p.area for p in best], [p.seconds for p in best], s=90, facecolors="none", edgecolors="black", linewidths=0.8)
+        energy = [p.joules for p in here]
+        shown = axes.scatter([p.area for p in here], fastest, c=energy, norm="log", zorder=2)
+        axes.scatter([p.area for p in ringed], [p.seconds for p in ringed], s=90, facecolors="none", edgecolors="black", linewidths=0.8)
         axes.step([p.area for p in here], bought, where="post", color="grey", linewidth=0.8, zorder=1)
         for p in here:
-            axes.annotate(p.machine.name, (p.area, p.seconds), fontsize=6, xytext=(5, 3), textcoords="offset points")
-        axes.set(title=phase, xlabel="area in square millimetres", ylabel="seconds", xscale="log", yscale="log")
-        figure.colorbar(shown, ax=axes, label="joules")
-    figure.tight_layout()
+            if p.machine.name in named:
+                number = str(named.index(p.machine.name) + 1)
+                axes.annotate(number, (p.area, p.seconds), fontsize=8, xytext=(6, 4), textcoords="offset points")
+        axes.set(title=phase, xlabel="area in mm2", ylabel="time", xscale="log", yscale="log")
+        for axis, unit in ((axes.xaxis, ""), (axes.yaxis, "s")):
+            axis.set_major_locator(ticker.LogLocator(subs=TICKS))
+            axis.set_major_formatter(ticker.EngFormatter(unit))
+            axis.set_minor_formatter(ticker.NullFormatter())
+        scale = figure.colorbar(shown, ax=axes, label="energy", ticks=sorted({min(energy), max(energy)}))
+        scale.ax.yaxis.set_major_formatter(ticker.EngFormatter("J"))
+        scale.ax.yaxis.set_minor_locator(ticker.NullLocator())
+    figure.tight_layout(rect=(0, below / figure.get_figheight(), 1, 1))
+    figure.text(0.02, 0.01, "\n".join(f"{n}  {name}" for n, name in enumerate(named, 1)), fontsize=8, va="bottom", family="monospace")
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def _require_picture(path: Path) -> None:
+    """Refuse where no picture can be written, before anything is measured."""
+    matplotlib = import_module("matplotlib")
+    matplotlib.use("Agg")
+    known = import_module("matplotlib.backend_bases").FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:] not in known:
+        raise LaunchError(f"--plot {path}: there is no format `{path.suffix[1:]}`", help=f"one of {', '.join(known)}")
+    path.touch()
 
 
 def _short(value: float, unit: str) -> str:

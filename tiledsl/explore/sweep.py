@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from ..backends.npu.machine import Npu
 from ..backends.npu.machine.spec import with_keys
 from ..backends.npu.timing.energy import area
 from ..digest import sha256
-from ..errors import TileError
+from ..errors import LaunchError, TileError
 from ..runtime.cache import backend_version, compiler_version
 from .workloads import Step, sample
 
@@ -116,6 +114,9 @@ def _measured(machine: Npu, step: Step) -> Values:
     }
 
 
+BEGINNING = '{"key": "'  # of a line of results
+
+
 def key_of(machine: Npu, phase: str, steps: Sequence[Step]) -> str:
     """What a measurement depends on: machine, kernels and shapes, and the compiler and its backend."""
     labels = [step.label for step in steps]
@@ -137,18 +138,19 @@ def run(
     if known:
         told(f"{len(known)} of {len(asked)} were measured before")
     keep = _Keep(asked, known, len(missing), results, told)
-    futures: list[Future[list[Values]]] = []
+    waiting: dict[Future[list[Values]], str] = {}
     try:
         for key in missing:
-            futures.append(executor.submit(measure, asked[key][0], asked[key][2]))
-            futures[-1].add_done_callback(partial(keep, key))  # whatever becomes of the others
-        for future in as_completed(futures):
-            future.result()
-    finally:
-        for future in futures:
-            future.cancel()  # one failed, or the user had enough
-    if keep.problem is not None:
-        raise keep.problem
+            future = executor.submit(measure, asked[key][0], asked[key][2])
+            waiting[future] = key
+            if future.done():  # an executor that works here and now
+                keep(waiting.pop(future), future.result())
+        for future in as_completed(list(waiting)):
+            keep(waiting.pop(future), future.result())
+    finally:  # one failed, or the user had enough
+        for future, key in waiting.items():
+            if not future.cancel() and future.done() and future.exception() is None:
+                keep(key, future.result())
     return [point(m, phase, known[key]) for key, (m, phase, _) in asked.items()]
 
 
@@ -161,24 +163,15 @@ class _Keep:
     missing: int
     results: Path | None
     told: Callable[[str], object]
-    problem: Exception | None = None  # a callback's own would be lost
 
     def __post_init__(self) -> None:
-        self.began, self.lock, self.before = time.monotonic(), threading.Lock(), len(self.known)
-        if self.results is not None and self.results.exists() and not self.results.read_bytes().endswith(b"\n"):
-            with self.results.open("a") as file:
-                file.write("\n")  # who wrote the last line was ended
+        self.began, self.before = time.monotonic(), len(self.known)
+        if self.results is not None:
+            with self.results.open("a+b") as file:  # said before anything is measured, if that cannot be
+                if file.tell() and not self.results.read_bytes().endswith(b"\n"):
+                    file.write(b"\n")  # who wrote the last line was ended
 
-    def __call__(self, key: str, future: Future[list[Values]]) -> None:
-        if future.cancelled() or future.exception() is not None:
-            return
-        try:
-            with self.lock:
-                self.one(key, future.result())
-        except Exception as error:
-            self.problem = error
-
-    def one(self, key: str, steps: list[Values]) -> None:
+    def __call__(self, key: str, steps: list[Values]) -> None:
         """A measurement is there."""
         machine, phase, _ = self.asked[key]
         self.known[key] = steps
@@ -193,8 +186,11 @@ class _Keep:
 
 
 def kept(results: Path) -> Iterator[tuple[str, list[Values]]]:
-    """The measurements in a file; a last line that was cut off is none."""
-    for line in results.read_text().splitlines() if results.exists() else ():
+    """The measurements in a file; a line that was cut off is none. LaunchError for a file of something else."""
+    lines = results.read_text(errors="replace").splitlines() if results.exists() else []
+    for number, line in enumerate(lines, 1):
+        if line[: len(BEGINNING)] != BEGINNING[: len(line)]:
+            raise LaunchError(f"{results}:{number} is no result of a sweep", help="name another file, or one that is not there yet")
         try:
             entry = json.loads(line)
         except ValueError:
