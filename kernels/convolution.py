@@ -60,8 +60,9 @@ def conv3x3(x: Any, weight: Any, out: Any = None, blocks: tuple[int, int] = (64,
     filters = axes("weight", weight, "3 3 channels filters")[-1]
     weight = operand("weight", weight, (3, 3, channels, filters))
     out = output(out, x, (images, height, width, filters))
-    block_w, block_f = (min(b, tiledsl.next_power_of_2(n)) for b, n in zip(blocks, (width, filters), strict=True))
-    conv3x3_kernel[(images * height, tiledsl.cdiv(width, block_w), tiledsl.cdiv(filters, block_f))](
+    across, block_f = tiledsl.cdiv(width, blocks[0]), min(blocks[1], tiledsl.next_power_of_2(filters))
+    block_w = max(1, tiledsl.cdiv(width, max(across, 1)))  # any number: a line in equal parts leaves nothing over
+    conv3x3_kernel[(images * height, across, tiledsl.cdiv(filters, block_f))](
         x, weight, out, height, width, CHANNELS=channels, FILTERS=filters, BLOCK_W=block_w, BLOCK_F=block_f, **launch
     )
     return out
