@@ -99,6 +99,15 @@ def test_vectors_of_another_machine_are_told(vectors: Path) -> None:
     assert "--backend" in str(caught.value)
 
 
+def test_words_that_stop_are_a_difference(vectors: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    [place] = vectors.iterdir()
+    words = (place / "program.hex").read_text().split()
+    (place / "program.hex").write_text("\n".join([words[0], "f" * 32, *words[2:]]))
+    assert main(["vectors", str(vectors), "--check"]) == 1
+    said = capsys.readouterr().out
+    assert "ILLEGAL: opcode 0xff is no instruction of T1-128" in said and "instruction 1: word 0xfff" in said and "1 differ" in said
+
+
 def test_a_folder_without_vectors_and_another_format(vectors: Path, tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="there are no vectors in"):
         list(registry.find("npu").replayed(tmp_path / "nothing"))  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from conftest import examples
 
 import tiledsl
 import tiledsl.language as tl
+from tiledsl.backend import registry
 from tiledsl.backend.isa import Illegal
+from tiledsl.backends.npu import Backend
+from tiledsl.backends.npu.compiler import container
 from tiledsl.backends.npu.isa.instructions import T1
 from tiledsl.backends.npu.isa.state import Core, Trap
 from tiledsl.backends.npu.machine import Npu
@@ -300,3 +304,19 @@ def test_an_illegal_word_is_a_trap():
         decode([0xFF])
     with pytest.raises(Trap, match="ILLEGAL: halt: bits outside its fields are set"):
         decode([T1.encode("halt") | 1 << 95])
+
+
+def test_a_program_with_a_word_that_is_none_says_which(monkeypatch):
+    """As if memory had lost a bit of it."""
+    monkeypatch.setattr("tiledsl.backends.npu.backend.from_bytes", lambda data, machine: spoilt(container.from_bytes(data, machine)))
+    with registry.standing_in(Backend()), pytest.raises(TileError) as caught:
+        reads_beyond[(1,)](np.zeros(64, np.float32), np.zeros(64, np.float32), B=64, backend="npu")
+    first, place, *_, last = re.sub("--> .*/", "--> ", str(caught.value)).splitlines()
+    assert re.fullmatch(r"error: ILLEGAL: pid: bits outside its fields are set in 0x8003ffff00ffffff0[0-9a-f]+18", first)
+    assert re.fullmatch(rf"  --> test_npu_traps.py:{reads_beyond.fn.__code__.co_firstlineno + 3}:\d+, in reads_beyond", place)
+    assert re.fullmatch(r"note: instruction \d+: word 0x8003ffff00ffffff0[0-9a-f]+18", last)
+
+
+def spoilt(image):
+    at = next(i for i, word in enumerate(image.words) if T1.decode(word).instruction.name == "pid")
+    return replace(image, words=[*image.words[:at], image.words[at] | 1 << 95, *image.words[at + 1 :]])

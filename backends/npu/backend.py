@@ -34,7 +34,7 @@ from .simulator.account import Account, Remembered
 from .simulator.checked import CheckedCore, Checks, asked_for
 from .simulator.fast import FastCore, Loaded, load
 from .simulator.native.library import PATIENCE
-from .simulator.run import decode, placed
+from .simulator.run import decode_image, placed
 from .simulator.slices import Slice
 from .timing import QUEUE_NAMES, Prices
 from .timing.profile import MOST_KEPT, Profile
@@ -247,7 +247,7 @@ class Poll:
 
 def _decoded(binary: bytes, machine: Npu) -> tuple[Image, Loaded, Prices, Remembered]:
     made = from_bytes(binary, machine)
-    loaded = load(decode(made.words, instruction_set(machine)), machine)
+    loaded = load(decode_image(made.words, instruction_set(machine), made.lines), machine)
     return made, loaded, Prices(loaded.shown, machine), Remembered()
 
 

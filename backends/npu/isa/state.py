@@ -24,9 +24,9 @@ POISON = 0xCD  # what the memories of a core hold before a program has written t
 class Trap(Exception):
     """The core stopped: the reason by name, and what there is to say about it."""
 
-    def __init__(self, reason: str, detail: str):
+    def __init__(self, reason: str, detail: str, at: int | None = None):
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.at = reason, detail, at  # `at`: the instruction, where no core tells
 
 
 @dataclass(frozen=True)

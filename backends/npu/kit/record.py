@@ -10,8 +10,9 @@ import numpy as np
 
 from tiledsl.backend.base import Argument, Buffer, Options, Program, Report
 from tiledsl.backend.isa import Decoded
-from tiledsl.errors import LaunchError
+from tiledsl.errors import LaunchError, TileError
 from tiledsl.ir.types import u8
+from tiledsl.location import Loc
 from tiledsl.memory import Memory, Region
 
 from ..backend import Backend, argument
@@ -20,7 +21,7 @@ from ..compiler.together import runs
 from ..isa.encoding import instruction_set
 from ..isa.state import SPACES, Core
 from ..machine import T1_BASE, Npu
-from ..simulator.run import decode, run
+from ..simulator.run import decode, decode_image, run_program
 from .vectors import Place, Vector, differences, digest, laid_out, load, read_image
 
 
@@ -53,7 +54,7 @@ class Recorder(Backend):
             name, self.machine.name, isa.name, isa.bits, fingerprint(self.machine).hex(), image.words, (x, y, z), raw, places, before,
             [], [], sources,
         )  # fmt: skip
-        made.after, made.retired = execute(made, self.machine)
+        made.after, made.retired = execute(made, self.machine, image.lines)
         made.save(self.folder / name)
         self.written += 1
         for buffer, piece in zip(_distinct(buffers), made.after, strict=True):
@@ -62,17 +63,17 @@ class Recorder(Backend):
         return Report()
 
 
-def execute(vector: Vector, machine: Npu) -> tuple[list[bytes], list[str]]:
-    """Memory after all programs of a vector, in the order of their ids, and the log of what they retired."""
+def execute(vector: Vector, machine: Npu, places: Sequence[Loc | None] = ()) -> tuple[list[bytes], list[str]]:
+    """Memory after all programs of a vector, in the order of their ids, and the log of what they retired. `places`: of its words."""
     pieces = [np.frombuffer(piece, np.uint8).copy() for piece in vector.before]
     memory = Logged(vector.places, pieces)
-    program = decode(vector.words, instruction_set(machine))
+    program = decode_image(vector.words, instruction_set(machine), places)
     lines: list[str] = []
     x, y, z = vector.grid
     for number, place in enumerate(itertools.product(range(z), range(y), range(x))):
         core = Core(machine, memory, vector.arguments, place[::-1], vector.grid)
         log = Log(number, memory, lines)
-        run(core, program, log.issued)
+        run_program(core, program, places, log.issued)
         log.finish(core)
     return [piece.tobytes() for piece in pieces], lines
 
@@ -91,7 +92,11 @@ def replayed(folder: Path, machine: Npu, against: Path | None = None) -> Iterato
                 help="name the one that they were made for: --backend ...",
             )
         if against is None:
-            after, retired = execute(vector, machine)
+            try:
+                after, retired = execute(vector, machine)
+            except TileError as error:
+                yield vector.name, [str(error)]
+                continue
         else:
             other = against / place.relative_to(folder)
             after, log = read_image(other / "memory_out.hex", vector.places), other / "retired.log"

@@ -27,10 +27,22 @@ Poll = Callable[[Core, int], None]  # called when a `while` loop begins again, w
 
 def decode(words: Sequence[int], isa: InstructionSet = T1) -> list[Decoded]:
     """The instructions of a program; a word that is none is a trap."""
+    program: list[Decoded] = []
+    for word in words:
+        try:
+            program.append(isa.decode(word))
+        except Illegal as error:
+            raise Trap("ILLEGAL", str(error), at=len(program)) from None
+    return program
+
+
+def decode_image(words: Sequence[int], isa: InstructionSet, lines: Sequence[Loc | None] = ()) -> list[Decoded]:
+    """The same; what is wrong names the word and the user's line."""
     try:
-        return [isa.decode(word) for word in words]
-    except Illegal as error:
-        raise Trap("ILLEGAL", str(error)) from None
+        return decode(words, isa)
+    except Trap as trap:
+        pc = trap.at or 0
+        raise TileError(str(trap), lines[pc] if pc < len(lines) else None, notes=(f"instruction {pc}: word {words[pc]:#x}",)) from None
 
 
 def run(core: Core, program: Sequence[Decoded], observe: Observer | None = None, poll: Poll | None = None) -> int:
