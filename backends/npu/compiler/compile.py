@@ -53,7 +53,8 @@ def compile_code(kernel: Kernel, machine: Npu, checked: bool = True, together: b
     words, code, plan = made
     if checked:
         verify(words.words, machine)
-    return replace(words, slow=slow_ways(code, plan, machine, refused), arrays=_arrays(kernel))
+    bindings = tuple((arg.name, str(arg.type)) for arg in kernel.body.args)
+    return replace(words, slow=slow_ways(code, plan, machine, refused), bindings=bindings, arrays=_arrays(kernel))
 
 
 Made = tuple[Image, Code, Plan]  # words, and what they are of, for the report
@@ -147,8 +148,8 @@ def _largest(error: Overflow, mine: set[Buffer], plan: Plan) -> list[Buffer]:
 
 
 def listing(made: Image, machine: Npu) -> str:
-    """The program as text that assembles again, with the source line where it changes."""
-    rows, before, isa = [], None, instruction_set(machine)
+    """The program as text that assembles again, with what its arguments are, and the source line where it changes."""
+    rows, before, isa = [f"; argument {i}: {name}: {kind}" for i, (name, kind) in enumerate(made.bindings)], None, instruction_set(machine)
     for word, loc in zip(made.words, made.lines, strict=True):
         note = f"  ; {loc}" if loc is not None and loc != before else ""
         before = loc
