@@ -40,7 +40,8 @@ def test_an_unknown_command_is_called_unknown(capsys: pytest.CaptureFixture[str]
         (("ops", "sqr"), "did you mean `sqrt`?"),
         (("isa", "nup"), "did you mean `npu`?"),
         (("config", "TILEDSL-CACHE"), "did you mean `TILEDSL_CACHE`?"),
-        (("check", "cpu", "many"), "invalid int value"),
+        (("check", "cpu", "many"), "`many` is no number, 0 or more"),
+        (("check", "cpu", "-3"), "`-3` is no number, 0 or more"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -107,8 +107,8 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "backend", nargs="?", metavar="BACKEND", help=f"{', '.join(registry.names())}; if none is named, {registry.default()}"
     )
-    parser.add_argument("programs", nargs="?", type=int, default=50, metavar="PROGRAMS", help="how many random programs (%(default)s)")
-    parser.add_argument("--about", type=int, default=10, metavar="COUNT", help="how many about each op that is not alone (%(default)s)")
+    parser.add_argument("programs", nargs="?", type=_count, default=50, metavar="PROGRAMS", help="how many random programs (%(default)s)")
+    parser.add_argument("--about", type=_count, default=10, metavar="COUNT", help="how many about each op that is not alone (%(default)s)")
     parser.add_argument("--types", nargs="+", choices=list(DTYPES), metavar="TYPE", help="ops on these types; all if none is named")
     options = parser.parse_args(arguments)
     if find_spec("hypothesis") is None:
@@ -148,7 +148,7 @@ def vectors(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--backend", default="npu", metavar="BACKEND", help="whose launches (%(default)s)")
     parser.add_argument("--types", nargs="+", metavar="TYPE", help="ops on these types; all if none is named")
-    parser.add_argument("--programs", type=int, default=20, metavar="COUNT", help="random programs (%(default)s)")
+    parser.add_argument("--programs", type=_count, default=20, metavar="COUNT", help="random programs (%(default)s)")
     parser.add_argument("--no-kernels", action="store_true", help="without the ready kernels")
     parser.add_argument("--check", action="store_true", help="run the vectors in FOLDER again, and compare")
     parser.add_argument("--against", type=Path, metavar="OTHER", help="with --check: compare with what another simulator left there")
@@ -252,6 +252,13 @@ def main(arguments: Sequence[str]) -> int:
             raise
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 1
+
+
+def _count(text: str) -> int:
+    """How many, from an argument."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is no number, 0 or more")
+    return int(text)
 
 
 def _parser(command: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:

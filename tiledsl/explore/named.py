@@ -12,4 +12,4 @@ def machine_named(name: str) -> Npu:
         machine = registry.find(name).machine
         if isinstance(machine, Npu):
             return machine
-    return find(name)
+    return find(name.removeprefix("npu:"))  # as launches name it
