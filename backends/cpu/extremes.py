@@ -7,7 +7,10 @@ operations that a fold waits for; a partial result is never signalling.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tiledsl.ir.core import Block
+from tiledsl.ir.types import Elem
 
 from .code import Code, spread
 from .points import Lanes
@@ -23,6 +26,21 @@ def folded(code: Code, block: Block, kind: Kind, old: Lanes, new: Lanes) -> Lane
     if not _suits(code, block, kind):
         return None
     return Lanes(_range(code, block, kind.lanes, old.text, _quiet(code, kind, new)), kind.lanes, code.b.depth)
+
+
+def both(code: Code, block: Block, elem: Elem, pair: Sequence[Lanes]) -> list[Lanes] | None:
+    """Two vectors of quiet values combined, by a block of one op; None if that or the processor is another."""
+    x, y = pair
+    if not _suits(code, block, Kind(elem, x.lanes)):
+        return None
+    return [Lanes(_range(code, block, x.lanes, x.text, y.text), x.lanes, code.b.depth)]
+
+
+def quieted(code: Code, block: Block, kind: Kind, partials: list[Lanes]) -> list[Lanes]:
+    """Partial results as `both` asks for them, where it is of use."""
+    if not _suits(code, block, kind):
+        return partials
+    return [Lanes(_quiet(code, kind, x), kind.lanes, code.b.depth) for x in partials]
 
 
 def last_of(code: Code, block: Block, kind: Kind, partials: list[Lanes], quiet: bool) -> Lanes | None:
@@ -49,6 +67,8 @@ def _text(lanes: int) -> str:
 
 def _suits(code: Code, block: Block, kind: Kind) -> bool:
     features = code.machine.features.split(",")
+    if len(block.args) != 2 or not block.ops:
+        return False
     needed = {FEATURES.get(kind.lanes, "none"), FEATURES[16]}
     return block.ops[0].spec.name in WHICH and kind.text == _text(kind.lanes) and needed <= set(features)
 

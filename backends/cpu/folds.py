@@ -8,6 +8,7 @@ Then the upper half is combined into the lower until one is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from tiledsl import ops
@@ -22,9 +23,10 @@ from .buffers import Scratch
 from .code import Code, clamped, each, floored, lanes_below, spread, width
 from .emit import Scalar
 from .evaluate import apply, common_bounds, evaluate, vector_axis
-from .extremes import folded, last_of
+from .extremes import both, folded, last_of, quieted
 from .inside import note_choices
 from .points import Index, Lanes, Point, at_constant
+from .trees import combined_lanes, several
 from .types import Kind, literal, register, vector
 
 
@@ -78,6 +80,10 @@ def _in_registers(code: Code, op: Op) -> bool:
 def _reduce_lanes(code: Code, op: Op) -> None:
     shape, axis = op.operands[0].type.shape, op.attrs["axis"]
     outer = shape[:axis] + shape[axis + 1 :]
+    lanes = width(code, min(shape[axis], PARTIALS))
+    if axis == len(shape) - 1 and outer and several(lanes, outer[-1]):
+        _reduce_several(code, op, lanes)
+        return
 
     def row(place: Point) -> None:
         head = place.indices[:axis]
@@ -91,8 +97,54 @@ def _reduce_lanes(code: Code, op: Op) -> None:
     each(code, outer, row, None)
 
 
+def _reduce_several(code: Code, op: Op, lanes: int) -> None:
+    """Rows one after the other into a vector each; then several of these into a vector of results (trees.py)."""
+    outer, b = op.operands[0].type.shape[:-1], code.b
+    count = several(lanes, outer[-1])
+    pieces = [code.arena.take(v.type.elem, (count, lanes)) for v in op.operands]
+
+    def rows(head: Point) -> None:
+        with b.loop(0, outer[-1], count) as group:
+            with b.loop(0, count) as one:
+                row = _place(b.add(group.index, one.index), b.depth)
+                for piece, x in zip(pieces, _folded_row(code, op, (*head.indices, row), ()), strict=True):
+                    write_scratch(code, piece, Point((_place(one.index, b.depth), at_constant(0)), 1, lanes), x)
+            points = [Point((at_constant(k), at_constant(0)), 1, lanes) for k in range(count)]
+            vectors = [[read_scratch(code, piece, point, now=True) for piece in pieces] for point in points]
+            found = combined_lanes(code, partial(_joined, code, op), [v.type.elem for v in op.operands], vectors)
+            for result, x in zip(op.results, found, strict=True):
+                where = Point((*head.indices, _place(group.index, b.depth)), len(outer) - 1, count)
+                write_scratch(code, code.scratch[result], where, x)
+
+    each(code, outer[:-1], rows, None)
+    for piece in pieces:
+        code.arena.give(piece)
+
+
+def _joined(code: Code, op: Op, pair: Sequence[Lanes]) -> list[Lanes]:
+    """Partial results that are known to be quiet, combined."""
+    block = op.blocks[0]
+    quick = both(code, block, op.operands[0].type.elem, pair) if neutral_of(block) is not None else None
+    return combine(code, block, pair) if quick is None else quick
+
+
+def _place(position: Scalar, depth: int) -> Index:
+    return at_constant(position) if isinstance(position, int) else Index(position, 0, depth)
+
+
 def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Index, ...]) -> list[Lanes]:
     """One element of each result."""
+    total = _folded_row(code, op, before, after, to_the_end=True)
+    lanes = total[0].lanes
+    while lanes > 1:
+        lanes //= 2
+        low, high = ([_part(code, v, x, lanes, start) for v, x in zip(op.operands, total, strict=True)] for start in (0, lanes))
+        total = combine(code, op.blocks[0], [*low, *high])
+    return total
+
+
+def _folded_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Index, ...], to_the_end: bool = False) -> list[Lanes]:
+    """A row's partial results, halved until they are one vector; single elements if it goes faster to the end in one step."""
     shape, axis = op.operands[0].type.shape, op.attrs["axis"]
     length = shape[axis]
     partials = min(length, PARTIALS)
@@ -111,20 +163,19 @@ def _reduce_row(code: Code, op: Op, before: tuple[Index, ...], after: tuple[Inde
         accumulators = _accumulate(code, op, whole, lanes, count, elements)
         accumulators = _rest(code, op, accumulators, whole, lanes, elements)
     block = op.blocks[0]
-    if neutral_of(block) is not None and vectors:
-        kind, quiet = Kind(op.operands[0].type.elem, lanes), length > partials and not length % partials  # what has only been folded is
-        extreme = last_of(code, block, kind, [only for (only,) in accumulators], quiet)
-        if extreme is not None:
-            return [extreme]
+    kind, quiet = Kind(op.operands[0].type.elem, vectors), length > partials and not length % partials  # what has been folded is
+    extreme = neutral_of(block) is not None and bool(vectors)
+    if extreme and to_the_end:
+        last = last_of(code, block, kind, [only for (only,) in accumulators], quiet)
+        if last is not None:
+            return [last]
+    elif extreme and not quiet:
+        accumulators = [[only] for only in quieted(code, block, kind, [only for (only,) in accumulators])]
+    join = partial(combine, code, block) if to_the_end else partial(_joined, code, op)
     while len(accumulators) > 1:
         half = len(accumulators) // 2
-        accumulators = [combine(code, block, [*accumulators[k], *accumulators[k + half]]) for k in range(half)]
-    (total,) = accumulators
-    while lanes > 1:
-        lanes //= 2
-        low, high = ([_part(code, v, x, lanes, start) for v, x in zip(op.operands, total, strict=True)] for start in (0, lanes))
-        total = combine(code, block, [*low, *high])
-    return total
+        accumulators = [join([*accumulators[k], *accumulators[k + half]]) for k in range(half)]
+    return accumulators[0]
 
 
 def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, elements: Callable[..., list[Lanes]]) -> list[list[Lanes]]:
@@ -161,8 +212,8 @@ def _accumulate(code: Code, op: Op, length: int, lanes: int, count: int, element
                 here = old[k * len(kinds) : (k + 1) * len(kinds)]
                 new = elements(index)
                 quick = folded(code, block, kinds[0], here[0], new[0]) if neutral is not None else None
-                both = [quick] if quick is not None else combine(code, block, [*here, *new])
-                loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, both, strict=True)]
+                now = [quick] if quick is not None else combine(code, block, [*here, *new])
+                loop.next += [spread(code, kind.elem, x, lanes) for kind, x in zip(kinds, now, strict=True)]
         carried = [(kind, text) for (kind, _), text in zip(carried, loop.carried, strict=True)]
     texts = [text for _, text in carried]
     return [[Lanes(t, lanes, b.depth) for t in texts[k * len(kinds) : (k + 1) * len(kinds)]] for k in range(count)]
