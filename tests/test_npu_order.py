@@ -100,6 +100,19 @@ def test_a_run_knows_where_a_register_has_moved_a_tile():
     running(text)
 
 
+def test_the_checker_knows_where_a_word_has_moved_a_tile():
+    text = "tstep t0, #{}\nvfill t0, r1\naccrd t1, t1\nhalt"
+    verdict(text.format(96))
+    for reached in (48, 64, 92):
+        with pytest.raises(Trap, match=f"RACE: instructions 7 and 8 touch bytes {max(reached, 64)} to {min(reached + 32, 96)} of spm"):
+            verdict(text.format(reached))
+        with pytest.raises(Trap, match="RACE"):
+            running(text.format(reached))
+    verdict("tstep t0, #96\ntstep t0, #-96\n" + "accrd t1, t1\nbarrier\nvfill t0, r1\nhalt")
+    with pytest.raises(Trap, match="ILLEGAL"):
+        verdict("tstep t7, #4\nvfill t7, r1\nhalt")
+
+
 def test_a_token_too_many():
     text = "nop V post=s0\n" * 256 + "halt"
     for check in (verdict, running):

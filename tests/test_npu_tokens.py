@@ -6,7 +6,7 @@ from tiledsl.backends.npu.check import verify
 from tiledsl.backends.npu.compiler.compile import compile_code
 from tiledsl.backends.npu.isa.instructions import NO_SEMAPHORE, T1
 from tiledsl.backends.npu.isa.state import Trap
-from tiledsl.backends.npu.machine import T1_BASE
+from tiledsl.backends.npu.machine import T1_BASE, find
 from tiledsl.ir.parser import parse
 
 MANY_ENGINES = """kernel @k(%a: *f32, %b: *f32, %c: *f32) {
@@ -38,6 +38,14 @@ MANY_ENGINES = """kernel @k(%a: *f32, %b: *f32, %c: *f32) {
   store_block %c, %e, %s, %one {checked=[], masked=false}
 }
 """
+
+
+def test_descriptors_of_no_more_use_are_moved():
+    """Parts of a tile come one after the other: the first is described in full, most others by a step."""
+    words = compile_code(parse(MANY_ENGINES), find("vector-only")).words
+    names = [T1.decode(word).instruction.name for word in words]
+    assert names.count("tstep") > names.count("tset")
+    verify(words, find("vector-only"))
 
 
 def without(word, name):

@@ -101,7 +101,7 @@ def _descriptors(program: Sequence[Decoded]) -> list[Tiles | None]:
 def _described(tiles: Tiles, one: Decoded) -> Tiles:
     """What is known after an instruction."""
     name = one.instruction.name
-    if name not in ("tset", "tdim", "tadv"):
+    if name not in ("tset", "tdim", "tadv", "tstep"):
         return tiles
     number = one["to"]
     rest = {n: t for n, t in tiles.items() if n != number}
@@ -112,6 +112,8 @@ def _described(tiles: Tiles, one: Decoded) -> Tiles:
     t, moved = tiles[number]
     if name == "tadv":
         return rest | {number: (t, True)}
+    if name == "tstep":
+        return rest | {number: (replace(t, base=t.base + one["by"]), moved)}
     return rest | {number: (replace(t, extents=(*t.extents, one["extent"]), strides=(*t.strides, one["stride"])), moved)}
 
 

@@ -1,11 +1,12 @@
 """Descriptors and queues: the order is the program's; each view gets a descriptor register, each engine instruction a queue.
 
-Descriptors that are still in a register are used again; the one unused for longest makes room. Loads go round the load
-channels, so that their latencies overlap.
+Descriptors that are still in a register are used again; one that is of no more use is moved to where another of its shape is
+wanted; else the one unused for longest makes room. Loads go round the load channels, so that their latencies overlap.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -36,20 +37,44 @@ class Issue:
 Stream = list[Issue | Label]
 
 
+Shape = tuple[object, ...]  # all that a descriptor says but where the tile begins
+Key = tuple[Shape, int]  # and where
+
+
+def _key(view: View) -> Key:
+    return (view.buffer.space, view.dtype, view.shape, view.strides, view.moved), view.buffer.offset + view.offset
+
+
 @dataclass
 class _Registers:
     """The descriptor registers, and what is in them."""
 
     machine: Npu
-    held: OrderedDict[tuple[object, ...], int] = field(default_factory=OrderedDict)
+    held: OrderedDict[Key, int] = field(default_factory=OrderedDict)
+    latest: dict[Shape, int] = field(default_factory=dict)  # where the tile begins that was described last, by its shape
+    needed: dict[Key, int] = field(default_factory=dict)  # until which instruction, at the last use before a label
 
-    def find(self, view: View, out: Stream, loc: Loc | None) -> int:
-        """The register that describes a view; it is set first if need be."""
-        base = view.buffer.offset + view.offset
-        key = (view.buffer.space, view.dtype, base, view.shape, view.strides, view.moved)
+    def enter(self, code: Code, at: int) -> None:
+        """Nothing is in the registers where ways meet. `at`: where the code goes on."""
+        for table in (self.held, self.latest, self.needed):
+            table.clear()
+        for here, item in enumerate(itertools.islice(code, at, None), at):
+            if isinstance(item, Label):
+                return
+            self.needed.update((_key(x), here) for x in item.operands if isinstance(x, View))
+
+    def find(self, view: View, at: int, out: Stream, loc: Loc | None) -> int:
+        """The register that describes a view for instruction `at`; it is set first if need be."""
+        key = shape, base = _key(view)
         if key in self.held:
             self.held.move_to_end(key)
             return self.held[key]
+        before = self.latest.get(shape)
+        self.latest[shape] = base
+        if before is not None and view.shape and (shape, before) in self.held and self.needed[shape, before] < at:
+            number = self.held[key] = self.held.pop((shape, before))
+            out.append(Issue("tstep", (number, base - before), {}, ("S", 0), (), loc))
+            return number
         full = len(self.held) == self.machine.tile_descriptors
         number = self.held.popitem(last=False)[1] if full else len(self.held)
         self.held[key] = number
@@ -77,10 +102,11 @@ def schedule(code: Code, machine: Npu) -> Stream:
     """The stream of instructions, without waits and posts."""
     out: Stream = []
     registers = _Registers(machine)
+    registers.enter(code, 0)
     loads = 0
-    for item in code:
+    for at, item in enumerate(code):
         if isinstance(item, Label):
-            registers.held.clear()
+            registers.enter(code, at + 1)
             out.append(item)
             continue
         instruction = item.instruction
@@ -94,7 +120,7 @@ def schedule(code: Code, machine: Npu) -> Stream:
                 # the words do not say how far a register moves a tile, and what they do not say the checker cannot rely on
                 reach = (0, 1 << 40) if operand.moved is not None else (start + low, start + high)
                 touches.append((operand.buffer.space, *reach, where.role == "write"))
-                operands.append(registers.find(operand, out, item.loc))
+                operands.append(registers.find(operand, at, out, item.loc))
             else:
                 assert not isinstance(operand, Box)
                 operands.append(operand.number if isinstance(operand, Reg) else operand)

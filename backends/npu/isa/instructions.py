@@ -230,6 +230,13 @@ def tadv(core: Core, to: Set, step: ScalarA) -> None:
     core.t[to] = TileDescriptor(t.space, t.dtype, t.base + core.r[step], t.extents, t.strides)
 
 
+@T1.instruction(0x23, unit="S")
+def tstep(core: Core, to: Set, by: Imm) -> None:
+    """Move a tile by a number of bytes that the word names."""
+    t = core.tile(to)
+    core.t[to] = TileDescriptor(t.space, t.dtype, t.base + by, t.extents, t.strides)
+
+
 @T1.instruction(0x24, unit="S")
 def gset(core: Core, to: BoxTo, dtype: Type, base: ScalarA) -> None:
     """to = the single element at a byte address in DRAM; gdim makes it a box."""

@@ -29,7 +29,7 @@ PATIENCE = 20  # how often an instruction runs without a function of its own
 # what every program needs: one function for all types
 COMMON = (
     *("movi", "movhi", "mov", "addr", "jump", "jumpz", "jumpnz", "halt", "barrier", "nop", "pid", "npid", "arg"),
-    *("tset", "tdim", "tadv", "gset", "gdim", "gbox", "gfill"),
+    *("tset", "tdim", "tadv", "tstep", "gset", "gdim", "gbox", "gfill"),
 )
 
 _known: dict[Key, int] = {}

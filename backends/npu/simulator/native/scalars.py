@@ -144,11 +144,11 @@ def _one_more(f: Function, t: str, rank_at: int, extent: str, tables: dict[int, 
     f.set(t, rank_at, f.b.add(rank, 1))
 
 
-@native("tadv")
+@native("tadv", "tstep")
 def tadv(f: Function, shape: Shape) -> None:
     t = f.at("%core", f.operand(0))
     f.require(f.test("ne", f.word(t, Tile.STATE), layout.UNSET))
-    f.set(t, Tile.BASE, f.b.add(f.word(t, Tile.BASE), f.register(1)))
+    f.set(t, Tile.BASE, f.b.add(f.word(t, Tile.BASE), f.register(1) if shape.name == "tadv" else f.operand(1)))
     f.set(t, Tile.STATE, layout.SET)
 
 
