@@ -10,6 +10,7 @@ import pytest
 import tiledsl
 import tiledsl.language as tl
 from tiledsl.backend import registry
+from tiledsl.backends.npu import Backend
 from tiledsl.backends.npu.machine import PRESETS, T1_BASE, Npu, find, read
 from tiledsl.backends.npu.machine.model import DECLARED, KEYS
 from tiledsl.errors import LaunchError
@@ -96,6 +97,26 @@ def test_a_machine_of_a_file_is_found_again(tmp_path: Path, monkeypatch: pytest.
     assert "halt" in launched.asm["asm"] and "asm" in repr(launched)
     backend = registry.find(f"npu:{tmp_path / 'mine.npu.toml'}")
     assert registry.find(backend.name) is backend
+
+
+@tiledsl.jit
+def sorted_sums(x, out, N: tl.constexpr):
+    at = tl.arange(0, N)
+    values = tl.load(x + at)
+    tl.store(out + at, tl.cumsum(tl.sort(values), axis=0) / tl.sum(values, axis=0))
+
+
+def test_elements_may_be_wider_than_all_lanes() -> None:
+    """A lane has four bytes, and a machine may have one."""
+    x = np.random.default_rng(0).standard_normal(16)
+    expected, found, cycles = np.empty(16), np.empty(16), []
+    sorted_sums[(1,)](x, expected, N=16, backend="interpreter")
+    for lanes in (1, 3, 8):
+        with registry.standing_in(Backend(T1_BASE.but(lanes=lanes), name="narrow")):
+            launched = sorted_sums[(1,)](x, found, N=16, backend="narrow")
+        np.testing.assert_array_equal(found, expected)
+        cycles.append(launched.report.cycles)
+    assert cycles[0] > cycles[1] > cycles[2]
 
 
 def test_a_machine_that_is_not_there() -> None:

@@ -124,8 +124,8 @@ def _told(function: Callable[..., Any], kind: type[Exception] = LaunchError) -> 
 def _said(error: Exception, path: str) -> str:
     """An exception, with the last line of a file that it came through, or that is no Python."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 0
-    return f"{path}:{line}: {type(error).__name__}: {getattr(error, 'msg', error)}"
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    return f"{path}{f':{line}' if line else ''}: {type(error).__name__}: {getattr(error, 'msg', error)}"
 
 
 def _always(machine: Npu, types: Mapping[str, Tile]) -> bool:

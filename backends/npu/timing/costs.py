@@ -29,8 +29,17 @@ SLOW = {"div": 4, "idiv": 4, "rem": 4, "sqrt": 4}  # cycles per group of lanes; 
 
 
 def _lanes(machine: Npu, t: TileDescriptor) -> int:
-    """Lanes are four bytes wide; smaller elements do not go faster, wider ones take two or eight turns."""
-    return machine.lanes if t.dtype.itemsize <= 4 else machine.lanes // (8 if t.dtype.is_float else 2)
+    """Elements that begin at a time. Lanes are four bytes wide: smaller elements do not go faster, wider ones take two or eight."""
+    return max(1, machine.lanes // _width(t))
+
+
+def _width(t: TileDescriptor) -> int:
+    return 1 if t.dtype.itemsize <= 4 else 8 if t.dtype.is_float else 2
+
+
+def _rounds(machine: Npu, t: TileDescriptor, elements: int) -> int:
+    """Times that the lanes are filled for so many elements of a tile's type; several for one that is wider than all of them."""
+    return math.ceil(elements / _lanes(machine, t)) * max(1, math.ceil(_width(t) / machine.lanes))
 
 
 def _vector(core: Any, one: Decoded) -> float:
@@ -42,7 +51,7 @@ def _groups(core: Any, one: Decoded) -> tuple[int, int]:
     """Groups of lanes, and the cycles that each computes."""
     to = core.tile(one["to"])
     table = {"vec1": alu.UNARY, "vec2": alu.BINARY, "vec3": alu.TERNARY}.get(one.instruction.name)
-    return math.ceil(to.size / _lanes(core.machine, to)), SLOW.get(table[one["op"]], 1) if table else 1
+    return _rounds(core.machine, to, to.size), SLOW.get(table[one["op"]], 1) if table else 1
 
 
 def conflicts(core: Any, one: Decoded) -> int:
@@ -99,12 +108,12 @@ def _fold(core: Any, one: Decoded) -> float:
     """Along an axis: the chain of steps that the order of combination leaves, each as wide as it may be."""
     a = core.tile(one["a"])
     length = a.extents[one["axis"]]
-    lanes = _lanes(core.machine, a)
+    machine = core.machine
     if one.instruction.name == "scan":
-        return core.machine.vector_setup + length * math.ceil(a.size // length / lanes)
+        return machine.vector_setup + length * _rounds(machine, a, a.size // length)
     width = min(length, 32)
     steps = math.ceil(length / width) - 1
-    return core.machine.vector_setup + steps * math.ceil(a.size // length * width / lanes) + math.ceil(math.log2(width or 1))
+    return machine.vector_setup + steps * _rounds(machine, a, a.size // length * width) + math.ceil(math.log2(width or 1))
 
 
 def _arrange(core: Any, one: Decoded) -> float:
@@ -113,7 +122,7 @@ def _arrange(core: Any, one: Decoded) -> float:
     if one.instruction.name == "sort":
         length = a.extents[-1]
         depth = math.ceil(math.log2(length)) if length > 1 else 0
-        return machine.vector_setup + math.ceil(a.size / _lanes(machine, a)) * depth * (depth + 1) / 2
+        return machine.vector_setup + _rounds(machine, a, a.size) * depth * (depth + 1) / 2
     moved = a.size if one.instruction.name == "hist" else core.tile(one["to"]).size
     return machine.vector_setup + moved / machine.gather_per_cycle
 
