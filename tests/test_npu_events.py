@@ -132,3 +132,12 @@ def test_equal_rounds_need_not_be_simulated(cores, programs):
 def test_rounds_of_several_classes_are_simulated():
     assert rounds.longest([0, 0, 0, 1] * 9, 4) == (0, 0) and rounds.longest([], 4) == (0, 0)
     assert rounds.longest([0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1], 2) == (1, 2)
+
+
+def test_late_in_a_long_launch_transfers_end():
+    """Where what is left of one takes less time than a float there can tell."""
+    tasks = Tasks(T1_BASE)
+    tasks.add("S", 2.0**34, kind=KIND_SCALAR)
+    for i in range(20):
+        tasks.add("L", channel=i % 4, kind=KIND_TRANSFER, own=0.01 * i, moved=100 + 7 * i)
+    assert 2**34 < Timed([tasks.finish()], [0], 1, 1e4, run=_compiled()).cycles < 2**34 + 100

@@ -282,8 +282,9 @@ def simulate(
                     state[slot] = 2
                 k += 1
                 continue
+            end = time + left[slot] / rate[slot]
             left[slot] -= rate[slot] * step
-            if left[slot] > 1e-6:
+            if end > following and left[slot] > 1e-6:  # late in a long launch, what is left may take no time that a float can tell
                 k += 1
                 continue
             core, q, i = slot // QUEUES, slot % QUEUES, holder[slot]
