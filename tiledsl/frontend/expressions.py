@@ -21,13 +21,14 @@ from ..language.descriptors import TensorDescriptor
 from ..language.dtypes import dtype
 from ..language.functions import constexpr_function
 from ..language.indexing import index as tile_index
-from ..language.operators import apply_binary, apply_logical, apply_unary
+from ..language.operators import BINARY, ON_VALUES, apply_binary, apply_logical, apply_unary
 from ..language.tensor import ATTRIBUTES, BoundMethod, attribute
 from ..language.tuples import constexpr_type, tuple_type
 from . import lanes, sequences
+from .calls import apply
 from .carry import Ended, Undefined, flatten, settled
 from .frame import Frame, expression
-from .function import JITFunction
+from .function import JITFunction, annotated_constexpr
 
 MISSING = object()
 
@@ -70,7 +71,11 @@ def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
             help=f"make it a parameter of the kernel, pass it to the launch, and read it: tl.load({node.id} + i)",
         )
     plain = is_array or isinstance(value, (bool, int, float, str, list, dict))
-    if plain and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true"):
+    if (
+        plain
+        and not annotated_constexpr(frame.function.fn, node.id)
+        and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true")
+    ):
         raise frame.error(
             node,
             f"Cannot access global variable {node.id} from within @jit'ed function",
@@ -133,9 +138,22 @@ def binary(frame: Frame, node: ast.BinOp) -> Any:
             return x % y
         if frame.debug and not str(frame.function.__module__).startswith(f"{LANGUAGE}."):  # whose own functions wrap on purpose
             assert_no_overflow(frame.at(node), type(node.op).__name__, unwrap(x), unwrap(y))
-        return apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
+        return operate(frame, node, node.op, x, y)
     except TileError as error:
         raise explained(frame, error, node, {node.left: x, node.right: y}) from None
+
+
+OWN_OPERATORS = {name: f"__{fn.__name__.strip('_')}__" for name, (_, fn) in BINARY.items()} | {"Pow": "__pow__"}
+OWN_OPERATORS |= {name: f"__{fn.__name__.strip('_')}__" for name, fn in ON_VALUES.items()}
+
+
+def operate(frame: Frame, node: ast.AST, op: ast.AST, x: Any, *y: Any) -> Any:
+    """An operator: the jit method for it if the left operand's class has one, or what it does to numbers and tiles."""
+    name = type(op).__name__
+    method = getattr(type(unwrap(x)), OWN_OPERATORS.get(name, ""), None)
+    if isinstance(method, JITFunction):
+        return apply(frame.at(node), method, (x, *y), {}, lambda: OWN_OPERATORS[name])
+    return (apply_binary if y else apply_unary)(frame.at(node).build, name, x, *y)
 
 
 def explained(frame: Frame, error: TileError, node: ast.AST, operands: dict[ast.expr, Any]) -> TileError:
@@ -154,7 +172,7 @@ def unary(frame: Frame, node: ast.UnaryOp) -> Any:
 
 
 def apply_unary_at(frame: Frame, node: ast.UnaryOp, x: Any) -> Any:
-    return apply_unary(frame.at(node).build, type(node.op).__name__, x)
+    return operate(frame, node, node.op, x)
 
 
 @expression(ast.Compare)
@@ -188,11 +206,11 @@ def _compared(frame: Frame, node: ast.Compare, op: ast.cmpop, operands: dict[ast
         found = sequences.contains(frame.at(node), x, y)
         return found if isinstance(op, ast.In) else sequences.not_(frame, found)
     if x is None or y is None or not (isinstance(x, Value) or isinstance(y, Value)):
-        if isinstance(op, (ast.Eq, ast.NotEq)):
+        if isinstance(op, (ast.Eq, ast.NotEq)) and not isinstance(x, Aggregate):
             return (x == y) == isinstance(op, ast.Eq)
-        return apply_binary(frame.build, type(op).__name__, x, y)
+        return operate(frame, node, op, x, y)
     try:
-        return apply_binary(frame.at(node).build, type(op).__name__, x, y)
+        return operate(frame, node, op, x, y)
     except TileError as error:
         raise explained(frame, error, node, operands) from None
 

@@ -122,6 +122,15 @@ def formals(fn: Callable[..., Any]) -> tuple[Formal, ...]:
     return tuple(found)
 
 
+def annotated_constexpr(fn: Callable[..., Any], name: str) -> bool:
+    """Whether a global of the function's module is declared as `name: tl.constexpr = ...`."""
+    scope = fn.__globals__
+    notes = scope.get("__annotations__")
+    if notes is None and callable(scope.get("__annotate__")):  # Python 3.14 makes them when asked
+        notes = scope["__annotate__"](1)
+    return name not in fn.__code__.co_freevars and is_constexpr((notes or {}).get(name))
+
+
 def is_constexpr(annotation: object) -> bool:
     """Whether an annotation is `tl.constexpr`, as an object or as text."""
     if isinstance(annotation, str):

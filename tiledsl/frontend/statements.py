@@ -14,11 +14,10 @@ from ..ir.types import Pointer, dtype_of
 from ..language import coerce
 from ..language.core import beyond, constexpr, static_int, unwrap
 from ..language.debug import device_assert
-from ..language.operators import apply_binary
 from ..language.static import Range
 from . import counting, jumps, lanes, sequences
 from .carry import Undefined, describe, flatten, kind_of, restore, settled
-from .expressions import explained, known_condition, scalar_condition
+from .expressions import explained, known_condition, operate, scalar_condition
 from .frame import Frame, Returned, statement
 from .syntax import always_returns, assigned, returns
 
@@ -141,7 +140,7 @@ def augmented(frame: Frame, node: ast.AugAssign) -> None:
     load = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
     x, y = frame.evaluate(load), frame.evaluate(node.value)
     try:
-        value = apply_binary(frame.at(node).build, type(node.op).__name__, x, y)
+        value = operate(frame, node, node.op, x, y)
     except TileError as error:
         raise explained(frame, error, node, {load: x, node.value: y}) from None
     bind_target(frame, node.target, value, node)

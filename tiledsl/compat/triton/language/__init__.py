@@ -12,3 +12,4 @@ from ..tensormaps import (
 
 del core, math, random  # noqa: F821  modules of tiledsl.language; those of the same names here say more
 from . import core, extra, math, random, semantic, standard, target_info  # type: ignore[no-redef]  # noqa: E402
+from .extra import libdevice  # noqa: E402  where Triton 2 has it
