@@ -80,6 +80,12 @@ def test_a_global_annotated_as_constexpr_is_one(monkeypatch):
         times[(1,)](out, x, backend="interpreter")
 
 
+def test_strict_mode_refuses_it_as_triton_does_now(monkeypatch):
+    monkeypatch.setenv("TILEDSL_STRICT_TRITON", "1")
+    with pytest.raises(CompilationError, match="Cannot access global variable FACTOR"):
+        times[(1,)](np.zeros(1, np.int32), np.zeros(1, np.int32), backend="interpreter")
+
+
 def test_a_global_with_another_annotation_is_refused():
     with pytest.raises(CompilationError, match="Cannot access global variable COUNT"):
         count[(1,)](np.zeros(1, np.int32), backend="interpreter")

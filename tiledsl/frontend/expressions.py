@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import ops
-from ..errors import TileError, UnsupportedSyntax, nearest
+from ..errors import CompilationError, TileError, UnsupportedSyntax, nearest
 from ..ir.core import Block, Value
 from ..language import coerce
 from ..language.aggregates import Aggregate
@@ -71,17 +71,14 @@ def captured(frame: Frame, node: ast.Name, value: Any) -> Any:
             help=f"make it a parameter of the kernel, pass it to the launch, and read it: tl.load({node.id} + i)",
         )
     plain = is_array or isinstance(value, (bool, int, float, str, list, dict))
-    if (
-        plain
-        and not annotated_constexpr(frame.function.fn, node.id)
-        and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true")
-    ):
-        raise frame.error(
-            node,
+    if plain and os.environ.get("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "0") not in ("1", "true"):
+        refusal, help = (
             f"Cannot access global variable {node.id} from within @jit'ed function",
-            notes=["a kernel may read only globals that are tl.constexpr"],
-            help=f"write `{node.id} = tl.constexpr({value!r})`",
+            f"write `{node.id} = tl.constexpr({value!r})`",
         )
+        if not annotated_constexpr(frame.function.fn, node.id):
+            raise frame.error(node, refusal, notes=["a kernel may read only globals that are tl.constexpr"], help=help)
+        frame.build.beyond.add(refusal, frame.loc(node), help, CompilationError)
     if value is UNNAMED.get(node.id, MISSING):
         beyond(frame.at(node).build, f"{node.id} is not defined", f"use tl.{node.id}" if node.id in SPOKEN else "compute it outside")
     return value
