@@ -14,7 +14,7 @@ from .arrays import empty, strides
 from .blocks import machine_of
 from .epilogue import activate
 
-SHARES = 8  # of k, where columns are read across: each program reads rows of b on end
+SHARES = 16  # of k, where columns are read across: each program reads rows of b on end
 LARGE = 1 << 24  # bytes of a matrix that no cache holds
 FEW = 4  # rows, where columns follow each other in memory; fewer of what is widened anew for each row
 DEPTH, SUMS = 64, 32  # steps of k at a time across and along the columns
