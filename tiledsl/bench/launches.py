@@ -47,10 +47,10 @@ def candidates(rival: bool = True) -> dict[str, Callable[[], Any]]:
 def region(programs: int = 64, block: int = 1024) -> float:
     """How much longer a launch takes on two threads than on one, in seconds, if all its lanes are masked. What a program would do
     without a mask is so much that threads are asked for."""
-    x = np.zeros(1, np.float32)
+    x, y, out = (np.zeros(1, np.float32) for _ in range(3))
 
     def on(threads: int) -> Callable[[], Any]:
-        return lambda: add[(programs,)](x, x, x, 0, BLOCK=block, backend="cpu", num_threads=threads)
+        return lambda: add[(programs,)](x, y, out, 0, BLOCK=block, backend="cpu", num_threads=threads)
 
     found = measured({"1": on(1), "2": on(2)})
     return max(found["2"] - found["1"], 0.0)
