@@ -17,27 +17,27 @@ from .epilogue import activate
 SHARES = 16  # of k, where columns are read across: each program reads rows of b on end
 LARGE = 1 << 24  # bytes of a matrix that no cache holds
 FEW = 4  # rows, where columns follow each other in memory; fewer of what is widened anew for each row
-DEPTH, SUMS = 64, 32  # steps of k at a time across and along the columns
+TOGETHER, SUMS = 8, 16  # steps of k at a time across and along the columns
 WIDEST = 4096  # columns of a block
 
 
 @tiledsl.jit
 def across_kernel(
     a, b, parts, N, K, a_column, b_row, b_column,
-    SUM: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr, DEPTH: tl.constexpr,
+    SUM: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr, TOGETHER: tl.constexpr,
 ):  # fmt: skip
-    """The sums of one share of k, for a block of columns."""
+    """The sums of one share of k, for a block of columns; several rows of b are read side by side."""
     share, columns = tl.program_id(1), tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    size = tl.cdiv(tl.cdiv(K, SHARES), DEPTH) * DEPTH
-    total = tl.zeros((1, BLOCK), dtype=SUM)
-    for start in range(share * size, tl.minimum(share * size + size, K), DEPTH):
-        depth = start + tl.arange(0, DEPTH)
-        left = tl.load(a + depth[None, :] * a_column, mask=depth[None, :] < K, other=0.0)
-        right = tl.load(
-            b + depth[:, None] * b_row + columns[None, :] * b_column, mask=(depth[:, None] < K) & (columns[None, :] < N), other=0.0
-        )
-        total = tl.dot(left, right, total, input_precision="ieee")
-    tl.store(parts + share * N + columns[None, :], total, mask=columns[None, :] < N)
+    size = tl.cdiv(tl.cdiv(K, SHARES), TOGETHER) * TOGETHER
+    first, last, even = share * size, tl.minimum(share * size + size, K), K // TOGETHER * TOGETHER
+    total = tl.zeros((BLOCK,), dtype=SUM)
+    for start in range(first, tl.minimum(last, even), TOGETHER):
+        for i in tl.static_range(TOGETHER):
+            right = tl.load(b + (start + i) * b_row + columns * b_column, mask=columns < N, other=0.0)
+            total += tl.load(a + (start + i) * a_column).to(SUM) * right.to(SUM)
+    for k in range(tl.maximum(first, even), last):
+        total += tl.load(a + k * a_column).to(SUM) * tl.load(b + k * b_row + columns * b_column, mask=columns < N, other=0.0).to(SUM)
+    tl.store(parts + share * N + columns, total, mask=columns < N)
 
 
 @tiledsl.jit
@@ -79,7 +79,7 @@ def few_rows(a: Any, b: Any, out: Any, sums: str, total: Any, activation: str | 
     m, (k, n) = a.shape[0], b.shape
     (a_row, a_column), (b_row, b_column), (c_row, c_column) = strides(a), strides(b), strides(out)
     if b_row == 1:
-        block = max(1, machine_of(launch).vector_bytes // 8)  # so many sums of one row fill half of the registers
+        block = max(1, machine_of(launch).vector_bytes // (8 * tiledsl.next_power_of_2(m)))  # so many sums fill half of the registers
         along_kernel[(tiledsl.cdiv(n, block),)](
             a, b, out, m, n, k, a_row, a_column, b_column, c_row, c_column, ACTIVATION=activation, SUM=total,
             ROWS=tiledsl.next_power_of_2(m), BLOCK=block, DEPTH=SUMS, **launch,
@@ -87,7 +87,7 @@ def few_rows(a: Any, b: Any, out: Any, sums: str, total: Any, activation: str | 
         return
     parts, block = empty(out, (SHARES, n), sums), min(WIDEST, tiledsl.next_power_of_2(n))
     across_kernel[(tiledsl.cdiv(n, block), SHARES)](
-        a, b, parts, n, k, a_column, b_row, b_column, SUM=total, SHARES=SHARES, BLOCK=block, DEPTH=DEPTH, **launch
+        a, b, parts, n, k, a_column, b_row, b_column, SUM=total, SHARES=SHARES, BLOCK=block, TOGETHER=TOGETHER, **launch
     )
     block = min(1024, block)
     add_shares_kernel[(tiledsl.cdiv(n, block),)](parts, out, n, c_column, ACTIVATION=activation, SHARES=SHARES, BLOCK=block, **launch)

@@ -158,7 +158,8 @@ def load_block(code: Code, op: Op, point: Point, evaluate: Callable[[Value], Lan
     if bounds:  # what is known to be inside is so only where these indices are
         relied = [point.indices[axis] for axis in bounds if point.indices[axis].within]
         relied += [index for index in point.indices if index.beside]
-        at = replace(at, depth=max([at.depth, *(index.depth for index in relied)]))
+        here = [code.depth_of_whole] * any(_ends(code, ends) in code.whole for ends in bounds.values())
+        at = replace(at, depth=max([at.depth, *here, *(index.depth for index in relied)]))
     valid = block_mask(code, point, shape, bounds, None if mask is None else evaluate(mask))
     fill = None if other is None or valid is None else evaluate(other)
     if at.lanes:
@@ -177,22 +178,29 @@ def block_mask(
 ) -> Lanes | None:
     """Which lanes of a block are valid; None if all are known to be."""
     found = [mask] if mask is not None else []
-    for axis, (lo, hi) in bounds.items():
-        limits = (code.scalars[lo], code.scalars[hi])
-        if not point.inside(axis, limits):
-            found += _inside(code, point.indices[axis], limits, shape[axis], point.lanes if axis == point.axis else 0)
+    asked = {axis: _ends(code, ends) for axis, ends in bounds.items()}
+    asked = {axis: limits for axis, limits in asked.items() if limits not in code.whole and not point.inside(axis, limits)}
+    for axis, limits in asked.items():
+        if axis != point.axis or not point.lanes:
+            found += _inside(code, point.indices[axis], limits, shape[axis])
+    if point.axis in asked and point.lanes:
+        whole = conjunction(code, [one for one in found if not one.lanes])
+        found = [one for one in found if one.lanes]
+        found += _lanes_inside(code, point, asked[point.axis], shape[point.axis], whole)
     if point.active is not None:
         found.append(Lanes(point.active, point.lanes, code.b.depth))
     return conjunction(code, found)
 
 
-def _inside(code: Code, index: Index, limits: tuple[str, str], extent: int, lanes: int) -> list[Lanes]:
-    """lo <= index < hi, for one index of an axis or for consecutive ones."""
+def _ends(code: Code, ends: tuple[Value, Value]) -> tuple[str, str]:
+    lo, hi = ends
+    return code.scalars[lo], code.scalars[hi]
+
+
+def _inside(code: Code, index: Index, limits: tuple[str, str], extent: int) -> list[Lanes]:
+    """lo <= index < hi, for one index."""
     with code.b.at(code.base):
         lo, hi = clamped(code, limits, extent)
-    if lanes:
-        place = counting(code, index, lanes, 0)  # extents fit an i32
-        return [_compared(code, place, how, limit) for how, limit in (("sge", lo), ("slt", hi)) if (how, limit) != ("sge", 0)]
     depth = max(index.depth, code.base)
     with code.b.at(depth):
         start = code.b.add(index.base or 0, index.offset)
@@ -200,12 +208,33 @@ def _inside(code: Code, index: Index, limits: tuple[str, str], extent: int, lane
         return found if lo == 0 else [Lanes(code.b.value(f"icmp sge i64 {start}, {lo}"), 0, depth), *found]
 
 
-def _compared(code: Code, place: Lanes, how: str, limit: Scalar) -> Lanes:
-    """Which of some consecutive indices are below a limit, or not below it."""
+def _lanes_inside(code: Code, point: Point, limits: tuple[str, str], extent: int, whole: Lanes | None) -> list[Lanes]:
+    """lo <= index < hi, for consecutive indices, and none of them unless a condition on all of them holds: then there is nothing
+    below the upper bound, which costs less than one mask and another."""
+    assert point.axis is not None
     with code.b.at(code.base):
-        short = str(limit) if isinstance(limit, int) else code.b.value(f"trunc i64 {limit} to i32")
-        bound = splatted(code, "i32", short, place.lanes)
-    depth = max(place.depth, code.base)
+        lo, hi = clamped(code, limits, extent)
+        short = _narrow(code, hi)
+    depth = code.base
+    if whole is not None:
+        depth = max(depth, whole.depth)
+        with code.b.at(depth):
+            short = code.b.value(f"select i1 {whole.text}, i32 {short}, i32 0")
+    place = counting(code, point.indices[point.axis], point.lanes, 0)  # extents fit an i32
+    found = [_compared(code, place, "slt", Lanes(short, 0, depth))]
+    return found if lo == 0 else [_compared(code, place, "sge", Lanes(_narrow(code, lo), 0, code.base)), *found]
+
+
+def _narrow(code: Code, limit: Scalar) -> str:
+    with code.b.at(code.base):
+        return str(limit) if isinstance(limit, int) else code.b.value(f"trunc i64 {limit} to i32")
+
+
+def _compared(code: Code, place: Lanes, how: str, limit: Lanes) -> Lanes:
+    """Which of some consecutive indices are below a limit, or not below it."""
+    with code.b.at(limit.depth):
+        bound = splatted(code, "i32", limit.text, place.lanes)
+    depth = max(place.depth, limit.depth, code.base)
     with code.b.at(depth):
         return Lanes(code.b.value(f"icmp {how} {vector('i32', place.lanes)} {place.text}, {bound}"), place.lanes, depth)
 

@@ -56,6 +56,9 @@ class Code:
     stand_ins: dict[Value, Value] = field(default_factory=dict)  # tiles that are in memory elsewhere, and here are these expressions
     offsets: set[Value] = field(default_factory=set)  # tiles of offsets whose spacing is worth knowing
     spacing: dict[Value, Spacing] = field(default_factory=dict)  # of tiles of offsets
+    held: dict[tuple[Value, tuple[Index, ...]], Lanes] = field(default_factory=dict)  # vectors of carried tiles that are in registers
+    whole: frozenset[tuple[str, str]] = frozenset()  # bounds within which everything lies, here
+    depth_of_whole: int = 0  # of the region in which that is so
     close: frozenset[Value] = frozenset()  # tiles of offsets that are known to be consecutive numbers, here
     forms: Callable[[], Forms] = field(default=lambda: Forms(Kernel("", Block())))  # of the kernel's tiles, when somebody asks
     boxes: dict[Value, dict[int, tuple[str, str]]] = field(default_factory=dict)  # masks that hold between bounds, by axis
@@ -75,6 +78,13 @@ class Code:
         before, self.close = self.close, self.close | frozenset(tables)
         yield
         self.close = before
+
+    @contextmanager
+    def within(self, limits: Iterable[tuple[str, str]]) -> Iterator[None]:
+        """Code that runs only where everything lies within these bounds."""
+        before, self.whole, self.depth_of_whole = (self.whole, self.depth_of_whole), frozenset(limits), self.b.depth
+        yield
+        self.whole, self.depth_of_whole = before
 
     @contextmanager
     def nest(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from .buffers import Scratch
 from .code import Code
 from .emit import Scalar
 from .evaluate import assign
+from .held import Held, in_registers
 from .plan import is_scalar, is_virtual
 from .stream import again
 from .types import Kind, register
@@ -22,6 +23,9 @@ BlockRule = Callable[[Code, Block], None]
 
 def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     """Count the iterations first: then no index can overflow."""
+    if in_registers(code, op):
+        _loop_in_registers(code, op, run)
+        return
     carried, body = op.operands[3:], op.blocks[0]
     b, count, along = code.b, iterations(code, op), steps(code, op)
     peeled = _worth_peeling(code, op)
@@ -55,6 +59,44 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
         loop.next = [code.scalars[body.yields[p]] for p in scalars]
     for p, text in zip(scalars, loop.carried, strict=True):
         code.scalars[op.results[p]] = text
+
+
+def _loop_in_registers(code: Code, op: Op, run: BlockRule) -> None:
+    """The same with tiles that stay in registers; without masks as long as nothing is outside of any bounds."""
+    carried, body, b = op.operands[3:], op.blocks[0], code.b
+    places = [p for p, v in enumerate(carried) if v.type.shape]
+    scalars = [p for p, v in enumerate(carried) if not v.type.shape]
+    firsts, args, nexts, results = (tuple(of[p] for p in places) for of in (carried, body.args[1:], body.yields, op.results))
+    held, count, along = Held(code, firsts), iterations(code, op), steps(code, op)
+
+    def enter(turn: Scalar, texts: list[str]) -> None:
+        for p, text in zip(scalars, texts, strict=False):
+            code.scalars[body.args[1 + p]] = text
+        held.call(args, texts[len(scalars) :])
+        iteration(code, op, along, turn, run)
+
+    def following() -> list[str]:
+        return [code.scalars[body.yields[p]] for p in scalars] + held.texts(nexts)
+
+    def test(names: list[str]) -> str:
+        enter(names[0], names[1:])
+        return b.value(f"and i1 {b.value(f'icmp slt i64 {names[0]}, {count}')}, {held.whole(bounds)}")
+
+    def step(names: list[str]) -> list[str]:
+        with held.unmasked(bounds):
+            return [b.effect(f"add i64 {names[0]}, 1"), *following()]
+
+    kinds = [*(register(carried[p].type.elem) for p in scalars), *held.kinds]
+    texts = [*(code.scalars[carried[p]] for p in scalars), *held.texts(firsts)]
+    bounds, turn = held.bounds(nexts), "0"
+    if bounds:
+        turn, *texts = b.repeat(list(zip(["i64", *kinds], [turn, *texts], strict=True)), test, step)
+    with b.loop(turn, count, 1, list(zip(kinds, texts, strict=True))) as loop:
+        enter(loop.index, loop.carried)
+        loop.next = following()
+    for p, text in zip(scalars, loop.carried, strict=False):
+        code.scalars[op.results[p]] = text
+    held.write(results, loop.carried[len(scalars) :])
 
 
 def _worth_peeling(code: Code, op: Op) -> bool:
@@ -131,39 +173,22 @@ def while_loop(code: Code, op: Op, run: BlockRule) -> None:
     b, carried = code.b, op.operands
     pieces = _begin(code, carried, op.results, [condition.args, body.args])
     scalars = [p for p, v in enumerate(carried) if not v.type.shape]
-    kinds = [register(carried[p].type.elem) for p in scalars]
-    b.count += 1
-    n = b.count
-    names = [f"%c{n}.{p}" for p in scalars]
-    for p, text in zip(scalars, names, strict=True):
-        code.scalars[condition.args[p]] = code.scalars[body.args[p]] = text
-    b.open(f"H{n}")
-    run(code, condition)
-    holds = code.scalars[condition.yields[0]]
-    test = b.close()
-    b.open(f"B{n}")
-    run(code, body)
-    _assign_all(code, body.args, body.yields, pieces)
-    following = [code.scalars[body.yields[p]] for p in scalars]
     wait = may_wait(op)
-    if wait is not None:
-        names.append(f"%c{n}.turn")
-        kinds.append("i64")
-        following.append(poll(code, wait, names[-1]))
-    inner = b.close()
-    region = b.regions[-1]
-    before = region.label
-    initial = [*(code.scalars[carried[p]] for p in scalars), "0"]
-    b.line(f"br label %H{n}")
-    b.label(f"H{n}")
-    for name, kind, first, then in zip(names, kinds, initial, following, strict=False):
-        b.line(f"{name} = phi {kind} [ {first}, %{before} ], [ {then}, %{inner.label} ]")
-    region.lines += test.lines
-    b.line(f"br i1 {holds}, label %B{n}, label %X{n}")
-    b.label(f"B{n}")
-    region.lines += inner.lines
-    b.line(f"br label %H{n}")
-    b.label(f"X{n}")
+    initial = [(register(carried[p].type.elem), code.scalars[carried[p]]) for p in scalars]
+
+    def test(names: list[str]) -> str:
+        for p, text in zip(scalars, names, strict=False):
+            code.scalars[condition.args[p]] = code.scalars[body.args[p]] = text
+        run(code, condition)
+        return code.scalars[condition.yields[0]]
+
+    def step(names: list[str]) -> list[str]:
+        run(code, body)
+        _assign_all(code, body.args, body.yields, pieces)
+        following = [code.scalars[body.yields[p]] for p in scalars]
+        return following if wait is None else [*following, poll(code, wait, names[-1])]
+
+    names = b.repeat(initial if wait is None else [*initial, ("i64", "0")], test, step)
     if wait is not None:
         b.line("fence acquire")  # what was waited for is seen by the loads that follow
     for p, name in zip(scalars, names, strict=False):

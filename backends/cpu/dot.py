@@ -106,7 +106,7 @@ def _columns(code: Code, elem: DType, m: int, n: int) -> int:
 
 def panels(m: int, most: int) -> list[tuple[int, int]]:
     """(rows, count): m rows as panels of at most `most`, in as few and as equal sizes as possible."""
-    for rows in range(min(m, most), most * 3 // 4 - 1, -1):
+    for rows in range(min(m, most), most * 5 // 6 - 1, -1):
         if rows and m % rows == 0:
             return [(rows, m // rows)]
     count = -(-m // most)
@@ -142,7 +142,7 @@ def _multiply(
         first = 0
         for rows, count in panels(m, code.machine.rows):
             name = micro.function(code, rows)
-            with b.loop(0, _groups(code, b.sub(down_to, first), rows * count, rows)) as group:
+            with b.loop(0, _groups(code, down_to, rows * count, rows, first)) as group:
                 down = _index(code, group.index)
                 with b.at(max(down.depth, code.base)):
                     row = b.add(b.mul(down.base or 0, rows), down.offset * rows + first)
@@ -155,13 +155,15 @@ def _multiply(
             first += rows * count
 
 
-def _groups(code: Code, asked: Scalar, extent: int, size: int) -> Scalar:
-    """In how many groups of a size lie the first so many of an extent; one is taken in any case."""
+def _groups(code: Code, asked: Scalar, extent: int, size: int, first: int = 0) -> Scalar:
+    """In how many groups of a size, from the first on, lie the first so many of an extent; one is taken in any case."""
     count, b = extent // size, code.b
+    if isinstance(asked, int):
+        asked -= first
     if count == 1 or isinstance(asked, int):
         return count if isinstance(asked, str) else max(min(-(-asked // size), count), 1)
     with b.at(code.base):
-        return b.most(b.least(b.value(f"sdiv i64 {b.add(asked, size - 1)}, {size}"), count), 0)
+        return b.most(b.least(b.value(f"sdiv i64 {b.add(asked, size - 1 - first)}, {size}"), count), 0)
 
 
 @contextmanager

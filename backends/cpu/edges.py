@@ -6,7 +6,7 @@ for one at least: adding 0 * 0 makes +0 of a sum that is -0, and a second time c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import gcd
 
 from tiledsl.ir.core import Value
@@ -51,18 +51,19 @@ def copy_within(
 def clear_unless_whole(code: Code, start: str, size: int, shape: tuple[int, ...], limits: dict[int, Limits]) -> None:
     """Fill a tile of so many bytes with zeros if some of it lies outside of these bounds."""
     if limits:
-        bytes_ = code.b.value(f"select i1 {_whole(code, shape, limits)}, i64 0, i64 {size}")
+        all_ = whole(code, [(bounds, shape[axis]) for axis, bounds in limits.items()])
+        bytes_ = code.b.value(f"select i1 {all_}, i64 0, i64 {size}")
         clear(code, start, bytes_, gcd(size, LINE))
 
 
-def _whole(code: Code, shape: tuple[int, ...], limits: dict[int, Limits]) -> str:
-    """Whether nothing lies outside."""
-    whole = "true"
-    for axis, bounds in limits.items():
-        lo, hi = clamped(code, bounds, shape[axis])
-        for test in (f"icmp eq i64 {lo}, 0", f"icmp eq i64 {hi}, {shape[axis]}"):
-            whole = code.b.value(f"and i1 {whole}, {code.b.value(test)}")
-    return whole
+def whole(code: Code, limits: Iterable[tuple[Limits, int]]) -> str:
+    """Whether all extents lie within their bounds."""
+    total = "true"
+    for bounds, extent in limits:
+        lo, hi = clamped(code, bounds, extent)
+        for test in (f"icmp eq i64 {lo}, 0", f"icmp eq i64 {hi}, {extent}"):
+            total = code.b.value(f"and i1 {total}, {code.b.value(test)}")
+    return total
 
 
 def clear(code: Code, start: str, size: str, chunk: int) -> None:

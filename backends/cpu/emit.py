@@ -217,6 +217,33 @@ class Builder:
         self.label(f"X{n}")
         return self.effect(f"phi {kind} [ {following}, %{body.label} ]")
 
+    def repeat(
+        self, carried: Sequence[tuple[str, str]], test: Callable[[list[str]], str], step: Callable[[list[str]], list[str]]
+    ) -> list[str]:
+        """While test(values): values = step(values), from (type, initial value) pairs on; what they are in the end."""
+        self.count += 1
+        n = self.count
+        names = [f"%c{n}.{k}" for k in range(len(carried))]
+        self.open(f"H{n}")
+        holds = test(names)
+        head = self.close()
+        self.open(f"B{n}")
+        following = step(names)
+        body = self.close()
+        region = self.regions[-1]
+        before = region.label
+        self.line(f"br label %H{n}")
+        self.label(f"H{n}")
+        for name, (kind, first), then in zip(names, carried, following, strict=True):
+            self.line(f"{name} = phi {kind} [ {first}, %{before} ], [ {then}, %{body.label} ]")
+        region.lines += head.lines
+        self.line(f"br i1 {holds}, label %B{n}, label %X{n}")
+        self.label(f"B{n}")
+        region.lines += body.lines
+        self.line(f"br label %H{n}")
+        self.label(f"X{n}")
+        return names
+
     def finish(self) -> list[str]:
         """The lines of the whole body."""
         assert self.depth == 0

@@ -36,6 +36,9 @@ def evaluate(code: Code, value: Value, point: Point) -> Lanes:
 
 
 def _fresh(code: Code, value: Value, point: Point) -> Lanes:
+    held = code.held.get((value, point.indices))
+    if held is not None:
+        return held
     filling = value in code.filling
     if code.plan.kept(value) and not filling:
         return read_scratch(code, code.scratch[value], point)
