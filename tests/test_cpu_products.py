@@ -248,7 +248,20 @@ def test_columns_that_end_inside_a_block_are_read_in_place(m: int, n: int) -> No
     assert found[0].tobytes() == found[1].tobytes() and not np.isnan(found[1]).any()
 
 
-@pytest.mark.parametrize(("rows", "steps"), [(6, 4), (8, 2)])
+@pytest.mark.parametrize("m", [1, 5, 6, 7, 11, 12, 16, 22, 23])
+def test_rows_end_inside_any_panel(m: int) -> None:
+    """16 rows are panels of 6 and of 5 of them, on a machine of AVX2: those behind the last row are left alone."""
+    rng, before = np.random.default_rng(m), CPU.machine
+    CPU.machine = before.but(rows=6, columns=2)
+    a, b = rng.standard_normal((m, 40), np.float32), rng.standard_normal((40, 70), np.float32)
+    try:
+        found = [product(a, b, np.empty((m, 70), np.float32), blocks=(16, 64, 32), backend=backend) for backend in ("interpreter", "cpu")]
+    finally:
+        CPU.machine = before
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(6, 2), (8, 2)])
 def test_a_micro_kernel_is_no_longer_than_keeps_it_busy(rows: int, steps: int) -> None:
     """LLVM takes its time over every line, so also what empties the slots of packed operands is written once."""
     before = CPU.machine

@@ -30,6 +30,7 @@ from .types import Kind
 
 Bounds = tuple[Value, Value]  # of an axis, as a block of memory has them
 
+
 def in_registers(code: Code, op: Op) -> bool:
     """Whether a `for` does nothing but compute the next of a few vectors from the last ones."""
     carried, body = op.operands[3:], op.blocks[0]
