@@ -14,6 +14,7 @@ from tiledsl.machine import Machine
 BLOCK, DEPTH = 64, 64  # rows and columns, and depth, where sums are in registers or caches
 SMALLEST = 16  # columns, and depth: a vector of any machine
 LARGEST = 512  # rows or columns of a block of sums
+LONG = 1024  # columns where b is read once: a quarter of a page and less at a time, memory would be slow
 
 
 def machine_of(launch: Mapping[str, Any]) -> Machine:
@@ -37,7 +38,7 @@ def for_product(machine: Machine, m: int, n: int, k: int, itemsize: int, program
 def _of_registers(m: int, n: int, k: int, programs: int) -> tuple[int, int, int]:
     """Sums that stay in caches, where what is multiplied passes through."""
     rows = min(BLOCK, tiledsl.next_power_of_2(m))
-    columns = BLOCK * BLOCK // rows  # where there are fewer rows, more columns, that long rows of b are read on end
+    columns = max(LONG, BLOCK * BLOCK // rows) if m <= BLOCK else BLOCK
     columns = max(min(BLOCK, tiledsl.next_power_of_2(n)), min(columns, tiledsl.next_power_of_2(-(-n // programs))))
     return rows, max(SMALLEST, columns), max(SMALLEST, min(DEPTH, tiledsl.next_power_of_2(k)))
 

@@ -65,6 +65,7 @@ class Code:
     asked: dict[Value, dict[int, Value]] = field(default_factory=dict)  # of results of products: what demand.py knows
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
+    turns: Scalar = 1  # and how many there are
     large: str = "false"  # whether the launch writes more than the caches hold
     runs: Scalar = 1  # how many times the launch runs what is being written: programs, and iterations of loops that store
     program: str = "0"  # the number of the program, an i64

@@ -38,7 +38,7 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
         known = dict(zip(body.args[1:], carried, strict=True))
         code.scalars |= {arg: code.scalars[v] for arg, v in known.items() if not v.type.shape}
         code.stand_ins |= {arg: v for arg, v in known.items() if v.type.shape}
-        iteration(code, op, along, 0, run)
+        iteration(code, op, along, (0, count), run)
         _assign_all(code, body.args[1:], body.yields, pieces)
         for arg in known:
             code.stand_ins.pop(arg, None)
@@ -54,7 +54,7 @@ def for_loop(code: Code, op: Op, run: BlockRule) -> None:
     with again(code, body, count), b.loop(int(peeled), count, 1, initial) as loop:
         for p, text in zip(scalars, loop.carried, strict=True):
             code.scalars[body.args[1 + p]] = text
-        iteration(code, op, along, loop.index, run)
+        iteration(code, op, along, (loop.index, count), run)
         _assign_all(code, body.args[1:], body.yields, pieces)
         loop.next = [code.scalars[body.yields[p]] for p in scalars]
     for p, text in zip(scalars, loop.carried, strict=True):
@@ -73,7 +73,7 @@ def _loop_in_registers(code: Code, op: Op, run: BlockRule) -> None:
         for p, text in zip(scalars, texts, strict=False):
             code.scalars[body.args[1 + p]] = text
         held.call(args, texts[len(scalars) :])
-        iteration(code, op, along, turn, run)
+        iteration(code, op, along, (turn, count), run)
 
     def following() -> list[str]:
         return [code.scalars[body.yields[p]] for p in scalars] + held.texts(nexts)
@@ -119,15 +119,16 @@ def steps(code: Code, op: Op) -> tuple[str, str]:
     return start, code.b.value(f"select i1 {code.b.value(f'icmp eq i64 {step}, 0')}, i64 1, i64 {step}")
 
 
-def iteration(code: Code, op: Op, along: tuple[str, str], turn: Scalar, run: BlockRule) -> None:
-    """The body of a `for`, in the iteration of a number."""
+def iteration(code: Code, op: Op, along: tuple[str, str], turn: tuple[Scalar, Scalar], run: BlockRule) -> None:
+    """The body of a `for`, in the iteration of a number, out of so many."""
     b, index, (start, step) = code.b, op.blocks[0].args[0], along
     kind = Kind(index.type.elem, 0)
-    at = b.value(f"add i64 {start}, {b.value(f'mul i64 {turn}, {step}')}")
+    at = b.value(f"add i64 {start}, {b.value(f'mul i64 {turn[0]}, {step}')}")
     code.scalars[index] = at if kind.text == "i64" else b.value(f"trunc i64 {at} to {kind.text}")
-    outer, code.turn = code.turn, turn
+    outer = code.turn, code.turns
+    code.turn, code.turns = turn
     run(code, op.blocks[0])
-    code.turn = outer
+    code.turn, code.turns = outer
 
 
 def iterations(code: Code, op: Op) -> str:

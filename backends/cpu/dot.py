@@ -66,7 +66,7 @@ def _one(code: Code, op: Op, target: Scratch, head: tuple[Index, ...]) -> None:
     sums = panels(m, code.machine.rows)[0][0] * -(-columns // code.machine.lanes(elem.bits))
     unroll = _unrolled(k // group, sums)
     depth = steps(code, a, b, unroll) if joint is None else k // group
-    micro = Micro(elem, right.elem, columns, n, unroll, right.far, bool(n % columns), joint)
+    micro = Micro(elem, right.elem, columns, n, unroll, bool(n % columns), joint)
     _multiply(code, left, right, into, (m, n), (down_to, across_to, depth), micro, less)
     for copy in (left.copy, right.copy, less):
         if copy is not None:

@@ -13,10 +13,7 @@ from tiledsl.record import Record
 from .code import Code
 from .emit import Builder, Scalar
 from .joint import Joint
-from .machine import LINE
 from .types import Kind, decoded, memory, register, vector
-
-AHEAD = 32  # rows of B in user memory are fetched into the second level of caches so much before they are needed
 
 
 class Micro(Record):
@@ -27,14 +24,13 @@ class Micro(Record):
     columns: int  # of a panel
     width: int  # columns of C
     unroll: int  # steps of k per iteration
-    far: bool  # whether rows of B may come from user memory, and are fetched ahead
     cut: bool  # whether C may have fewer columns than the panel
     joint: Joint | None  # elements of A and B are several smaller ones, multiplied by this
 
     def function(self, code: Code, rows: int) -> str:
         """The name of a function of A, whose rows lie `stride` bytes apart and have k elements in `end` bytes; of B, whose rows lie
         `step` bytes apart; of C, of how many `columns` C has, and of what is taken from the sums of each row beforehand."""
-        name = f"multiply.{self.elem}.{rows}x{self.columns}.{self.width}.{self.unroll}{'.far' * self.far}{'.cut' * self.cut}"
+        name = f"multiply.{self.elem}.{rows}x{self.columns}.{self.width}.{self.unroll}{'.cut' * self.cut}"
         name += f".{self.stored}" * (self.stored is not self.elem)
         name += f".{self.joint.left}x{self.joint.count}" if self.joint is not None else ""
         if name not in code.functions:
@@ -61,16 +57,12 @@ class Micro(Record):
         if self._moved:
             sums = [(kind.text, self._reduced(b, kind, total, n // vectors)) for n, (_, total) in enumerate(sums)]
         starts = [b.value(f"getelementptr i8, ptr %a, i64 {b.mul('%stride', i)}") for i in range(rows)]
-        ahead = b.mul("%step", AHEAD)
         with b.loop(0, "%end", self.unroll * size, [*sums, ("ptr", "%b")]) as loop:
             *totals, b_here = loop.carried
             heres = [b.value(f"getelementptr i8, ptr {start}, i64 {loop.index}") for start in starts]
             for step in range(self.unroll):
                 across = [b.value(f"getelementptr {memory(self.stored)}, ptr {b_here}, i64 {j * lanes}") for j in range(vectors)]
                 row = [_widened(b, Kind(self.stored, kind.lanes), at) for at in across]
-                for line in range(0, self.columns * self.stored.itemsize if self.far else 0, LINE):
-                    at = b.value(f"getelementptr i8, ptr {b.value(f'getelementptr i8, ptr {b_here}, i64 {ahead}')}, i64 {line}")
-                    b.call("void", "llvm.prefetch.p0", ("ptr", at), ("i32", "0"), ("i32", "2"), ("i32", "1"), immediate=(1, 2, 3))
                 for i in range(rows):
                     one = b.effect(f"load {scalar}, ptr {b.value(f'getelementptr {scalar}, ptr {heres[i]}, i64 {step}')}, align 1")
                     wide = _spread(b, kind, scalar, one)

@@ -6,6 +6,8 @@ a square of vectors at a time; gathering its elements one by one would take long
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 from tiledsl.ir.core import Value
@@ -13,7 +15,7 @@ from tiledsl.ir.types import DType
 
 from .access import pointer, scratch_pointer, write_scratch
 from .buffers import Scratch
-from .code import Code, each, spread
+from .code import Code, clamped, each, spread
 from .edges import Limits, clear_unless_whole, copy_within, limits_of
 from .emit import Scalar
 from .evaluate import evaluate, vector_axis
@@ -21,6 +23,8 @@ from .joint import ZEROS, Joint
 from .points import Index, Lanes, Point, at_constant
 from .turn import side, turned, turns
 from .types import Kind
+
+BESIDE = 8  # rows that are copied side by side
 
 
 def packed_rows(code: Code, a: Value, piece: Scratch, head: tuple[Index, ...]) -> None:
@@ -104,11 +108,38 @@ def packed_columns(code: Code, b: Value, piece: Scratch, slot: tuple[Index, ...]
         with code.nest():
             clear_unless_whole(code, start, size * elem.itemsize, (k, n), limits)
             turned(code, (k, n), elem, lambda place: _converted(code, b, elem, behind(head, place)), put, limits)
-    elif 0 in limits:
-        copy_within(code, start, size * elem.itemsize, shape, axis, {0: limits[0]}, body)
     else:
+        down = {0: limits[0]} if 0 in limits else {}
         with code.nest():
-            each(code, shape, body, axis)
+            clear_unless_whole(code, start, size * elem.itemsize, shape, down)
+            if len(shape) == 2:
+                each(code, shape, body, axis, down)
+            else:
+                _side_by_side(code, shape, body, axis, limits)
+
+
+def _side_by_side(code: Code, shape: tuple[int, ...], body: Callable[[Point], None], axis: int | None, limits: dict[int, Limits]) -> None:
+    """Run body for every point of rows x panels x columns, a few rows of each panel after the other: memory serves several places at
+    a time faster than one. Panels that lie within bounds need no masks. limits: of the rows, and of the columns."""
+    (rows, panels, columns), b = shape, code.b
+    low, high = clamped(code, limits[0], rows) if 0 in limits else (0, rows)
+    left, right = clamped(code, limits[1], panels * columns) if 1 in limits else (0, 0)
+    whole: Scalar = 0
+    if left == 0:
+        whole = b.value(f"udiv i64 {right}, {columns}") if isinstance(right, str) else right // columns
+
+    def all_of(first: Scalar, last: Scalar, known: frozenset[Limits]) -> None:
+        with b.loop(first, last) as panel:
+            group = replace(_index(panel.index, b.depth), within=known)
+            with b.loop(piece.index, b.least(b.add(piece.index, BESIDE), high)) as down:
+                row = replace(_index(down.index, b.depth), within=frozenset({limits[0]} if 0 in limits else ()))
+                each(code, shape, body, axis, head=(row, group))
+
+    with b.loop(low, high, BESIDE) as piece:
+        if whole != 0:
+            all_of(0, whole, frozenset({limits[1]}))
+        if whole != panels:
+            all_of(whole, panels, frozenset())
 
 
 def _rows_behind(code: Code, row: Index, group: int) -> list[Index]:
@@ -159,7 +190,7 @@ def _across(code: Code, panel: Index, columns: int, column: Index) -> Index:
     with code.b.at(max(depth, code.base)):
         start = code.b.mul(code.b.add(panel.base or 0, panel.offset), columns)
         total = code.b.add(start, column.base or 0)
-    return _index(total, depth, column.offset)
+    return replace(_index(total, depth, column.offset), within=panel.within)
 
 
 def _divided(code: Code, column: Index, columns: int) -> tuple[Index, Index]:

@@ -1,7 +1,7 @@
 """The right operand of a matrix product, as panels of columns that the micro-kernel can walk.
 
 Usually it is packed: panels one after the other, each with its rows one after the other. What does not change from program
-to program is kept packed (strips.py). Where there are few rows of A, so that each element of B is used once or twice only,
+to program is kept packed (strips.py). Where there are few rows of A, so that each element of B is used once only,
 packing takes longer than it saves: then B is read where it is, unless it is at the edge, or comes up again.
 """
 
@@ -25,7 +25,7 @@ from .rows import in_place, walkable, whole_block
 from .strips import Slot, slot_of
 from .types import NARROW
 
-DEPTH = 16  # steps of k that rows in user memory are taken at a time, so many rows are read side by side
+DEPTH = 4  # steps of k that rows in user memory are taken at a time: so many are read side by side
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,6 @@ class Panels:
     across: Scalar
     pieces: Scalar
     copy: Scratch | None = None  # scratch memory to be given back
-    far: bool = False  # whether rows may lie in user memory
 
 
 def panels_of(
@@ -49,7 +48,7 @@ def panels_of(
     columns are of use. joint: how many rows of B share a row of a panel."""
     k, n = b.type.shape[-2] // (1 if joint is None else joint.count), b.type.shape[-1]
     shape = (-(-n // columns), k, columns)
-    op = _loaded(code, b) if m <= 2 * code.machine.rows and n % columns == 0 else None
+    op = _loaded(code, b) if m <= code.machine.rows and n % columns == 0 else None
     stored = elem if op is None or op.result.type.elem not in NARROW else dtype_of(op.result.type)
     if op is not None and not walkable(code, op, stored):
         op, stored = None, elem
@@ -80,8 +79,7 @@ def panels_of(
         code.b.branch(slot.full, [], list, lambda: [packed()][:0])
         return Panels(kept(slot), elem, *steps)
 
-    most = DEPTH if m > 1 else DEPTH // 2  # for one row, memory is all that counts, and it likes fewer
-    depth = next(steps for steps in (most, DEPTH // 2, k) if k % steps == 0)
+    depth = DEPTH if k % DEPTH == 0 else k
 
     def there() -> list[str]:
         rows = in_place(code, op)
@@ -114,4 +112,4 @@ def _loaded(code: Code, value: Value) -> Op | None:
 def _either(found: list[str], elem: DType, copy: Scratch | None) -> Panels:
     """Panels of which only the running kernel knows where they are."""
     start, step, across, pieces = found
-    return Panels(start, elem, step, across, pieces, copy, True)
+    return Panels(start, elem, step, across, pieces, copy)

@@ -78,7 +78,7 @@ def run_in_rounds(code: Code, body: Block, each_program: EachProgram, run: Calla
 
         def once() -> list[str]:
             with again(code, loop.blocks[0], count):
-                iteration(code, loop, steps(code, loop), turn, lambda code, block: run(code, block.ops))
+                iteration(code, loop, steps(code, loop), (turn, count), lambda code, block: run(code, block.ops))
             return []
 
         b.branch(b.value(f"icmp slt i64 {turn}, {count}"), [], once, lambda: [])

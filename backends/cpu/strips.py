@@ -111,11 +111,17 @@ def slot_of(code: Code, b: Value, elem: DType, shape: tuple[int, ...]) -> Slot:
 
 
 def _slot(code: Code, count: int) -> Index:
-    """Which slot this iteration uses."""
-    turn = code.turn
+    """Which slot this iteration uses. Where there are more iterations than slots, none would hold its block until that comes up
+    again: then all use one, which stays in the caches."""
+    turn, b = code.turn, code.b
     if isinstance(turn, int):
         return at_constant(turn % count)
-    return Index(code.b.value(f"and i64 {turn}, {count - 1}"), 0, code.b.depth)
+    last: Scalar = count - 1
+    if not isinstance(code.turns, int):
+        last = b.value(f"select i1 {b.value(f'icmp sle i64 {code.turns}, {count}')}, i64 {count - 1}, i64 0")
+    elif code.turns > count:
+        last = 0
+    return Index(b.value(f"and i64 {turn}, {last}"), 0, b.depth)
 
 
 def _bits(code: Code, value: Value) -> Scalar:
