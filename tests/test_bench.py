@@ -138,3 +138,19 @@ def test_no_threads_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         table._options(["softmax", "--threads", "0"])
     assert "0 threads measure nothing" in capsys.readouterr().err
+
+
+def test_a_peer_that_cannot_be_held_to_the_threads_is_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (sample,) = [one for one in kernels.timed() if one.name == "matmul"]
+    arrays, settings = sample.inputs(np.random.default_rng(0), m=2, n=3, k=4)
+    result = sample.run(*arrays, **settings)
+
+    def found(threads: int) -> list[str]:
+        return [name for name, _ in peers.candidates(sample, arrays, settings, result, threads, ["numpy"])]
+
+    monkeypatch.setattr(peers, "processors", lambda: 2)
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    assert (found(1), found(1), found(2)) == ([], [], ["numpy"])
+    assert capsys.readouterr().out.count("threadpoolctl") == 1  # said once
+    monkeypatch.setattr(peers, "find_spec", lambda name: name)
+    assert found(1) == ["numpy"]

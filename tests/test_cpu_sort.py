@@ -46,3 +46,42 @@ def test_every_length_is_sorted(dtype: type, monkeypatch: pytest.MonkeyPatch) ->
             np.testing.assert_array_equal(found, wanted, err_msg=f"{n}")
             if np.dtype(dtype).kind == "f":
                 np.testing.assert_array_equal(np.signbit(found) & (found == 0), np.signbit(wanted) & (wanted == 0))
+
+
+@tiledsl.jit
+def first_few(x, up, down, N: tl.constexpr, K: tl.constexpr):
+    row, at = tl.program_id(0), tl.arange(0, N)
+    values = tl.load(x + row * N + at)
+    tl.store(up + row * K + tl.arange(0, K), tl.topk(values, K, descending=False))
+    tl.store(down + row * K + tl.arange(0, K), tl.topk(values, K))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.float32, np.int64])
+def test_the_first_few_are_those_of_all_in_order(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILEDSL_CACHE", "0")
+    rng = np.random.default_rng(0)
+    for n in LENGTHS if dtype is np.float32 else LENGTHS[::3]:
+        for k in {1, min(4, n), min(16, n), n // 3 or 1}:
+            x = rng.integers(0, 100, (3, n)).astype(dtype)
+            x[0] = x[0, 0]
+            up, down = np.zeros((3, k), dtype), np.zeros((3, k), dtype)
+            first_few[(3,)](x, up, down, N=n, K=k, backend="cpu")
+            np.testing.assert_array_equal(up, np.sort(x, axis=1)[:, :k], err_msg=f"{n} {k}")
+            np.testing.assert_array_equal(down, np.sort(x, axis=1)[:, ::-1][:, :k], err_msg=f"{n} {k}")
+
+
+@tiledsl.jit
+def first_and_all(x, few, all_, N: tl.constexpr, K: tl.constexpr, ALL: tl.constexpr):
+    values = tl.sort(tl.load(x + tl.arange(0, N)))
+    tl.store(few + tl.arange(0, K), tl.gather(values, tl.arange(0, K), axis=0))
+    if ALL:
+        tl.store(all_ + tl.arange(0, N), values)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_rows_are_sorted_no_further_than_anybody_asks(everything: bool) -> None:
+    x = np.random.default_rng(0).integers(0, 100, 256).astype(np.int32)
+    few, all_ = np.zeros(16, np.int32), np.sort(x)
+    text = first_and_all[(1,)](x, few, all_, N=256, K=16, ALL=everything).asm["llvm"]
+    assert (few == np.sort(x)[:16]).all() and (all_ == np.sort(x)).all()
+    assert ("@sort.i32.up.16(" in text) == (not everything)

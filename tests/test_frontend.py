@@ -377,7 +377,8 @@ def test_types_of_pointers_and_blocks_answer_questions():
     assert x[0] == 2
 
 
-def test_keywords_of_range_are_ignored_as_in_triton_with_a_warning() -> None:
+def test_keywords_of_range_are_ignored_as_in_triton_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TILEDSL_CACHE", "0")  # what is kept on disk has been warned of
     out = np.zeros(4, np.int32)
     with pytest.warns(UserWarning, match="`range` ignores step, flatten; give a step as the third argument") as caught:
         every_second[(1,)](out, backend="interpreter")

@@ -63,6 +63,7 @@ class Code:
     forms: Callable[[], Forms] = field(default=lambda: Forms(Kernel("", Block())))  # of the kernel's tiles, when somebody asks
     boxes: dict[Value, dict[int, tuple[str, str]]] = field(default_factory=dict)  # masks that hold between bounds, by axis
     asked: dict[Value, dict[int, Value]] = field(default_factory=dict)  # of results of products: what demand.py knows
+    leading: dict[Value, int] = field(default_factory=dict)  # of sorted rows: the same
     steady: dict[Value, tuple[Value, ...]] = field(default_factory=dict)  # right operands that strips.py may keep
     turn: Scalar = 0  # the number of the iteration, of the innermost `for`
     turns: Scalar = 1  # and how many there are

@@ -1,7 +1,10 @@
-"""Which rows and columns of a matrix product anybody asks for: those that stores at the edge of memory let through.
+"""Which part of a tile anybody asks for.
 
-A sum may go through loops, further products and ops element by element; if it ends in nothing but stores with one upper bound
-along an axis, what lies beyond that bound is never seen, and need not be multiplied: one row of 16, or 36 of 64.
+Of a matrix product: the rows and columns that stores at the edge of memory let through. A sum may go through loops, further
+products and ops element by element; if it ends in nothing but stores with one upper bound along an axis, what lies beyond that
+bound is never seen, and need not be multiplied: one row of 16, or 36 of 64.
+
+Of sorted rows: as many elements as are gathered from their beginning.
 """
 
 from __future__ import annotations
@@ -28,6 +31,23 @@ def asked(kernel: Kernel) -> dict[Value, Ends]:
         return {}
     read = Demand(kernel.body).of(dots)
     return {result: ends for result in dots if (ends := read.get(result))}
+
+
+def leading(kernel: Kernel) -> dict[Value, int]:
+    """How many of the first elements of sorted rows are asked for, where it is not all of them."""
+    rows = {op.result for op in kernel.body.walk() if op.spec.name == "sort"}
+    reads = {row: [_last(op, row) for op in ops] for row, ops in users(kernel.body).items() if row in rows}
+    return {row: 1 + max(places) for row, found in reads.items() if len(places := [n for n in found if n is not None]) == len(found)}
+
+
+def _last(op: Op, row: Value) -> int | None:
+    """The last element of a row that an op reads, if it gathers numbers that are known."""
+    if op.spec.name != "gather" or op.operands[1] is row or op.attrs["axis"] != row.type.rank - 1:
+        return None
+    made = op.operands[1].source
+    while made is not None and made.spec.name in ("broadcast", "reshape"):
+        made = made.operands[0].source
+    return made.attrs["stop"] - 1 if made is not None and made.spec.name == "arange" and made.attrs["start"] >= 0 else None
 
 
 class Demand:

@@ -23,7 +23,7 @@ from .buffers import Arena
 from .coarsen import coarsen
 from .code import Code
 from .control import branch, for_loop, while_loop
-from .demand import asked
+from .demand import asked, leading
 from .dot import dot
 from .elementwise import RULES
 from .emit import Builder
@@ -51,7 +51,7 @@ def lower(kernel: Kernel, machine: HostMachine, distinct: bool) -> tuple[str, in
     made = plan(kernel, machine, distinct)
     code = Code(Builder(declared), machine, made, arena=Arena(), steady=steady(kernel, made, distinct))
     code.waits = {wait.loop: number for number, wait in enumerate(waits(kernel))}
-    code.asked = asked(kernel)
+    code.asked, code.leading = asked(kernel), leading(kernel)
     code.forms = cache(partial(Forms, kernel))
     code.offsets = worth_asking(kernel, made)
     code.poll = PARAMETERS + len(kernel.body.args)

@@ -3,6 +3,8 @@
 Rows become integers that order as their values do, in memory of their own, and are merged from runs of one vector to runs
 of everything. A merge compares a run with the mirror image of its neighbour, then ever nearer elements. The smaller one
 always goes to the front, so that what would lie behind the end need not exist. The last steps stay inside one register.
+
+Where only the first few are asked for, runs grow no longer than those: then of every two only the smaller half goes on.
 """
 
 from __future__ import annotations
@@ -30,10 +32,12 @@ def sort(code: Code, op: Op) -> None:
     lanes = code.machine.vector_bytes // elem.itemsize
     piece = code.take(op.result)
     assign(code, source, piece)
-    keys = code.arena.take(elem, (-(-shape[-1] // lanes) * lanes,))
-    name = f"sort.{elem}.{'down' if op.attrs['descending'] else 'up'}"
+    run = max(lanes, 1 << (code.leading.get(op.result, shape[-1]) - 1).bit_length())
+    run = run if run < shape[-1] else 0
+    keys = code.arena.take(elem, (-(-shape[-1] // max(run, lanes)) * max(run, lanes),))
+    name = f"sort.{elem}.{'down' if op.attrs['descending'] else 'up'}{f'.{run}' * (run > 0)}"
     if name not in code.functions:
-        code.functions[name] = Network(name, elem, op.attrs["descending"], lanes, code.b.declared).function()
+        code.functions[name] = Network(name, elem, op.attrs["descending"], lanes, run, code.b.declared).function()
 
     def row(point: Point) -> None:
         at = pointer(code, scratch_pointer(code, piece), list(zip(point.indices, piece.strides, strict=False)), elem)
@@ -45,10 +49,10 @@ def sort(code: Code, op: Op) -> None:
 
 
 class Network:
-    """The function that sorts one row, for any number of elements."""
+    """The function that sorts one row, for any number of elements; or finds the first `run` of them, a power of two, in order."""
 
-    def __init__(self, name: str, elem: Elem, descending: bool, lanes: int, declared: set[str]):
-        self.name, self.elem, self.descending, self.lanes = name, elem, descending, lanes
+    def __init__(self, name: str, elem: Elem, descending: bool, lanes: int, run: int, declared: set[str]):
+        self.name, self.elem, self.descending, self.lanes, self.run = name, elem, descending, lanes, run
         self.b = Builder(declared)
         self.width = elem.itemsize * 8
         self.scalar, self.vector = f"i{self.width}", f"<{lanes} x i{self.width}>"
@@ -57,13 +61,31 @@ class Network:
     def function(self) -> list[str]:
         """Its text."""
         b, lanes = self.b, self.lanes
-        end = b.value(f"and i64 {b.value(f'add i64 %n, {lanes - 1}')}, {-lanes}")
-        self._converted("%row", "%keys", self._key)
+        size = self.run or lanes
+        end = b.value(f"and i64 {b.value(f'add i64 %n, {size - 1}')}, {-size}")
+        self._converted("%row", "%keys", "%n", self._key)
         with b.loop("%n", end) as behind:
             self._store("%keys", behind.index, str((1 << self.width - self.signed) - 1), self.scalar)
         self._in_registers(end, [d for k in _powers(lanes) for d in (2 * k - 1, *reversed(_powers(k)))])
-        runs = b.value(f"sub i64 {b.value(f'udiv i64 {end}, {lanes}')}, 1")
-        phases = b.value(f"sub i64 64, {b.call('i64', 'llvm.ctlz.i64', ('i64', runs), ('i1', 'false'), immediate=(1,))}")
+        if not self.run:
+            self._merged(end, self._rounds(end, lanes))
+        else:
+            self._merged(end, str((size // lanes).bit_length() - 1))
+            self._halved(end)
+        self._converted("%keys", "%row", str(self.run) if self.run else "%n", self._value)
+        head = f"define internal void @{self.name}(ptr noalias %row, ptr noalias %keys, i64 %n) nounwind {{"
+        return [head, "entry:", *b.finish(), "ret void", "}"]
+
+    # --- the steps of the network
+
+    def _rounds(self, end: str, size: Scalar) -> str:
+        """How often runs of a size are to be joined in twos until one is left."""
+        last = self.b.value(f"sub i64 {self.b.value(f'udiv i64 {end}, {size}')}, 1")
+        return self.b.value(f"sub i64 64, {self.b.call('i64', 'llvm.ctlz.i64', ('i64', last), ('i1', 'false'), immediate=(1,))}")
+
+    def _merged(self, end: str, phases: str) -> None:
+        """From runs of a vector in order to those so many times twice as long."""
+        b, lanes = self.b, self.lanes
         with b.loop(0, phases, 1, [("i64", str(2 * lanes))]) as phase:
             (size,) = phase.carried
             self._mirrored(end, size)
@@ -72,11 +94,29 @@ class Network:
                 nearer.next = [b.effect(f"lshr i64 {nearer.carried[0]}, 1")]
             self._in_registers(end, [*reversed(_powers(lanes))])
             phase.next = [b.effect(f"shl i64 {size}, 1")]
-        self._converted("%keys", "%row", self._value)
-        head = f"define internal void @{self.name}(ptr noalias %row, ptr noalias %keys, i64 %n) nounwind {{"
-        return [head, "entry:", *b.finish(), "ret void", "}"]
 
-    # --- the steps of the network
+    def _halved(self, end: str) -> None:
+        """From runs in order to one of the smallest of all: what is smaller in two of them, put in order again."""
+        b, lanes, size = self.b, self.lanes, self.run
+        with b.loop(0, self._rounds(end, size), 1, [("i64", end)]) as turn:
+            runs = b.value(f"udiv i64 {turn.carried[0]}, {size}")
+            pairs, alone = b.value(f"lshr i64 {runs}, 1"), b.value(f"and i64 {runs}, 1")
+            with b.loop(0, pairs) as pair:
+                to, start = b.mul(pair.index, size), b.mul(pair.index, 2 * size)
+                with b.loop(0, size, lanes) as loop:
+                    x = self._load("%keys", b.add(start, loop.index))
+                    mirror = b.sub(b.add(start, 2 * size - lanes), loop.index)
+                    y = self._exchanged(self._load("%keys", mirror), lanes - 1)
+                    self._store("%keys", b.add(to, loop.index), self._chosen("min", x, y))
+            with b.loop(0, b.mul(alone, size), lanes) as loop:
+                x = self._load("%keys", b.add(b.sub(turn.carried[0], size), loop.index))
+                self._store("%keys", b.add(b.mul(pairs, size), loop.index), x)
+            left = str(b.mul(b.add(pairs, alone), size))
+            for distance in reversed(_powers(size)):
+                if distance >= lanes:
+                    self._apart(left, str(distance))
+            self._in_registers(left, [*reversed(_powers(lanes))])
+            turn.next = [left]
 
     def _mirrored(self, end: str, size: str) -> None:
         """In every run of `size`, element i with the one as far from its end."""
@@ -141,11 +181,11 @@ class Network:
         name = f"llvm.{'s' if self.signed else 'u'}{which}.v{self.lanes}{self.scalar}"
         return self.b.call(self.vector, name, (self.vector, x), (self.vector, y), pure=False)
 
-    def _converted(self, source: str, target: str, convert: Callable[[str, Kind], str]) -> None:
-        """The row through a function of its elements, in vectors and then one by one."""
+    def _converted(self, source: str, target: str, count: Scalar, convert: Callable[[str, Kind], str]) -> None:
+        """So many elements of a row through a function, in vectors and then one by one."""
         b = self.b
-        whole = b.value(f"and i64 %n, {-self.lanes}")
-        for lo, hi, step, lanes in ((0, whole, self.lanes, self.lanes), (whole, "%n", 1, 0)):
+        whole = b.value(f"and i64 {count}, {-self.lanes}")
+        for lo, hi, step, lanes in ((0, whole, self.lanes, self.lanes), (whole, count, 1, 0)):
             kind = Kind({8: i8, 16: i16, 32: i32, 64: i64}[self.width], lanes)
             with b.loop(lo, hi, step) as loop:
                 self._store(target, loop.index, convert(self._load(source, loop.index, kind.text), kind), kind.text)

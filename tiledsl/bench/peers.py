@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -45,7 +46,10 @@ def writes(function: Callable[..., Any], result: Any) -> dict[str, Any]:
     return {"out": result} if "out" in inspect.signature(function).parameters else {}
 
 
-def _numpy(rival: Any, arrays: Sequence[Any], settings: Mapping[str, Any], result: Any, threads: int) -> Call:
+def _numpy(rival: Any, arrays: Sequence[Any], settings: Mapping[str, Any], result: Any, threads: int) -> Call | None:
+    if threads != processors() and find_spec("threadpoolctl") is None:
+        _say(f"NumPy is left out: its matrix products can be held to {threads} of {processors()} threads if threadpoolctl is installed")
+        return None
     more = {**settings, **writes(rival, result)}
     return lambda: rival(*arrays, **more)
 
@@ -81,7 +85,7 @@ def _inductor(rival: Any, arrays: Sequence[Any], settings: Mapping[str, Any], re
     try:
         made(*given)
     except Exception as error:  # no compiler on this machine, or nothing it can compile: then it is no choice of a user's
-        print(f"<!-- torch.compile: {type(error).__name__} -->")
+        _say(f"torch.compile: {type(error).__name__}")
         return None
     return lambda: made(*given)
 
@@ -113,8 +117,15 @@ CALLS: Mapping[str, Callable[..., Call | None]] = {
 }  # fmt: skip
 
 
+@cache
+def _say(text: str) -> None:
+    """Beside the table, once."""
+    print(f"<!-- {text} -->")
+
+
 def blas_threads(threads: int) -> AbstractContextManager[Any]:
-    """NumPy's matrix products held to so many threads, where threadpoolctl is importable."""
+    """NumPy's matrix products held to so many threads, where threadpoolctl is importable; where not, it is no peer unless they may
+    take all processors."""
     if find_spec("threadpoolctl") is None:
         return nullcontext()
     limits: AbstractContextManager[Any] = import_module("threadpoolctl").threadpool_limits(limits=threads, user_api="blas")
